@@ -1,0 +1,4 @@
+//! The engine of Buho: projects, ingest, the graph of SQL models, tables, audits, runs, releases.
+
+pub mod error;
+pub mod project;
