@@ -1,12 +1,11 @@
 //! The contract of a raw export: where it lies, how it is written, what its columns mean.
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::located::Located;
-use super::types::ColumnType;
+use super::types::{ColumnType, Zone};
 
 /// `sql/sources/<name>.yml`.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -40,8 +39,7 @@ pub struct ContractFile {
     pub event_time: Option<Located<String>>,
     /// IANA zone of timestamps written without offset; the project's unless given.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub time_zone: Option<Located<Tz>>,
+    pub time_zone: Option<Located<Zone>>,
     /// The first day the export covers; who is there on that day is not new.
     #[serde(default)]
     pub data_begins: Option<NaiveDate>,

@@ -141,6 +141,35 @@ impl JsonSchema for ColumnType {
     }
 }
 
+/// A time zone by its IANA name: `Europe/Madrid`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zone(pub chrono_tz::Tz);
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|_| {
+            serde::de::Error::custom(format!("`{text}` is not a time zone; use an IANA name such as Europe/Madrid"))
+        })
+    }
+}
+
+impl Serialize for Zone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0.name())
+    }
+}
+
+impl JsonSchema for Zone {
+    fn schema_name() -> Cow<'static, str> {
+        "TimeZone".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "An IANA time zone name.", "examples": ["Europe/Madrid"] })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
