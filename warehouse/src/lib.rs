@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod error;
 pub mod project;
+pub mod release;
 pub mod table;
