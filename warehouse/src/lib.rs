@@ -1,7 +1,9 @@
 //! The engine of Buho: projects, ingest, the graph of SQL models, tables, audits, runs, releases.
 
-pub mod clock;
 pub mod error;
+pub mod functions;
+pub mod graph;
+pub mod nearest;
 pub mod project;
 pub mod release;
 pub mod table;
