@@ -1,0 +1,82 @@
+//! The one place where time and identity come from: everything else is a function of the night.
+
+use std::fmt::Debug;
+use std::sync::Mutex;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+/// What time it is. A run asks only to stamp its records, never to decide what to compute.
+pub trait Clock: Debug + Send + Sync {
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// The machine's clock.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the module the ban points to")]
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+}
+
+/// A clock that tests set; each reading advances it by one millisecond so that stamps differ.
+#[derive(Debug)]
+pub struct FixedClock {
+    next: Mutex<DateTime<Utc>>,
+}
+
+impl FixedClock {
+    pub fn new(start: DateTime<Utc>) -> Self {
+        Self { next: Mutex::new(start) }
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> DateTime<Utc> {
+        let mut next = self.next.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let now = *next;
+        *next += TimeDelta::milliseconds(1);
+        now
+    }
+}
+
+/// The night a run is for unless told: yesterday in the project's time zone.
+pub fn default_night(now: DateTime<Utc>, time_zone: Tz) -> NaiveDate {
+    let today = now.with_timezone(&time_zone).date_naive();
+    today.pred_opt().unwrap_or(today)
+}
+
+/// An id of a run: its start in UTC and eight random hexadecimal digits, so that ids sort by time.
+pub fn run_id(clock: &dyn Clock) -> String {
+    format!("{}-{}", clock.now().format("%Y%m%dT%H%M%S%3fZ"), random_suffix())
+}
+
+/// Eight hexadecimal digits that no other run has, from the operating system's randomness.
+#[expect(clippy::disallowed_methods, reason = "this is the module the ban points to")]
+fn random_suffix() -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    id.chars().take(8).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_night_is_yesterday_where_the_business_is() {
+        let now = "2026-03-01T22:30:00Z".parse().unwrap();
+        assert_eq!(default_night(now, chrono_tz::Europe::Madrid), "2026-02-28".parse().unwrap());
+        assert_eq!(default_night(now, chrono_tz::Asia::Tokyo), "2026-03-01".parse().unwrap());
+    }
+
+    #[test]
+    fn run_ids_sort_by_time_and_differ_within_a_millisecond() {
+        let clock = FixedClock::new("2026-03-01T22:30:00Z".parse().unwrap());
+        let (first, second) = (run_id(&clock), run_id(&clock));
+        assert!(first < second, "{first} {second}");
+        assert_ne!(run_id(&clock), run_id(&clock));
+    }
+}

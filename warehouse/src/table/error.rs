@@ -1,0 +1,56 @@
+//! What can go wrong with a table.
+
+use crate::error::ErrorKind;
+
+/// An error of the lake's tables; every variant names the table.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    #[error("table {table}: cannot read its log at {url}: {source} — check that the lake is reachable, then run again")]
+    Read {
+        table: String,
+        url: String,
+        source: Box<deltalake::DeltaTableError>,
+    },
+    #[error("table {table}: version {version} is not in its log — a release needs it; was the log cleaned by another tool?")]
+    MissingVersion { table: String, version: u64 },
+    #[error("table {table}: cannot write {path}: {source} — check space and permissions of the lake, then run again")]
+    Write {
+        table: String,
+        path: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("table {table}: version {version} was committed by somebody else while this run prepared its own; nothing was overwritten — see `buho runs list`, then run again")]
+    Conflict { table: String, version: u64 },
+    #[error("table {table}: column `{column}` has type {found}, which no table can hold — cast it in the final select")]
+    Type {
+        table: String,
+        column: String,
+        found: String,
+    },
+    #[error("table {table}: {what} — this is a defect, please report it")]
+    Defect { table: String, what: String },
+}
+
+impl TableError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Read { .. } | Self::Write { .. } => ErrorKind::Retry,
+            Self::MissingVersion { .. } => ErrorKind::Data,
+            Self::Conflict { .. } => ErrorKind::Locked,
+            Self::Type { .. } => ErrorKind::User,
+            Self::Defect { .. } => ErrorKind::Defect,
+        }
+    }
+
+    pub(crate) fn write(
+        table: &str,
+        path: &impl ToString,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Write { table: table.to_owned(), path: path.to_string(), source: source.into() }
+    }
+
+    pub(crate) fn defect(table: &str, what: impl ToString) -> Self {
+        Self::Defect { table: table.to_owned(), what: what.to_string() }
+    }
+}

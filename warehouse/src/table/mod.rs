@@ -1,0 +1,27 @@
+//! Delta tables of the lake: snapshots to read, files to stage, one commit to publish them.
+//!
+//! ```text
+//! node's rows ──► StageWriter ──► StagedFile…   files in the table's folder, in nobody's log
+//!                                     │
+//!                        commit::Change (adds, removes, schema, txn)
+//!                                     ▼
+//! TableSnapshot(version n) ──► commit() ──► TableSnapshot(version n + 1)
+//! ```
+//!
+//! A commit is one put-if-absent of `_delta_log/<n + 1>.json`. It is never rebased: where somebody
+//! else was first, the caller is told and decides.
+
+pub mod commit;
+pub mod error;
+mod lake;
+mod provider;
+mod snapshot;
+mod stats;
+mod writer;
+
+pub use commit::{Change, commit};
+pub use error::TableError;
+pub use lake::Lake;
+pub use provider::PinnedTable;
+pub use snapshot::{DataFile, TableSnapshot};
+pub use writer::{StageWriter, StagedFile, writer_properties};

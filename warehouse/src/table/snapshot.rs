@@ -1,0 +1,126 @@
+//! A table at one version: its schema, its files, what the runs noted in its log.
+
+use arrow::datatypes::SchemaRef;
+use deltalake::DeltaTable;
+use deltalake::kernel::Add;
+
+use super::error::TableError;
+use super::lake::Lake;
+use crate::project::types::ColumnType;
+
+/// A data file as the log describes it.
+#[derive(Debug, Clone)]
+pub struct DataFile {
+    /// Path below the table's folder.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    pub rows: Option<u64>,
+    /// Delta's per-file statistics, as JSON.
+    pub stats: Option<String>,
+}
+
+/// One version of a table, pinned: later commits do not change it.
+#[derive(Debug, Clone)]
+pub struct TableSnapshot {
+    pub table: String,
+    pub version: u64,
+    pub schema: SchemaRef,
+    pub files: Vec<DataFile>,
+    /// The whole log state; kept for `txn` look-ups.
+    delta: DeltaTable,
+}
+
+impl TableSnapshot {
+    /// The newest version, or the one asked for; `None` where the table has no log yet.
+    ///
+    /// # Errors
+    /// [`TableError::Read`] where the log cannot be read, [`TableError::MissingVersion`] where the
+    /// version asked for is gone.
+    pub async fn load(lake: &Lake, table: &str, version: Option<u64>) -> Result<Option<Self>, TableError> {
+        let log_store = lake.log_store(table)?;
+        let mut delta = DeltaTable::new(log_store);
+        let loaded = match version {
+            Some(version) => delta.load_version(version).await,
+            None => delta.load().await,
+        };
+        if let Err(source) = loaded {
+            if !lake.has_log(table).await? {
+                return match version {
+                    Some(version) => Err(TableError::MissingVersion { table: table.to_owned(), version }),
+                    None => Ok(None),
+                };
+            }
+            return Err(TableError::Read {
+                table: table.to_owned(),
+                url: delta.table_url().to_string(),
+                source: Box::new(source),
+            });
+        }
+        Self::from_delta(table, delta).map(Some)
+    }
+
+    fn from_delta(table: &str, delta: DeltaTable) -> Result<Self, TableError> {
+        let read = |source: deltalake::DeltaTableError| TableError::Read {
+            table: table.to_owned(),
+            url: delta.table_url().to_string(),
+            source: Box::new(source),
+        };
+        let state = delta.snapshot().map_err(read)?;
+        let schema = state.snapshot().arrow_schema();
+        for field in schema.fields() {
+            if ColumnType::from_arrow(field.data_type()).is_none() {
+                return Err(TableError::Type {
+                    table: table.to_owned(),
+                    column: field.name().clone(),
+                    found: field.data_type().to_string(),
+                });
+            }
+        }
+        let files = state
+            .log_data()
+            .iter()
+            .map(|view| DataFile {
+                path: view.path().into_owned(),
+                size: view.size().max(0) as u64,
+                rows: view.num_records().map(|rows| rows as u64),
+                stats: view.stats(),
+            })
+            .collect();
+        Ok(Self { table: table.to_owned(), version: state.version(), schema, files, delta: delta.clone() })
+    }
+
+    /// The highest sequence an application noted with `txn`, if any.
+    pub async fn transaction(&self, app_id: &str) -> Result<Option<i64>, TableError> {
+        let read = |source: deltalake::DeltaTableError| TableError::Read {
+            table: self.table.clone(),
+            url: self.delta.table_url().to_string(),
+            source: Box::new(source),
+        };
+        let state = self.delta.snapshot().map_err(read)?;
+        state
+            .transaction_version(self.delta.log_store().as_ref(), app_id.to_owned())
+            .await
+            .map_err(read)
+    }
+
+    /// The add actions of the files whose path is in `paths`, to be removed by a commit.
+    pub(super) fn adds(&self) -> Result<Vec<Add>, TableError> {
+        let state = self.delta.snapshot().map_err(|error| TableError::defect(&self.table, error))?;
+        Ok(state.log_data().iter().map(|view| view.add_action()).collect())
+    }
+
+    /// Rows of all files, where every file says how many it has.
+    pub fn rows(&self) -> Option<u64> {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    pub(super) fn metadata(&self) -> Result<&deltalake::kernel::Metadata, TableError> {
+        let state = self.delta.snapshot().map_err(|error| TableError::defect(&self.table, error))?;
+        Ok(state.metadata())
+    }
+
+    pub(super) fn delta(&self) -> &DeltaTable {
+        &self.delta
+    }
+}
