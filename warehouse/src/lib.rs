@@ -1,5 +1,6 @@
 //! The engine of Buho: projects, ingest, the graph of SQL models, tables, audits, runs, releases.
 
+pub mod audit;
 pub mod clock;
 pub mod error;
 pub mod functions;

@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::error::{At, GraphError, GraphErrors};
 use super::fingerprint::{Fingerprint, fingerprint};
+use super::lint::lint;
 use super::parse::{NIGHT, Parsed, parse};
 use crate::nearest::nearest;
 use crate::project::contract::Contract;
@@ -96,6 +97,7 @@ pub fn build(models: &BTreeMap<String, Model>, contracts: &BTreeMap<String, Cont
             }
         };
         check(model, &parsed, models, &sources, &mut errors);
+        errors.extend(lint(&model.sql_file, &model.layer, &parsed));
         nodes.insert(model.name.as_str(), node(model, parsed));
     }
     let order = order(&nodes, models, &mut errors);

@@ -13,7 +13,14 @@ mod error;
 mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod lint;
 mod parse;
+mod plan;
+mod plan_error;
+mod resolve;
+#[cfg(test)]
+mod resolve_tests;
+pub mod schemas;
 #[cfg(test)]
 mod tests;
 
@@ -21,3 +28,5 @@ pub use build::{Graph, Node, build};
 pub use error::{At, GraphError, GraphErrors, Rule};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use parse::{Parsed, bind, canonical, parse};
+pub use plan::{plan_model, plan_query};
+pub use resolve::{Resolved, resolve};
