@@ -2,4 +2,10 @@
 
 pub mod clock;
 pub mod error;
+pub mod functions;
+pub mod graph;
+pub mod nearest;
 pub mod project;
+pub mod release;
+pub mod store;
+pub mod table;
