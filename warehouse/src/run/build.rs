@@ -261,7 +261,7 @@ impl<'a> Build<'a> {
         &self,
         node: &Node,
         key: String,
-    ) -> Result<impl Future<Output = Computed> + Send + use<>, RunError> {
+    ) -> Result<impl Future<Output = Computed> + use<>, RunError> {
         let model = self.context.project.models.get(&node.name).cloned();
         let scene = self.scene(&node.inputs)?;
         let base = TableSnapshot::load(&self.context.lake, &node.name, None).await?;
@@ -318,8 +318,7 @@ pub(super) struct Scene {
 
 impl Scene {
     pub async fn open(&self, session: &SessionContext, night: NaiveDate) -> Result<(), RunError> {
-        let views = self.views.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).collect();
-        views::open(session, self.tables.clone(), views, night).await
+        views::open(session, self.tables.clone(), &self.views, night).await
     }
 }
 
