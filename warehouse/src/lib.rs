@@ -1,6 +1,12 @@
 //! The engine of Buho: projects, ingest, the graph of SQL models, tables, audits, runs, releases.
 
+pub mod audit;
 pub mod clock;
 pub mod error;
+pub mod functions;
+pub mod graph;
+pub mod nearest;
 pub mod project;
+pub mod release;
 pub mod store;
+pub mod table;

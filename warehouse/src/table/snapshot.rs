@@ -2,7 +2,6 @@
 
 use arrow::datatypes::SchemaRef;
 use deltalake::DeltaTable;
-use deltalake::kernel::Add;
 
 use super::error::TableError;
 use super::lake::Lake;
@@ -102,12 +101,6 @@ impl TableSnapshot {
             .transaction_version(self.delta.log_store().as_ref(), app_id.to_owned())
             .await
             .map_err(read)
-    }
-
-    /// The add actions of the files whose path is in `paths`, to be removed by a commit.
-    pub(super) fn adds(&self) -> Result<Vec<Add>, TableError> {
-        let state = self.delta.snapshot().map_err(|error| TableError::defect(&self.table, error))?;
-        Ok(state.log_data().iter().map(|view| view.add_action()).collect())
     }
 
     /// Rows of all files, where every file says how many it has.

@@ -1,0 +1,96 @@
+//! Promises of `resolve`: what a yml declares is what its SQL gives, or the line is named.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
+use super::fixtures::{contract, contract_map, model, model_map};
+use super::resolve::{Resolved, resolve};
+use super::{GraphError, GraphErrors, build};
+use crate::project::model::Model;
+
+const ORDERS: &str = "[{ name: order_id, type: VARCHAR }, { name: quantity, type: INTEGER }, { name: amount, type: \"DECIMAL(18,2)\" }, { name: share, type: DOUBLE }, { name: ordered_at, type: TIMESTAMP }]";
+
+pub async fn resolved(models: Vec<Model>) -> Result<Resolved, GraphErrors> {
+    let models = model_map(models);
+    let contracts = contract_map(vec![contract("orders", ORDERS)]);
+    let graph = build(&models, &contracts)?;
+    let night = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
+    resolve(&graph, &models, &contracts, &BTreeMap::new(), night).await
+}
+
+async fn errors(sql: &str, columns: &str) -> Vec<GraphError> {
+    resolved(vec![model("staging.z", sql, &format!("columns:\n{columns}"))]).await.unwrap_err().0
+}
+
+async fn first_error(sql: &str, columns: &str) -> String {
+    errors(sql, columns).await[0].to_string()
+}
+
+#[tokio::test]
+async fn a_model_that_gives_what_it_declares_is_planned() {
+    let sql = "select order_id, cast(ordered_at as date) as day, _file, $night - cast(ordered_at as date) as age_days,
+            1.5 as factor, cast('2026-01-01' as timestamp) as since, amount * 2 as twice
+        from bronze.orders where ordered_at < $night + interval '1 day'";
+    let columns = "
+  - { name: day, type: DATE }
+  - { name: order_id, type: VARCHAR }
+  - { name: _file, type: VARCHAR }
+  - { name: age_days, type: BIGINT }
+  - { name: factor, type: \"DECIMAL(2,1)\" }
+  - { name: since, type: TIMESTAMP }
+  - { name: twice, type: \"DECIMAL(38,2)\" }";
+    let resolved = resolved(vec![model("staging.z", sql, &format!("columns:{columns}"))]).await.unwrap();
+    assert_eq!(resolved.plans.len(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_column_is_named_with_line_and_nearest() {
+    assert_eq!(
+        first_error("select\n  order_id,\n  o.amuont as amount\nfrom bronze.orders as o", "- { name: order_id, type: VARCHAR }").await,
+        "sql/staging/z.sql:3:3: there is no column `o.amuont` — did you mean `o.amount`?"
+    );
+    assert_eq!(
+        first_error("select order_id\nfrom bronze.orders\nwhere quantty > 1", "- { name: order_id, type: VARCHAR }").await,
+        "sql/staging/z.sql:3:7: there is no column `quantty` — did you mean `quantity`?"
+    );
+}
+
+#[tokio::test]
+async fn a_type_that_differs_names_the_line_of_the_yml_and_the_cast() {
+    assert_eq!(
+        first_error("select order_id, quantity from bronze.orders", "- { name: order_id, type: VARCHAR }\n- { name: quantity, type: BIGINT }").await,
+        "sql/staging/z.yml:3: column `quantity` of `staging.z` is declared BIGINT and the SQL gives INTEGER — write CAST(… AS BIGINT) AS quantity in the last select, or declare what it gives"
+    );
+}
+
+#[tokio::test]
+async fn missing_and_undeclared_columns_are_both_named() {
+    let found = errors("select order_id as order_key from bronze.orders", "- { name: order_keys, type: VARCHAR }").await;
+    assert_eq!(found.len(), 2);
+    assert!(found[0].to_string().starts_with("sql/staging/z.sql:1:20: the SQL of `staging.z` gives a column `order_key`"), "{}", found[0]);
+    assert!(found[1].to_string().ends_with("gives no column `order_keys` — did you mean `order_key`?"), "{}", found[1]);
+}
+
+#[tokio::test]
+async fn an_ambiguous_column_says_how_to_tell_them_apart() {
+    let sql = "select order_id from bronze.orders as a inner join bronze.orders as b on a.order_id = b.order_id";
+    assert!(first_error(sql, "- { name: order_id, type: VARCHAR }").await.contains("could be of several tables"));
+}
+
+#[tokio::test]
+async fn an_ops_table_that_is_not_there_is_named() {
+    let sql = "select order_id from bronze.orders where order_id in (select a from ops.rnus)";
+    assert!(first_error(sql, "- { name: order_id, type: VARCHAR }").await.contains("there is no table `ops.rnus`"));
+}
+
+#[tokio::test]
+async fn a_mistake_in_one_model_is_not_found_again_below_it() {
+    let found = resolved(vec![
+        model("staging.z", "select nothing as order_id from bronze.orders", "columns: [{ name: order_id, type: VARCHAR }]"),
+        model("core.y", "select order_id from staging.z", "columns: [{ name: order_id, type: VARCHAR }]"),
+    ])
+    .await
+    .unwrap_err();
+    assert_eq!(found.0.len(), 1, "{found}");
+}

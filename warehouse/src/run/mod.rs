@@ -1,0 +1,33 @@
+//! A run: one attempt at a night.
+//!
+//! ```text
+//! open ──► ingest ──► build ──► audit ──► publish ──► record
+//!          bronze     nodes     what was   commit each  ops tables,
+//!          staged     staged    staged     table, then  run object
+//!                                          the release
+//! ```
+//! Until publish no log refers to anything a run wrote: a run that dies leaves files, not rows.
+
+mod audits;
+mod build;
+mod compute;
+mod context;
+mod error;
+mod ledgers;
+mod night;
+mod ops;
+mod publish;
+mod quarantine;
+mod records;
+mod report;
+mod sink;
+mod sources;
+mod state;
+pub mod views;
+
+pub use context::{RunContext, RunRequest};
+pub use error::RunError;
+pub use night::run_night;
+pub use ops::ops_schemas;
+pub use records::{last_runs, run_by_id};
+pub use report::{AuditReport, NodeReport, RunReport, RunStatus, SourceReport};
