@@ -102,6 +102,7 @@ fn refund(
     desk.sink.row(Source::Refunds, at.day(), &[
         Cell::Id(Id::new("R", order.number * 10 + sequence)),
         Cell::Id(order.id()),
+        Cell::Id(customer_id(order.customer)),
         Cell::id(world.products.get(line.product).map(|product| product.id())),
         Cell::Integer(if order.fate.lost.is_some() { 0 } else { units }),
         Cell::Time(at),

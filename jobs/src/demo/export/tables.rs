@@ -206,6 +206,7 @@ static REFUNDS: Shape = Shape {
     columns: &[
         required("refund_id", Text),
         required("order_id", Text),
+        column("customer_id", Text),
         column("product_id", Text),
         column("quantity", Integer),
         required("refunded_at", Timestamp),
