@@ -1,46 +1,26 @@
 -- A visitor who reached a step has passed those before it, whether or not the tool caught them, so the
--- funnel never widens. Sessions and events meet in one grouping, because either export may be missing.
-with touches as (
+-- funnel never widens. A visit is a session of the export: events of any other session are not of a visitor.
+with session_steps as (
     select
         session_id,
-        started_on as day,
-        channel,
-        visitor_id,
-        1 as step,
-        0 as events
-    from core.fct_sessions
-    union all
-    select
-        session_id,
-        occurred_on as day,
-        null as channel,
-        null as visitor_id,
-        coalesce(funnel_step, 1) as step,
-        1 as events
+        max(funnel_step) as step
     from core.fct_page_events
-),
-
-sessions as (
-    select
-        session_id,
-        min(day) as day,
-        max(channel) as channel,
-        max(visitor_id) as visitor_id,
-        max(step) as step,
-        sum(events) as events
-    from touches
+    where funnel_step >= 2
     group by session_id
 ),
 
 visitors as (
     select
-        day,
-        coalesce(channel, 'unknown') as channel,
-        coalesce(visitor_id, session_id) as visitor_id,
-        max(step) as step,
-        sum(events) as events
-    from sessions
-    group by day, coalesce(channel, 'unknown'), coalesce(visitor_id, session_id)
+        sessions.started_on as day,
+        coalesce(sessions.channel, 'unknown') as channel,
+        coalesce(sessions.visitor_id, sessions.session_id) as visitor_id,
+        max(session_steps.step) as step
+    from core.fct_sessions as sessions
+    left join session_steps
+        on session_steps.session_id = sessions.session_id
+    group by
+        sessions.started_on, coalesce(sessions.channel, 'unknown'),
+        coalesce(sessions.visitor_id, sessions.session_id)
 ),
 
 days as (
@@ -52,7 +32,7 @@ days as (
         sum(case when step >= 3 then 1 else 0 end) as carts,
         sum(case when step >= 4 then 1 else 0 end) as checkouts,
         sum(case when step >= 5 then 1 else 0 end) as purchases,
-        sum(sum(events)) over () > 0 as has_events
+        sum(count(step)) over () > 0 as has_events
     from visitors
     group by day, channel
 ),

@@ -10,8 +10,8 @@ use super::context::RunContext;
 use super::error::RunError;
 use super::report::AuditReport;
 use super::state::NodeState;
-use crate::audit;
-use crate::project::model::Severity;
+use crate::audit::{self, AuditOutcome};
+use crate::project::model::{Model, Severity};
 use crate::session::Joins;
 
 /// Audits every node that was built.
@@ -20,15 +20,15 @@ pub(super) async fn audit_all(
     build: &Build<'_>,
     night: NaiveDate,
 ) -> Result<Vec<AuditReport>, RunError> {
-    let built: Vec<&str> = context
+    let built: Vec<&Model> = context
         .graph
         .nodes
         .iter()
-        .map(|node| node.name.as_str())
-        .filter(|name| matches!(build.states.get(*name), Some(NodeState::Built { .. })))
+        .filter(|node| matches!(build.states.get(&node.name), Some(NodeState::Built { .. })))
+        .filter_map(|node| context.project.models.get(&node.name))
         .collect();
     let outcomes: Vec<Vec<AuditReport>> = stream::iter(built)
-        .map(|name| audit_node(context, build, name, night))
+        .map(|model| audit_node(context, build, model, night))
         .buffered(context.engine.threads())
         .try_collect()
         .await?;
@@ -38,39 +38,38 @@ pub(super) async fn audit_all(
 async fn audit_node(
     context: &RunContext,
     build: &Build<'_>,
-    name: &str,
+    model: &Model,
     night: NaiveDate,
 ) -> Result<Vec<AuditReport>, RunError> {
-    let Some(model) = context.project.models.get(name) else {
-        return Ok(Vec::new());
-    };
     let checks = audit::checks(model);
-    let mut reads: BTreeSet<String> = checks.iter().flat_map(|check| check.reads.iter().cloned()).collect();
-    reads.insert(name.to_owned());
+    let mut reads: BTreeSet<String> = audit::tables_read(model);
+    reads.insert(model.name.clone());
     let session = context.engine.session(Joins::Hash);
     build.scene(&reads)?.open(&session, night).await?;
-    let outcomes = audit::run(&session, &checks, night).await;
-    Ok(outcomes.into_iter().map(|outcome| report(name, outcome)).collect())
+    let outcomes = audit::run(&session, &checks)
+        .await
+        .map_err(|error| RunError::query(&format!("audit {} of {}", error.audit, error.node), error.source))?;
+    Ok(outcomes.into_iter().map(report).collect())
 }
 
-fn report(node: &str, outcome: audit::AuditOutcome) -> AuditReport {
+fn report(outcome: AuditOutcome) -> AuditReport {
     let severity = match outcome.severity {
         Severity::Warn => "warn",
         Severity::Error => "error",
     };
     if !outcome.passed {
-        let examples = outcome.examples.as_deref().unwrap_or("");
+        let AuditOutcome { node, audit, failing_rows, message, .. } = &outcome;
         match outcome.severity {
-            Severity::Error => tracing::error!(node, audit = %outcome.audit, rows = outcome.failing_rows, "audit failed: {examples}"),
-            Severity::Warn => tracing::warn!(node, audit = %outcome.audit, rows = outcome.failing_rows, "audit failed: {examples}"),
+            Severity::Error => tracing::error!(%node, %audit, rows = failing_rows, "audit failed: {message}"),
+            Severity::Warn => tracing::warn!(%node, %audit, rows = failing_rows, "audit failed: {message}"),
         }
     }
     AuditReport {
-        node: node.to_owned(),
+        node: outcome.node,
         audit: outcome.audit,
         severity: severity.to_owned(),
         passed: outcome.passed,
         failing_rows: outcome.failing_rows,
-        examples: outcome.examples,
+        examples: Some(outcome.examples).filter(|examples| !examples.is_empty()),
     }
 }

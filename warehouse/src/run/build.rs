@@ -12,6 +12,7 @@ use tokio::sync::RwLock;
 
 use super::compute::{ComputeError, Target, stage_query, target_schema};
 use super::context::{RunContext, RunRequest};
+use super::decide::{Decision, decision, recipe};
 use super::error::{RunError, is_out_of_memory};
 use super::report::NodeReport;
 use super::sources::SourceOutcome;
@@ -20,7 +21,7 @@ use super::views;
 use crate::error::ErrorKind;
 use crate::graph::Node;
 use crate::project::model::{Materialized, Model};
-use crate::release::{Release, ReleasedTable};
+use crate::release::{Recipe, Release, ReleasedTable};
 use crate::session::Joins;
 use crate::table::{StagedFile, TableSnapshot};
 
@@ -46,7 +47,7 @@ pub(super) struct Build<'a> {
 /// A node that was computed, or not.
 struct Computed {
     node: String,
-    key: String,
+    recipe: Recipe,
     seconds: f64,
     result: Result<StagedTable, RunError>,
 }
@@ -104,8 +105,8 @@ impl<'a> Build<'a> {
             for node in waiting {
                 if running.len() >= self.context.engine.threads() || !self.is_ready(node) {
                     rest.push(node);
-                } else if let Some(key) = self.decide(node).await? {
-                    running.push(self.compute(node, key).await?);
+                } else if let Some(recipe) = self.decide(node).await? {
+                    running.push(self.compute(node, recipe).await?);
                 }
             }
             waiting = rest;
@@ -121,54 +122,31 @@ impl<'a> Build<'a> {
         node.inputs.iter().all(|input| self.identities.contains_key(input) || self.states.contains_key(input))
     }
 
-    /// Settles a node that needs no work; the key of one that does.
-    async fn decide(&mut self, node: &Node) -> Result<Option<String>, RunError> {
+    /// Settles a node that needs no work; what one that does is made from.
+    async fn decide(&mut self, node: &Node) -> Result<Option<Recipe>, RunError> {
         let released = self.previous.and_then(|release| release.tables.get(&node.name)).cloned();
-        let blocked = node.inputs.iter().find_map(|input| match self.states.get(input)? {
-            NodeState::Failed { .. } => Some(format!("`{input}` failed")),
-            NodeState::Held { because } => Some(format!("`{input}` is held: {because}")),
-            _ => None,
-        });
-        if let Some(because) = blocked {
-            self.hold(node, released, because).await?;
-            return Ok(None);
-        }
-        let key = self.key(node);
-        if node.materialized == Materialized::View {
-            self.identities.insert(node.name.clone(), key.clone());
-            self.states.insert(node.name.clone(), NodeState::Built { key });
-            return Ok(None);
-        }
-        let selected = self.request.select.as_ref().is_none_or(|selection| selection.contains(&node.name));
-        let same = released.as_ref().is_some_and(|table| table.key == key) && !(self.request.full_refresh && selected);
-        match released {
-            Some(table) if same || !selected => {
-                self.keep(node, &table).await?;
-                let status = NodeState::Current { released: table };
+        let recipe = recipe(node, &self.identities, self.night);
+        match decision(node, &self.states, released.as_ref(), &recipe, self.request) {
+            Decision::Hold { because } => {
+                self.hold(node, released, because).await?;
+                Ok(None)
+            }
+            Decision::View => {
+                self.identities.insert(node.name.clone(), recipe.identity());
+                self.states.insert(node.name.clone(), NodeState::Built { recipe });
+                Ok(None)
+            }
+            Decision::Keep { released } => {
+                self.keep(node, &released).await?;
                 self.note(node, "skipped", None, 0.0);
-                self.states.insert(node.name.clone(), status);
+                self.states.insert(node.name.clone(), NodeState::Current { released });
                 Ok(None)
             }
-            None if !selected => {
-                self.hold(node, None, "it was never built and is not selected".to_owned()).await?;
-                Ok(None)
+            Decision::Build { why } => {
+                tracing::debug!(node = %node.name, "to build: {why}");
+                Ok(Some(recipe))
             }
-            _ => Ok(Some(key)),
         }
-    }
-
-    /// Hash of everything a node's rows depend on.
-    fn key(&self, node: &Node) -> String {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(node.fingerprint.to_string().as_bytes());
-        if !node.parsed.parameters.is_empty() {
-            hasher.update(self.night.to_string().as_bytes());
-        }
-        for input in &node.inputs {
-            let identity = self.identities.get(input).map_or("", String::as_str);
-            hasher.update(format!("\n{input}={identity}").as_bytes());
-        }
-        hasher.finalize().to_hex().to_string()
     }
 
     /// Leaves a node at its released version, if it has one.
@@ -232,7 +210,7 @@ impl<'a> Build<'a> {
     }
 
     fn settle(&mut self, computed: Computed) {
-        let Computed { node, key, seconds, result } = computed;
+        let Computed { node, recipe, seconds, result } = computed;
         let Some(found) = self.context.graph.node(&node) else {
             return;
         };
@@ -246,7 +224,7 @@ impl<'a> Build<'a> {
                 }
                 self.identities.insert(node.clone(), format!("v{}", staged.next_version()));
                 self.candidates.insert(node.clone(), Candidate::Staged(staged));
-                self.states.insert(node, NodeState::Built { key });
+                self.states.insert(node, NodeState::Built { recipe });
             }
             Err(error) => {
                 tracing::error!(node = %node, seconds, "failed: {error}");
@@ -260,8 +238,8 @@ impl<'a> Build<'a> {
     async fn compute(
         &self,
         node: &Node,
-        key: String,
-    ) -> Result<impl Future<Output = Computed> + Send + use<>, RunError> {
+        recipe: Recipe,
+    ) -> Result<impl Future<Output = Computed> + use<>, RunError> {
         let model = self.context.project.models.get(&node.name).cloned();
         let scene = self.scene(&node.inputs)?;
         let base = TableSnapshot::load(&self.context.lake, &node.name, None).await?;
@@ -274,7 +252,7 @@ impl<'a> Build<'a> {
             attempt: self.run_id.to_owned(),
             gate: Arc::clone(&self.gate),
         };
-        Ok(work.computed(model, key))
+        Ok(work.computed(model, recipe))
     }
 
     /// The tables and views that a query over `names` sees, with what the views read.
@@ -318,8 +296,7 @@ pub(super) struct Scene {
 
 impl Scene {
     pub async fn open(&self, session: &SessionContext, night: NaiveDate) -> Result<(), RunError> {
-        let views = self.views.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).collect();
-        views::open(session, self.tables.clone(), views, night).await
+        views::open(session, self.tables.clone(), &self.views, night).await
     }
 }
 
@@ -335,7 +312,7 @@ struct Work {
 }
 
 impl Work {
-    async fn computed(self, model: Option<Model>, key: String) -> Computed {
+    async fn computed(self, model: Option<Model>, recipe: Recipe) -> Computed {
         let started = self.context.clock.now();
         let result = match &model {
             Some(model) => self.attempts(model).await,
@@ -350,7 +327,7 @@ impl Work {
             base,
             adds,
         });
-        Computed { node: name, key, seconds, result }
+        Computed { node: name, recipe, seconds, result }
     }
 
     /// Beside others; then alone; then with joins that spill.

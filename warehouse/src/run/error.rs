@@ -3,7 +3,9 @@
 use datafusion::error::DataFusionError;
 
 use crate::error::ErrorKind;
+use crate::graph::GraphErrors;
 use crate::release::ReleaseError;
+use crate::store::StoreError;
 use crate::table::TableError;
 
 /// An error that ends the run, or, kept in a [`super::report::Failure`], one node.
@@ -13,6 +15,10 @@ pub enum RunError {
     Table(#[from] TableError),
     #[error(transparent)]
     Release(#[from] ReleaseError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Graph(#[from] GraphErrors),
     #[error("{node}: {message}")]
     Query { node: String, message: String, kind: ErrorKind },
     #[error("{what}: {source} — this is a defect, please report it")]
@@ -28,6 +34,8 @@ impl RunError {
         match self {
             Self::Table(error) => error.kind(),
             Self::Release(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Graph(error) => error.kind(),
             Self::Query { kind, .. } => *kind,
             Self::User { .. } => ErrorKind::User,
             Self::Form { .. } | Self::Defect { .. } => ErrorKind::Defect,

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::audits::audit_all;
 use super::build::Build;
 use super::context::{RunContext, RunRequest};
+use super::decide::blocked;
 use super::error::RunError;
 use super::publish::publish;
 use super::report::{
@@ -97,12 +98,7 @@ fn hold_failed(context: &RunContext, build: &mut Build<'_>, audits: &[AuditRepor
         build.fail(&audit.node, &message);
     }
     for node in &context.graph.nodes {
-        let blocked = node.inputs.iter().find_map(|input| match build.states.get(input)? {
-            NodeState::Failed { .. } => Some(format!("`{input}` failed")),
-            NodeState::Held { because } => Some(format!("`{input}` is held: {because}")),
-            _ => None,
-        });
-        if let Some(because) = blocked {
+        if let Some(because) = blocked(node, &build.states) {
             build.hold_below(&node.name, because);
         }
     }

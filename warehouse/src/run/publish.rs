@@ -13,7 +13,7 @@ use super::quarantine;
 use super::sources::SourceOutcome;
 use super::state::{Candidate, NodeState, StagedTable};
 use crate::project::model::Materialized;
-use crate::release::{self, LAKE_FORMAT, Release, ReleasedTable, ReleasedView, TableState};
+use crate::release::{self, LAKE_FORMAT, Recipe, Release, ReleasedTable, ReleasedView, TableState};
 use crate::table::{Change, commit};
 
 /// Application id of the commits of nodes.
@@ -88,7 +88,7 @@ async fn commit_source(
         Candidate::Staged(staged) => staged.base.as_ref().map(|base| base.version),
         Candidate::Unchanged { snapshot, .. } => snapshot.as_ref().map(|snapshot| snapshot.version),
     };
-    let table = version.map(|version| ReleasedTable { version, night, state, key: format!("v{version}") });
+    let table = version.map(|version| ReleasedTable { version, night, state, recipe: Recipe::default() });
     Ok(table.map(|table| (source.table.clone(), table)))
 }
 
@@ -103,11 +103,11 @@ async fn release_node(
     let before = previous.and_then(|release| release.tables.get(name));
     let kept = |state: TableState| before.map(|table| ReleasedTable { state, ..table.clone() });
     let table = match build.states.get(name) {
-        Some(NodeState::Built { key }) => match build.candidates.get(name) {
+        Some(NodeState::Built { recipe }) => match build.candidates.get(name) {
             Some(Candidate::Staged(staged)) => {
                 let sequence = context.clock.now().timestamp_millis();
                 let version = commit_table(context, staged, APP_ID, sequence, run_id).await?;
-                Some(ReleasedTable { version, night, state: TableState::Fresh, key: key.clone() })
+                Some(ReleasedTable { version, night, state: TableState::Fresh, recipe: recipe.clone() })
             }
             _ => None,
         },

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use tokio::runtime::Handle;
 
 use crate::ingest::{BatchSink, SinkError, SinkFactory};
-use crate::table::{Lake, StageWriter, StagedFile};
+use crate::table::{Lake, StageWriter, StagedFile, TableError};
 
 /// Makes the files of one load and collects them as they are finished.
 #[derive(Debug)]
@@ -49,9 +49,13 @@ impl SinkFactory for StagedSinks {
     fn open(&self) -> Result<Box<dyn BatchSink>, SinkError> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let name = format!("part-{number:05}-{}.zstd.parquet", self.run_id);
-        let writer = StageWriter::open(&self.lake, &self.table, &name, &self.schema).map_err(SinkError::new)?;
+        let writer = StageWriter::open(&self.lake, &self.table, &name, &self.schema).map_err(refused)?;
         Ok(Box::new(StagedSink { writer, finished: Arc::clone(&self.finished), runtime: self.runtime.clone() }))
     }
+}
+
+fn refused(error: TableError) -> SinkError {
+    SinkError { kind: error.kind(), source: Box::new(error) }
 }
 
 struct StagedSink {
@@ -62,12 +66,12 @@ struct StagedSink {
 
 impl BatchSink for StagedSink {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
-        self.runtime.block_on(self.writer.write(batch)).map_err(SinkError::new)
+        self.runtime.block_on(self.writer.write(batch)).map_err(refused)
     }
 
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
         let Self { writer, finished, runtime } = *self;
-        let file = runtime.block_on(writer.finish()).map_err(SinkError::new)?;
+        let file = runtime.block_on(writer.finish()).map_err(refused)?;
         if file.rows > 0 {
             finished.lock().unwrap_or_else(PoisonError::into_inner).push(file);
         }

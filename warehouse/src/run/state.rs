@@ -1,6 +1,6 @@
 //! What a run knows of each table: unchanged at a version, or staged on top of one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use datafusion::catalog::TableProvider;
 
 use crate::error::ErrorKind;
-use crate::release::ReleasedTable;
+use crate::release::{Recipe, ReleasedTable};
 use crate::table::{DataFile, Lake, PinnedTable, StagedFile, TableError, TableSnapshot};
 
 /// A table as this run sees it.
@@ -81,20 +81,13 @@ impl Candidate {
 #[derive(Debug, Clone)]
 pub enum NodeState {
     /// Staged and audited; goes out with the release.
-    Built { key: String },
+    Built { recipe: Recipe },
     /// Nothing it depends on changed; the released version stands.
     Current { released: ReleasedTable },
     /// Kept at the last release because of what it reads, or not selected.
     Held { because: String },
     /// It failed, or an audit of it did.
     Failed { message: String, kind: ErrorKind },
-}
-
-/// The tables and nodes of a run, as they become known.
-#[derive(Debug, Default)]
-pub struct Board {
-    pub candidates: BTreeMap<String, Candidate>,
-    pub states: BTreeMap<String, NodeState>,
 }
 
 /// The last day that any row of a bronze table belongs to, as far as its files say: the later of

@@ -110,14 +110,11 @@ fn cut(
     LogicalPlanBuilder::scan(table, source, None)?.filter(visible)?.build()
 }
 
-/// Views by name with their text, each after those it reads.
-pub type Views<'a> = Vec<(&'a str, &'a str)>;
-
-/// Registers tables and views in one session.
+/// Registers tables, then views (name and text, each after those it reads), in one session.
 pub async fn open(
     session: &SessionContext,
     tables: BTreeMap<String, Arc<dyn TableProvider>>,
-    views: Views<'_>,
+    views: &[(String, String)],
     night: NaiveDate,
 ) -> Result<(), RunError> {
     for (name, provider) in tables {
