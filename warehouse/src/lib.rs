@@ -10,3 +10,4 @@ pub mod project;
 pub mod release;
 pub mod store;
 pub mod table;
+pub mod testing;
