@@ -13,6 +13,7 @@ mod error;
 mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod lineage;
 pub mod lint;
 mod parse;
 mod plan;
@@ -21,6 +22,9 @@ mod resolve;
 #[cfg(test)]
 mod resolve_tests;
 pub mod schemas;
+mod select;
+#[cfg(test)]
+mod select_tests;
 #[cfg(test)]
 pub(crate) mod standard_tests;
 #[cfg(test)]
@@ -32,3 +36,4 @@ pub use fingerprint::{Fingerprint, fingerprint};
 pub use parse::{Parsed, bind, canonical, parse};
 pub use plan::{plan_model, plan_query};
 pub use resolve::{Resolved, resolve};
+pub use select::{SelectError, select};
