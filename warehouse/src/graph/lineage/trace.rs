@@ -10,7 +10,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, TableReference};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, LogicalPlan, RecursiveQuery, Subquery, TableScan, Union, Unnest};
+use datafusion::logical_expr::{Aggregate, Distinct, Expr, ExprSchemable, Join, LogicalPlan, RecursiveQuery, Subquery, TableScan, Union, Unnest};
 
 /// A column of an input table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,14 +29,39 @@ pub struct Traced {
     pub columns: Vec<Origins>,
     /// Input columns that decide which rows there are.
     pub rows: Origins,
+    /// By position: whether a total of DOUBLE (or a moment, always computed in DOUBLE) is part of
+    /// the output column, so that its last digits depend on the order of rows. Empty within a plan.
+    pub double_totals: Vec<bool>,
 }
+
+/// Aggregates that add up their argument: over DOUBLE, in the order rows come.
+const TOTALS: &[&str] = &["avg", "sum"];
+/// Aggregates that compute in DOUBLE whatever they are given.
+const MOMENTS: &[&str] = &[
+    "corr", "covar_pop", "covar_samp", "regr_intercept", "regr_r2", "regr_slope", "stddev", "stddev_pop", "stddev_samp", "var_pop",
+    "var_samp",
+];
 
 /// Traces every output column of a plan to the tables it scans.
 ///
 /// # Errors
 /// A plan whose own columns do not fit together: a defect of the planner.
 pub fn trace(plan: &LogicalPlan) -> Result<Traced> {
-    Tracer::default().plan(plan, &[])
+    let mut traced = Tracer::default().plan(plan, &[])?;
+    let mark = total();
+    traced.rows.remove(&mark);
+    traced.double_totals = traced.columns.iter_mut().map(|column| column.remove(&mark)).collect();
+    Ok(traced)
+}
+
+/// Travels with the origins of a column, as one of no table, where a total of DOUBLE is among them.
+fn total() -> Origin {
+    Origin { table: String::new(), column: String::new() }
+}
+
+fn is_double_total(name: &str, args: &[Expr], schema: &DFSchema) -> bool {
+    let double = || args.iter().any(|arg| arg.get_type(schema).is_ok_and(|kind| kind.is_floating()));
+    MOMENTS.contains(&name) || (TOTALS.contains(&name) && double())
 }
 
 /// Columns of the queries around a correlated subquery, innermost last.
@@ -81,7 +106,7 @@ impl Tracer {
                 let input = self.input(&window.input, outer)?;
                 let own = self.project(&window.window_expr, &window.input, input.clone(), outer)?;
                 let columns = input.columns.into_iter().chain(own.columns).collect();
-                Ok(Traced { columns, rows: own.rows })
+                Ok(Traced { columns, rows: own.rows, ..Traced::default() })
             }
             LogicalPlan::Filter(filter) => {
                 let input = self.input(&filter.input, outer)?;
@@ -97,7 +122,7 @@ impl Tracer {
             LogicalPlan::Limit(limit) => self.input(&limit.input, outer),
             LogicalPlan::Values(values) => {
                 let width = values.schema.fields().len();
-                Ok(Traced { columns: vec![Origins::new(); width], rows: Origins::new() })
+                Ok(Traced { columns: vec![Origins::new(); width], rows: Origins::new(), ..Traced::default() })
             }
             other => self.opaque(other, outer),
         }
@@ -107,13 +132,13 @@ impl Tracer {
         let name = table_name(&scan.table_name);
         let fields = scan.projected_schema.fields();
         if let Some(known) = self.recursive.get(&name) {
-            return Traced { columns: known.clone(), rows: Origins::new() };
+            return Traced { columns: known.clone(), rows: Origins::new(), ..Traced::default() };
         }
         let origin = |column: &String| Origins::from([Origin { table: name.clone(), column: column.clone() }]);
         // A table function has no layer and comes from nowhere.
         let stored = name.contains('.');
         let columns = fields.iter().map(|field| if stored { origin(field.name()) } else { Origins::new() }).collect();
-        Traced { columns, rows: Origins::new() }
+        Traced { columns, rows: Origins::new(), ..Traced::default() }
     }
 
     fn join(&mut self, join: &Join, outer: Outer<'_>) -> Result<Traced> {
@@ -134,7 +159,7 @@ impl Tracer {
             .map(|(relation, field)| position(&schema, relation, field.name()).and_then(|at| columns.get(at).cloned()).unwrap_or_default())
             .collect();
         let columns = if join.schema.fields().len() == columns.len() { columns } else { kept };
-        Ok(Traced { columns, rows })
+        Ok(Traced { columns, rows, ..Traced::default() })
     }
 
     fn aggregate(&mut self, aggregate: &Aggregate, outer: Outer<'_>) -> Result<Traced> {
@@ -158,11 +183,11 @@ impl Tracer {
         let internal = width.saturating_sub(grouping.columns.len() + values.columns.len());
         let ids = vec![Origins::new(); internal];
         let columns = grouping.columns.into_iter().chain(ids).chain(values.columns).collect();
-        Ok(Traced { columns, rows })
+        Ok(Traced { columns, rows, ..Traced::default() })
     }
 
     fn union(&mut self, union: &Union, outer: Outer<'_>) -> Result<Traced> {
-        let mut all = Traced { columns: vec![Origins::new(); union.schema.fields().len()], rows: Origins::new() };
+        let mut all = Traced { columns: vec![Origins::new(); union.schema.fields().len()], rows: Origins::new(), ..Traced::default() };
         for input in &union.inputs {
             let traced = self.input(input, outer)?;
             for (column, more) in all.columns.iter_mut().zip(traced.columns) {
@@ -199,7 +224,7 @@ impl Tracer {
     fn unnest(&mut self, unnest: &Unnest, outer: Outer<'_>) -> Result<Traced> {
         let input = self.input(&unnest.input, outer)?;
         let from = |index: &usize| input.columns.get(*index).cloned().unwrap_or_default();
-        Ok(Traced { columns: unnest.dependency_indices.iter().map(from).collect(), rows: input.rows.clone() })
+        Ok(Traced { columns: unnest.dependency_indices.iter().map(from).collect(), rows: input.rows.clone(), ..Traced::default() })
     }
 
     fn distinct(&mut self, distinct: &Distinct, outer: Outer<'_>) -> Result<Traced> {
@@ -222,8 +247,8 @@ impl Tracer {
         let rows = inputs.iter().flat_map(|input| input.rows.iter().cloned()).collect();
         let width = plan.schema().fields().len();
         match inputs.as_slice() {
-            [one] if one.columns.len() == width => Ok(Traced { columns: one.columns.clone(), rows }),
-            _ => Ok(Traced { columns: vec![all; width], rows }),
+            [one] if one.columns.len() == width => Ok(Traced { columns: one.columns.clone(), rows, ..Traced::default() }),
+            _ => Ok(Traced { columns: vec![all; width], rows, ..Traced::default() }),
         }
     }
 
@@ -235,7 +260,7 @@ impl Tracer {
             columns.push(traced.value);
             rows.extend(traced.rows);
         }
-        Ok(Traced { columns, rows })
+        Ok(Traced { columns, rows, ..Traced::default() })
     }
 
     fn deciding(&mut self, exprs: &[&Expr], below: &LogicalPlan, mut input: Traced, outer: Outer<'_>) -> Result<Traced> {
@@ -259,6 +284,12 @@ impl Tracer {
                             break;
                         }
                     }
+                }
+                Expr::AggregateFunction(call) if is_double_total(call.func.name(), &call.params.args, schema) => {
+                    flow.value.insert(total());
+                }
+                Expr::WindowFunction(call) if is_double_total(call.fun.name(), &call.params.args, schema) => {
+                    flow.value.insert(total());
                 }
                 Expr::ScalarSubquery(subquery) => {
                     let traced = self.subquery(subquery, schema, columns, outer)?;
