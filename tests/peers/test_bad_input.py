@@ -18,11 +18,19 @@ NIGHT = "2026-01-30"
 GOOD = "id,day,amount\na,2026-01-30,1.25\nb,2026-01-30,2.50\n"
 GOOD_TOTAL = "3.75"
 
+ROWS_SQL = "select id, day, amount, ratio, note from bronze.{source}\n"
 TOTAL_SQL = """select
     count(*) as lines,
     cast(sum(amount) as decimal(18, 2)) as total
-from bronze.{source}
+from staging.{source}_rows
 """
+COLUMNS = [
+    {"name": "id", "type": "VARCHAR", "required": True},
+    {"name": "day", "type": "DATE", "required": True},
+    {"name": "amount", "type": "DECIMAL(18,2)", "required": True},
+    {"name": "ratio", "type": "DOUBLE"},
+    {"name": "note", "type": "VARCHAR"},
+]
 
 
 def contract(source: str, form: dict[str, object], more: dict[str, object]) -> dict[str, object]:
@@ -32,43 +40,41 @@ def contract(source: str, form: dict[str, object], more: dict[str, object]) -> d
         "format": {"type": "csv", **form},
         "delivery": "append",
         "key": ["id"],
-        "columns": [
-            {"name": "id", "type": "VARCHAR", "required": True},
-            {"name": "day", "type": "DATE", "required": True},
-            {"name": "amount", "type": "DECIMAL(18,2)", "required": True},
-            {"name": "ratio", "type": "DOUBLE"},
-            {"name": "note", "type": "VARCHAR"},
-        ],
+        "columns": COLUMNS,
         **more,
     }
 
 
-def total_model(source: str) -> dict[str, object]:
-    return {
-        "description": f"Rows and amount of the {source} source.",
-        "grain": "one row",
-        "columns": [
-            {"name": "lines", "type": "BIGINT"},
-            {"name": "total", "type": "DECIMAL(18,2)"},
-        ],
-    }
+def columns(*names: str) -> list[dict[str, object]]:
+    return [{"name": column["name"], "type": column["type"]} for column in COLUMNS if column["name"] in names]
+
+
+def write_model(project: Path, name: str, sql: str, spec: dict[str, object]) -> None:
+    """`layer.model` as a user writes it: the SQL and the yml beside it."""
+    layer, model = name.split(".")
+    folder = project / "sql" / layer
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{model}.sql").write_text(sql)
+    described = {"description": f"Model {name}.", "grain": "as its SQL says", **spec}
+    (folder / f"{model}.yml").write_text(yaml.safe_dump(described, sort_keys=False))
 
 
 def write_project(folder: Path, case: Case | None = None) -> Path:
     """Two sources and a mart on each: what happens to one must not touch the other."""
-    sources, marts = folder / "sql" / "sources", folder / "sql" / "marts"
+    sources = folder / "sql" / "sources"
     sources.mkdir(parents=True)
-    marts.mkdir(parents=True)
     settings = 'name = "bad-input"\nraw = "raw"\nlake = "lake"\n'
     (folder / "buho.toml").write_text(
         settings + 'time_zone = "Europe/Madrid"\ncurrency = "EUR"\npacks = []\n'
     )
+    totals = [{"name": "lines", "type": "BIGINT"}, {"name": "total", "type": "DECIMAL(18,2)"}]
     for source in ("good", "bad"):
         special = case if case and source == "bad" else None
         spec = contract(source, special.format if special else {}, special.contract if special else {})
         (sources / f"{source}.yml").write_text(yaml.safe_dump(spec, sort_keys=False))
-        (marts / f"{source}_total.sql").write_text(TOTAL_SQL.format(source=source))
-        (marts / f"{source}_total.yml").write_text(yaml.safe_dump(total_model(source)))
+        rows = {"materialized": "view", "columns": columns("id", "day", "amount", "ratio", "note")}
+        write_model(folder, f"staging.{source}_rows", ROWS_SQL.format(source=source), rows)
+        write_model(folder, f"marts.{source}_total", TOTAL_SQL.format(source=source), {"columns": totals})
         (folder / "raw" / source).mkdir(parents=True)
     (folder / "raw" / "good" / f"good_{NIGHT}.csv").write_text(GOOD)
     return folder
@@ -163,12 +169,9 @@ def test_a_raw_location_that_does_not_exist_is_said_before_anything_runs(buho: B
 def test_duplicate_keys_are_kept_and_an_audit_names_them(buho: Buho, tmp_path: Path):
     project = write_project(tmp_path / "project")
     deliver(project, FILE, (CLEAN + "2,2026-01-30,20.25,0.25,again\n").encode())
-    marts = project / "sql" / "marts"
-    (marts / "bad_lines.sql").write_text("select id, amount from bronze.bad\n")
-    columns = [{"name": "id", "type": "VARCHAR"}, {"name": "amount", "type": "DECIMAL(18,2)"}]
     audits = [{"unique": ["id"], "severity": "error"}]
-    spec = {"description": "Lines.", "grain": "one row per id", "columns": columns, "audits": audits}
-    (marts / "bad_lines.yml").write_text(yaml.safe_dump(spec))
+    spec = {"columns": columns("id", "amount"), "audits": audits}
+    write_model(project, "marts.bad_lines", "select id, amount from staging.bad_rows\n", spec)
     at = buho.at(project)
     outcome = at.night(NIGHT).expect(1)
     assert_said(outcome, r"marts\.bad_lines", r"unique", r"\bid\b")

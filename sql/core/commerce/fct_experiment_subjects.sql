@@ -1,31 +1,31 @@
 -- The first assignment holds: who is put in a second variant later has already seen the first.
 -- An exposure before the assignment is a fault of the tool and does not count.
-with assignments as (
+with subjects as (
     select
         experiment,
         subject_id,
-        variant,
-        assigned_at,
-        row_number() over (
-            partition by experiment, subject_id order by assigned_at nulls last, variant nulls last
-        ) as position,
-        min(variant) over (partition by experiment, subject_id) as lowest_variant,
-        max(variant) over (partition by experiment, subject_id) as highest_variant
+        min(assigned_at) as assigned_at,
+        min(variant) <> max(variant) as is_contaminated
     from staging.stg_shop__experiment_assignments
+    group by experiment, subject_id
 ),
 
-subjects as (
+first_variants as (
     select
-        experiment,
-        subject_id,
-        variant,
-        assigned_at,
-        lowest_variant <> highest_variant as is_contaminated
-    from assignments
-    where position = 1
+        subjects.experiment,
+        subjects.subject_id,
+        subjects.assigned_at,
+        subjects.is_contaminated,
+        min(assignments.variant) as variant
+    from subjects
+    inner join staging.stg_shop__experiment_assignments as assignments
+        on assignments.experiment = subjects.experiment
+        and assignments.subject_id = subjects.subject_id
+        and assignments.assigned_at = subjects.assigned_at
+    group by subjects.experiment, subjects.subject_id, subjects.assigned_at, subjects.is_contaminated
 ),
 
-exposures as (
+exposed as (
     select
         subjects.experiment,
         subjects.subject_id,
@@ -45,15 +45,15 @@ exports as (
 )
 
 select
-    subjects.experiment,
-    subjects.subject_id,
-    subjects.variant,
-    subjects.assigned_at,
-    subjects.is_contaminated,
-    exposures.first_exposed_at,
-    case when exports.has_exposures then coalesce(exposures.exposures, 0) end as exposures
-from subjects
+    first_variants.experiment,
+    first_variants.subject_id,
+    first_variants.variant,
+    first_variants.assigned_at,
+    first_variants.is_contaminated,
+    exposed.first_exposed_at,
+    case when exports.has_exposures then coalesce(exposed.exposures, 0) end as exposures
+from first_variants
 cross join exports
-left join exposures
-    on exposures.experiment = subjects.experiment
-    and exposures.subject_id = subjects.subject_id
+left join exposed
+    on exposed.experiment = first_variants.experiment
+    and exposed.subject_id = first_variants.subject_id

@@ -12,6 +12,7 @@ select
     products.category,
     cast(coalesce(refunds.quantity, 0) as integer) as quantity,
     refunds.amount,
+    cast(case when orders.is_sale is distinct from false then coalesce(refunds.quantity, 0) else 0 end as integer) as returned_units,
     cast(case when orders.is_sale is distinct from false then refunds.amount else 0 end as decimal(18, 2)) as refunded_revenue,
     refunds.reason
 from staging.stg_shop__refunds as refunds

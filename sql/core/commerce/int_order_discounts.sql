@@ -1,5 +1,6 @@
 -- Spreads a discount on the order as a whole over its lines by their value. Each line takes the difference
 -- of two rounded running shares and the last takes the rest, so that the cents of an order always add up.
+-- Cents are rounded by floor, because engines round a cast of halves differently.
 with discounted_orders as (
     select
         order_id,
@@ -39,10 +40,10 @@ targets as (
         line_number,
         case
             when line_number = last_line_number then discount_amount
-            else cast(coalesce(
+            else cast(floor(coalesce(
                 cast(discount_amount as double) * cast(running_amount as double)
                 / nullif(cast(order_amount as double), 0), 0
-            ) as decimal(18, 2))
+            ) * 100 + 0.5) as bigint) * cast('0.01' as decimal(18, 2))
         end as running_discount_amount
     from running
 )

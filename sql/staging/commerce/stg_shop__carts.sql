@@ -1,33 +1,25 @@
 -- The newest delivery of a cart wins as a whole.
-with deliveries as (
+-- The version rises by delivery, then by record; a group and a join keep whole rows out of a sort.
+with newest as (
     select
         cart_id,
-        customer_id,
-        session_id,
-        created_at,
-        updated_at,
-        checkout_started_at,
-        converted_at,
-        order_id,
-        items,
-        value_amount,
-        row_number() over (
-            partition by cart_id
-            order by _delivery desc nulls last, _record desc nulls last
-        ) as recency
+        max(_delivery * 1000000000000 + _record) as version
     from bronze.carts
+    group by cart_id
 )
 
 select
-    cart_id,
-    customer_id,
-    session_id,
-    created_at,
-    updated_at,
-    checkout_started_at,
-    converted_at,
-    order_id,
-    items,
-    value_amount
-from deliveries
-where recency = 1
+    carts.cart_id,
+    carts.customer_id,
+    carts.session_id,
+    carts.created_at,
+    carts.updated_at,
+    carts.checkout_started_at,
+    carts.converted_at,
+    carts.order_id,
+    carts.items,
+    carts.value_amount
+from newest
+inner join bronze.carts as carts
+    on carts.cart_id = newest.cart_id
+    and carts._delivery * 1000000000000 + carts._record = newest.version

@@ -1,45 +1,31 @@
 -- The newest delivery of a customer wins as a whole: a column it leaves empty is empty now.
-with deliveries as (
+-- The version rises by delivery, then by record; a group and a join keep whole rows out of a sort.
+with newest as (
     select
         customer_id,
-        email,
-        phone,
-        first_name,
-        last_name,
-        registered_at,
-        birth_date,
-        gender,
-        country,
-        city,
-        postal_code,
-        acquisition_channel,
-        language,
-        consent_email,
-        consent_sms,
-        updated_at,
-        row_number() over (
-            partition by customer_id
-            order by _delivery desc nulls last, _record desc nulls last
-        ) as recency
+        max(_delivery * 1000000000000 + _record) as version
     from bronze.customers
+    group by customer_id
 )
 
 select
-    customer_id,
-    lower(trim(email)) as email,
-    phone,
-    first_name,
-    last_name,
-    registered_at,
-    birth_date,
-    lower(trim(gender)) as gender,
-    upper(trim(country)) as country,
-    city,
-    postal_code,
-    lower(trim(acquisition_channel)) as acquisition_channel,
-    lower(trim(language)) as language,
-    consent_email,
-    consent_sms,
-    updated_at
-from deliveries
-where recency = 1
+    customers.customer_id,
+    lower(trim(customers.email)) as email,
+    customers.phone,
+    customers.first_name,
+    customers.last_name,
+    customers.registered_at,
+    customers.birth_date,
+    lower(trim(customers.gender)) as gender,
+    upper(trim(customers.country)) as country,
+    customers.city,
+    customers.postal_code,
+    lower(trim(customers.acquisition_channel)) as acquisition_channel,
+    lower(trim(customers.language)) as language,
+    customers.consent_email,
+    customers.consent_sms,
+    customers.updated_at
+from newest
+inner join bronze.customers as customers
+    on customers.customer_id = newest.customer_id
+    and customers._delivery * 1000000000000 + customers._record = newest.version

@@ -1,41 +1,29 @@
 -- The newest delivery of an order wins as a whole: its status is the last one exported.
-with deliveries as (
+-- The version rises by delivery, then by record; a group and a join keep whole rows out of a sort.
+with newest as (
     select
         order_id,
-        customer_id,
-        ordered_at,
-        status,
-        channel,
-        sales_type,
-        utm_source,
-        utm_campaign,
-        coupon_code,
-        country,
-        discount_amount,
-        shipping_amount,
-        tax_amount,
-        total_amount,
-        row_number() over (
-            partition by order_id
-            order by _delivery desc nulls last, _record desc nulls last
-        ) as recency
+        max(_delivery * 1000000000000 + _record) as version
     from bronze.orders
+    group by order_id
 )
 
 select
-    order_id,
-    customer_id,
-    ordered_at,
-    lower(trim(status)) as status,
-    lower(trim(channel)) as channel,
-    lower(trim(sales_type)) as sales_type,
-    lower(trim(utm_source)) as utm_source,
-    utm_campaign,
-    coupon_code,
-    upper(trim(country)) as country,
-    discount_amount,
-    shipping_amount,
-    tax_amount,
-    total_amount
-from deliveries
-where recency = 1
+    orders.order_id,
+    orders.customer_id,
+    orders.ordered_at,
+    lower(trim(orders.status)) as status,
+    lower(trim(orders.channel)) as channel,
+    lower(trim(orders.sales_type)) as sales_type,
+    lower(trim(orders.utm_source)) as utm_source,
+    orders.utm_campaign,
+    orders.coupon_code,
+    upper(trim(orders.country)) as country,
+    orders.discount_amount,
+    orders.shipping_amount,
+    orders.tax_amount,
+    orders.total_amount
+from newest
+inner join bronze.orders as orders
+    on orders.order_id = newest.order_id
+    and orders._delivery * 1000000000000 + orders._record = newest.version

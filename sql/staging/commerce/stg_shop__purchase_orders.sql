@@ -1,33 +1,27 @@
 -- The newest delivery of a purchase order's product wins as a whole.
-with deliveries as (
+-- The version rises by delivery, then by record; a group and a join keep whole rows out of a sort.
+with newest as (
     select
         purchase_order_id,
-        supplier_id,
-        supplier_name,
         product_id,
-        ordered_on,
-        expected_on,
-        received_on,
-        quantity_ordered,
-        quantity_received,
-        unit_cost,
-        row_number() over (
-            partition by purchase_order_id, product_id
-            order by _delivery desc nulls last, _record desc nulls last
-        ) as recency
+        max(_delivery * 1000000000000 + _record) as version
     from bronze.purchase_orders
+    group by purchase_order_id, product_id
 )
 
 select
-    purchase_order_id,
-    supplier_id,
-    supplier_name,
-    product_id,
-    ordered_on,
-    expected_on,
-    received_on,
-    quantity_ordered,
-    quantity_received,
-    unit_cost
-from deliveries
-where recency = 1
+    purchase_orders.purchase_order_id,
+    purchase_orders.supplier_id,
+    purchase_orders.supplier_name,
+    purchase_orders.product_id,
+    purchase_orders.ordered_on,
+    purchase_orders.expected_on,
+    purchase_orders.received_on,
+    purchase_orders.quantity_ordered,
+    purchase_orders.quantity_received,
+    purchase_orders.unit_cost
+from newest
+inner join bronze.purchase_orders as purchase_orders
+    on purchase_orders.purchase_order_id = newest.purchase_order_id
+    and purchase_orders.product_id = newest.product_id
+    and purchase_orders._delivery * 1000000000000 + purchase_orders._record = newest.version

@@ -1,31 +1,24 @@
 -- The newest delivery of a shipment wins as a whole.
-with deliveries as (
+-- The version rises by delivery, then by record; a group and a join keep whole rows out of a sort.
+with newest as (
     select
         shipment_id,
-        order_id,
-        carrier,
-        shipped_at,
-        promised_on,
-        delivered_at,
-        status,
-        items_shipped,
-        items_correct,
-        row_number() over (
-            partition by shipment_id
-            order by _delivery desc nulls last, _record desc nulls last
-        ) as recency
+        max(_delivery * 1000000000000 + _record) as version
     from bronze.shipments
+    group by shipment_id
 )
 
 select
-    shipment_id,
-    order_id,
-    trim(carrier) as carrier,
-    shipped_at,
-    promised_on,
-    delivered_at,
-    lower(trim(status)) as status,
-    items_shipped,
-    items_correct
-from deliveries
-where recency = 1
+    shipments.shipment_id,
+    shipments.order_id,
+    trim(shipments.carrier) as carrier,
+    shipments.shipped_at,
+    shipments.promised_on,
+    shipments.delivered_at,
+    lower(trim(shipments.status)) as status,
+    shipments.items_shipped,
+    shipments.items_correct
+from newest
+inner join bronze.shipments as shipments
+    on shipments.shipment_id = newest.shipment_id
+    and shipments._delivery * 1000000000000 + shipments._record = newest.version

@@ -80,8 +80,51 @@ pub struct ReleasedTable {
     /// The night its rows are from.
     pub night: NaiveDate,
     pub state: TableState,
-    /// Hash of the code, settings and inputs it was made from; equal means nothing to do.
-    pub key: String,
+    /// What it was made from; equal means nothing to do.
+    pub recipe: Recipe,
+}
+
+/// All that a table's rows depend on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Fingerprint of the SQL by meaning and of the settings that decide what is stored.
+    pub code: String,
+    /// The night, where the query asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub night: Option<NaiveDate>,
+    /// What identifies the rows of each input.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, String>,
+}
+
+impl Recipe {
+    /// Why rows made by `self` may differ from those made by `before`; `None` where they cannot.
+    pub fn differs_from(&self, before: &Self) -> Option<String> {
+        if self.code != before.code {
+            return Some("its SQL or columns changed".to_owned());
+        }
+        let changed: Vec<&str> = self
+            .inputs
+            .iter()
+            .filter(|(name, identity)| before.inputs.get(*name) != Some(*identity))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if !changed.is_empty() {
+            return Some(format!("changed: {}", changed.join(", ")));
+        }
+        (self.night != before.night).then(|| "it asks for the night".to_owned())
+    }
+
+    /// One word for all of it, where a recipe is itself an input: the identity of a view.
+    pub fn identity(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.code.as_bytes());
+        hasher.update(self.night.map(|night| night.to_string()).unwrap_or_default().as_bytes());
+        for (input, identity) in &self.inputs {
+            hasher.update(format!("\n{input}={identity}").as_bytes());
+        }
+        hasher.finalize().to_hex().chars().take(16).collect()
+    }
 }
 
 /// A view of a release: its text, so that an old release is read as it was.

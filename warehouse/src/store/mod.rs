@@ -75,7 +75,7 @@ impl StoreError {
 /// The URL is none Buho knows, carries a secret, or names a folder that is not there; nothing is
 /// asked of a bucket yet.
 pub fn open(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
-    refuse_secrets(url)?;
+    check(url)?;
     if url.scheme() == "file" {
         let folder = folder_of(url)?;
         if !folder.exists() {
@@ -95,7 +95,7 @@ pub fn open(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, Path)
 /// # Errors
 /// As [`open`]; besides, the folder cannot be created.
 pub fn open_lake(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
-    refuse_secrets(url)?;
+    check(url)?;
     if url.scheme() == "file" {
         let folder = folder_of(url)?;
         if folder.exists() && !folder.is_dir() {
@@ -146,20 +146,31 @@ pub fn variables_of(url: &Url) -> &'static str {
     }
 }
 
+/// Whether a URL names a storage Buho knows and carries no secret; asks nothing of it.
+///
+/// # Errors
+/// As [`open`], less what only the storage itself can tell.
+pub fn check(url: &Url) -> Result<(), StoreError> {
+    refuse_secrets(url)?;
+    let scheme = url.scheme().to_owned();
+    match url.scheme() {
+        "file" => folder_of(url).map(drop),
+        "s3" | "s3a" | "gs" | "az" | "azure" | "abfs" | "abfss" => {
+            if url.host_str().is_none_or(str::is_empty) {
+                return Err(StoreError::NoBucket { url: url.to_string(), scheme });
+            }
+            Ok(())
+        }
+        _ => Err(StoreError::UnknownScheme { url: url.to_string(), scheme }),
+    }
+}
+
 fn open_bucket(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
     let built = |source| StoreError::Build {
         url: url.to_string(),
         variables: variables_of(url),
         source,
     };
-    if !matches!(url.scheme(), "s3" | "s3a" | "gs" | "az" | "azure" | "abfs" | "abfss") {
-        let (url, scheme) = (url.to_string(), url.scheme().to_owned());
-        return Err(StoreError::UnknownScheme { url, scheme });
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        let (url, scheme) = (url.to_string(), url.scheme().to_owned());
-        return Err(StoreError::NoBucket { url, scheme });
-    }
     let store: Arc<dyn ObjectStore> = match url.scheme() {
         "s3" | "s3a" => {
             let mut builder = AmazonS3Builder::new()

@@ -95,6 +95,14 @@ impl StageWriter {
             .map_err(|error| TableError::write(&self.table, &self.path, error))
     }
 
+    /// Ends the open row group, so that its memory is free.
+    pub async fn flush(&mut self) -> Result<(), TableError> {
+        self.writer
+            .flush()
+            .await
+            .map_err(|error| TableError::write(&self.table, &self.path, error))
+    }
+
     /// Bytes of memory the open row group takes.
     pub fn memory(&self) -> usize {
         self.writer.memory_size()

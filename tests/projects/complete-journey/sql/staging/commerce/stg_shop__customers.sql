@@ -5,7 +5,7 @@ select
     cast(null as varchar) as phone,
     cast(null as varchar) as first_name,
     cast(null as varchar) as last_name,
-    cast(null as timestamp(6)) as registered_at,
+    cast(null as timestamp) as registered_at,
     cast(null as date) as birth_date,
     cast(null as varchar) as gender,
     'US' as country,
@@ -15,5 +15,5 @@ select
     cast(null as varchar) as language,
     cast(null as boolean) as consent_email,
     cast(null as boolean) as consent_sms,
-    cast(null as timestamp(6)) as updated_at
+    cast(null as timestamp) as updated_at
 from bronze.customers

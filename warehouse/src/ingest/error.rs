@@ -1,0 +1,147 @@
+//! What can go wrong between a raw export and bronze; every message says what, where, what to do.
+
+use super::read::Codec;
+use crate::error::ErrorKind;
+
+/// A failure that stops one source; the other sources of the night go on.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error("{contract}:{line}: path `{pattern}`: {reason}")]
+    Pattern { contract: String, line: u64, pattern: String, reason: String },
+
+    #[error("{contract}: {field} `{found}`: {reason}")]
+    Contract { contract: String, field: String, found: String, reason: String },
+
+    #[error("cannot {action} raw file `{path}`: {source}; {advice}")]
+    Storage {
+        path: String,
+        action: &'static str,
+        advice: &'static str,
+        #[source]
+        source: object_store::Error,
+    },
+
+    #[error("cannot read raw file `{path}`: {source}; check the disk and its permissions")]
+    Read {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+
+    #[error("`{path}` matches the path of source {contract} but is a directory; remove it, or make the pattern name the files inside it")]
+    Directory { contract: String, path: String },
+
+    #[error("the date in the name of `{path}` does not exist (pattern `{pattern}`); rename the file or make the pattern pass it by")]
+    DateInName { path: String, pattern: String },
+
+    #[error("`{path}` changed while it was read ({detail}); it is left for the next night: deliver files whole, under their final name")]
+    Changed { path: String, detail: String },
+
+    #[error("`{path}` is not {declared}: {found}; correct `format.compression` in the contract or deliver the file again")]
+    Magic { path: String, declared: String, found: String },
+
+    #[error("`{path}` ends in the middle of its {codec} stream after {bytes} bytes of content; the upload was cut: deliver it again")]
+    Truncated { path: String, codec: Codec, bytes: u64 },
+
+    #[error("`{path}` is damaged {codec} after {bytes} bytes of content ({reason}); deliver it again")]
+    Corrupt { path: String, codec: Codec, bytes: u64, reason: String },
+
+    #[error("`{path}` unpacks to more than {limit} ({packed} bytes packed, {unpacked} unpacked so far); if that is right, raise the ingest limits")]
+    Bomb { path: String, limit: String, packed: u64, unpacked: u64 },
+
+    #[error("`{path}` has no column {missing}, which {contract} requires; its columns are {found}; correct `from` in the contract or the export")]
+    MissingColumns { path: String, contract: String, missing: String, found: String },
+
+    #[error("`{path}` names the column `{column}` {times} times, so it is not clear which one {contract} means; give each column its own name")]
+    DuplicateColumn { path: String, contract: String, column: String, times: usize },
+
+    #[error("the header of `{path}` cannot be read: {reason}; correct the file or `format` in {contract}")]
+    Header { path: String, contract: String, reason: String },
+
+    #[error("`{path}` is one JSON array; Buho reads JSON lines, one object a line: convert it, e.g. with `jq -c '.[]'`")]
+    JsonArray { path: String },
+
+    #[error("`{path}` cannot be read as Parquet: {reason}; deliver it again")]
+    Parquet { path: String, reason: String },
+
+    #[error("`{path}` has the same content as `{twin}`, already loaded as delivery {number}, and {contract} says `duplicates: fail`; remove one of them")]
+    Duplicate { path: String, twin: String, number: i64, contract: String },
+
+    #[error("more than {limit} quarantined from `{path}`, which is more than is kept; first: {example}; correct the contract or the export")]
+    QuarantineFull { path: String, limit: String, example: String },
+
+    #[error("cannot write the rows of `{path}`: {source}")]
+    Sink {
+        path: String,
+        #[source]
+        source: SinkError,
+    },
+
+    #[error("reading source {contract} stopped with a defect: {reason}; report it with the file that was being read")]
+    Defect { contract: String, reason: String },
+}
+
+impl IngestError {
+    /// What the error means to whoever started the run.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Pattern { .. } | Self::Contract { .. } => ErrorKind::User,
+            Self::Storage { source, .. } => match source {
+                object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                    ErrorKind::User
+                }
+                _ => ErrorKind::Retry,
+            },
+            Self::Read { .. } => ErrorKind::Retry,
+            Self::Sink { source, .. } => source.kind,
+            Self::Defect { .. } => ErrorKind::Defect,
+            _ => ErrorKind::Data,
+        }
+    }
+
+    /// A failed request to the store, with the advice that fits it.
+    pub(crate) fn storage(path: &str, action: &'static str, source: object_store::Error) -> Self {
+        use object_store::Error as Store;
+        match source {
+            Store::Precondition { .. } => {
+                Self::Changed { path: path.to_owned(), detail: "it is no longer what was listed".to_owned() }
+            }
+            Store::NotFound { .. } => {
+                Self::Changed { path: path.to_owned(), detail: "it is no longer there".to_owned() }
+            }
+            source => {
+                let advice = if denied(&source) {
+                    "give the user of Buho the right to read it"
+                } else {
+                    "check the raw location and try again"
+                };
+                Self::Storage { path: path.to_owned(), action, advice, source }
+            }
+        }
+    }
+}
+
+/// Whether a store refused: local stores wrap the operating system's refusal in a generic error.
+fn denied(error: &object_store::Error) -> bool {
+    use object_store::Error as Store;
+    if matches!(error, Store::PermissionDenied { .. } | Store::Unauthenticated { .. }) {
+        return true;
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(current) = cause {
+        if let Some(io) = current.downcast_ref::<std::io::Error>() {
+            return io.kind() == std::io::ErrorKind::PermissionDenied;
+        }
+        cause = current.source();
+    }
+    false
+}
+
+/// A sink that could not take rows, and what that means.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct SinkError {
+    pub kind: ErrorKind,
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}

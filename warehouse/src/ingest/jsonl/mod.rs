@@ -1,0 +1,6 @@
+//! JSON lines: one object a line, its keys to fields.
+
+mod scan;
+mod tokens;
+
+pub(crate) use tokens::{Keys, tokenise};

@@ -1,0 +1,85 @@
+//! What a source has loaded so far; stored as JSON beside each bronze commit.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::discover::RawFile;
+
+/// Every delivery of one source, in the order of their numbers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    pub deliveries: Vec<DeliveryRecord>,
+    /// Deliveries numbered so far: the next one gets `numbered + 1`.
+    pub numbered: i64,
+}
+
+/// One delivery: a content under a name, and the night it belongs to for good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeliveryRecord {
+    pub number: i64,
+    /// Path below the raw location.
+    pub path: String,
+    /// Bytes, as stored.
+    pub size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    pub modified: DateTime<Utc>,
+    /// blake3 of the bytes as stored, in hex.
+    pub content: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<NaiveDate>,
+    pub night: NaiveDate,
+    /// Rows in bronze.
+    pub rows: u64,
+    pub quarantined: u64,
+    pub state: DeliveryState,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Its rows are in bronze.
+    Loaded,
+    /// Its content was already there, as delivery `twin`.
+    Skipped { twin: i64 },
+    /// The file was delivered again with another content, as delivery `by`.
+    Replaced { by: i64 },
+}
+
+impl DeliveryRecord {
+    /// Whether a listed file is, as far as a listing can tell, this delivery.
+    pub(crate) fn looks_like(&self, file: &RawFile) -> bool {
+        self.size == file.size && self.etag == file.etag && self.modified == file.modified
+    }
+
+    pub fn is_loaded(&self) -> bool {
+        self.state == DeliveryState::Loaded
+    }
+}
+
+impl Ledger {
+    /// The delivery that stands for a path: the newest under that name.
+    pub fn current(&self, path: &str) -> Option<&DeliveryRecord> {
+        self.deliveries.iter().rev().find(|record| record.path == path && !record.is_replaced())
+    }
+
+    /// Deliveries whose rows are in bronze.
+    pub fn loaded(&self) -> impl Iterator<Item = &DeliveryRecord> {
+        self.deliveries.iter().filter(|record| record.is_loaded())
+    }
+
+    pub(crate) fn record_mut(&mut self, number: i64) -> Option<&mut DeliveryRecord> {
+        self.deliveries.iter_mut().find(|record| record.number == number)
+    }
+
+    pub(crate) fn next_number(&mut self) -> i64 {
+        self.numbered += 1;
+        self.numbered
+    }
+}
+
+impl DeliveryRecord {
+    pub(crate) fn is_replaced(&self) -> bool {
+        matches!(self.state, DeliveryState::Replaced { .. })
+    }
+}

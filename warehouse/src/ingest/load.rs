@@ -1,0 +1,124 @@
+//! Loading the planned deliveries of one source.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+use tokio::runtime::Handle;
+
+use super::error::IngestError;
+use super::options::{LoadOptions, LoadReport, OverTolerance, SinkFactory};
+use super::plan::IngestPlan;
+use super::quarantine::Quarantine;
+use super::read::Opener;
+use super::resolve::{Resolved, resolve};
+use super::work::{self, Job};
+use crate::project::contract::Contract;
+
+/// Read the planned deliveries into sinks.
+///
+/// Each worker writes to a sink of its own. Nothing is committed here: on an error, and where the
+/// report has a `failure`, the engine throws the sinks' files away.
+///
+/// # Errors
+/// When a file cannot be read as its contract says: nothing of the source may be committed.
+pub async fn load(
+    store: Arc<dyn ObjectStore>,
+    contract: &Contract,
+    planned: &IngestPlan,
+    options: &LoadOptions,
+    sinks: Arc<dyn SinkFactory>,
+) -> Result<LoadReport, IngestError> {
+    let opener = Opener { store, runtime: Handle::current() };
+    let contract = Arc::new(contract.clone());
+    let hashes = hash_doubtful(&contract, planned, &opener, options.threads).await?;
+    let resolved = resolve(&contract, planned, &hashes)?;
+    let jobs: Vec<Arc<Job>> = resolved
+        .to_load
+        .iter()
+        .map(|(number, planned)| {
+            let expected = hashes.get(&planned.file.path).cloned();
+            Arc::new(Job::new(*number, planned.night, planned.file.clone(), expected))
+        })
+        .collect();
+    let outcome = work::run(Arc::clone(&contract), &jobs, opener, options, sinks).await?;
+    report(&contract, planned, resolved, &jobs, outcome)
+}
+
+/// Hash the files whose content decides whether they are loaded.
+async fn hash_doubtful(
+    contract: &Contract,
+    planned: &IngestPlan,
+    opener: &Opener,
+    threads: usize,
+) -> Result<HashMap<String, String>, IngestError> {
+    let doubtful = planned.deliveries.iter().filter(|delivery| delivery.hash_first);
+    let hashes = futures::stream::iter(doubtful).map(|delivery| {
+        let (opener, file) = (opener.clone(), delivery.file.clone());
+        let contract = contract.name.clone();
+        async move {
+            let path = file.path.clone();
+            let hashed = tokio::task::spawn_blocking(move || opener.hash(&file)).await;
+            let hash = hashed.map_err(|panic| IngestError::Defect { contract, reason: panic.to_string() })??;
+            Ok::<_, IngestError>((path, hash))
+        }
+    });
+    hashes.buffer_unordered(threads.max(1)).try_collect().await
+}
+
+fn report(
+    contract: &Contract,
+    planned: &IngestPlan,
+    resolved: Resolved,
+    jobs: &[Arc<Job>],
+    outcome: work::Outcome,
+) -> Result<LoadReport, IngestError> {
+    let mut ledger = resolved.ledger;
+    for job in jobs {
+        if let Some(record) = ledger.record_mut(job.number) {
+            record.rows = job.rows();
+            record.quarantined = job.quarantined();
+            record.content = job.content().unwrap_or_default();
+        }
+    }
+    let failure = over_tolerance(contract, jobs, &outcome.quarantine);
+    if failure.is_some() {
+        ledger = planned.ledger.clone();
+    }
+    let mut warnings = resolved.warnings;
+    warnings.extend(outcome.warnings);
+    let quarantine = outcome.quarantine.into_batches().map_err(|error| IngestError::Defect {
+        contract: contract.name.clone(),
+        reason: error.to_string(),
+    })?;
+    Ok(LoadReport {
+        ledger_changed: ledger != planned.ledger,
+        ledger,
+        quarantine,
+        replaced: resolved.replaced,
+        loaded: jobs.iter().map(|job| job.number).collect(),
+        rows: jobs.iter().map(|job| job.rows()).sum(),
+        quarantined: jobs.iter().map(|job| job.quarantined()).sum(),
+        bytes: jobs.iter().map(|job| job.file.size).sum(),
+        warnings,
+        failure,
+    })
+}
+
+/// The first delivery whose misfits are more than the contract's share.
+fn over_tolerance(contract: &Contract, jobs: &[Arc<Job>], quarantine: &Quarantine) -> Option<OverTolerance> {
+    let tolerance = contract.spec.tolerance;
+    let over = |job: &&Arc<Job>| {
+        let all = job.rows() + job.quarantined();
+        job.quarantined() > 0 && job.quarantined() as f64 > tolerance * all as f64
+    };
+    let job = jobs.iter().find(over)?;
+    Some(OverTolerance {
+        path: job.file.path.clone(),
+        rows: job.rows(),
+        quarantined: job.quarantined(),
+        tolerance,
+        mostly: quarantine.mostly(job.number),
+    })
+}

@@ -1,0 +1,46 @@
+//! Raw exports to typed rows: which files there are, which of them a night takes, and reading
+//! them with every core and bounded memory.
+//!
+//! ```text
+//! discover ─► plan_deliveries ─► load ─► LoadReport (ledger, quarantine, replaced deliveries)
+//!  (listing)   (pure)             │
+//!                                 └─► one BatchSink a worker: rows as bronze_schema
+//! ```
+//!
+//! [`freshness`] says whether a source came as expected, [`infer_contract`] writes the first
+//! contract of a new one.
+
+mod blocks;
+mod columns;
+mod csv;
+mod discover;
+mod error;
+mod freshness;
+mod jsonl;
+mod ledger;
+mod load;
+mod options;
+mod parquet;
+mod pattern;
+mod plan;
+mod quarantine;
+mod read;
+mod resolve;
+mod schema;
+mod work;
+
+pub use discover::{RawFile, discover};
+pub use error::{IngestError, SinkError};
+pub use freshness::{Freshness, FreshnessState, freshness};
+pub use ledger::{DeliveryRecord, DeliveryState, Ledger};
+pub use load::load;
+pub use options::{BatchSink, Limits, LoadOptions, LoadReport, OverTolerance, SinkFactory};
+pub use plan::{IngestPlan, PlannedDelivery, Reason, WaitingFile, plan_deliveries};
+pub use read::Codec;
+pub use schema::{DELIVERY, FILE, NIGHT, RECORD, bronze_schema, quarantine_schema};
+
+/// Days from 0001-01-01 to 1970-01-01, as chrono counts them.
+const EPOCH_FROM_CE: i32 = 719_163;
+
+#[cfg(test)]
+mod tests;

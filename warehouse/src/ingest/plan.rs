@@ -1,0 +1,123 @@
+//! Which listed files a night takes: a pure function of the listing, the ledger and the night.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDate;
+
+use super::discover::RawFile;
+use super::ledger::{DeliveryRecord, Ledger};
+use crate::project::contract::{Contract, Delivery, Duplicates};
+
+/// What a night will do with the files of one source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IngestPlan {
+    pub night: NaiveDate,
+    /// Ordered by night and path, which is the order of their numbers.
+    pub deliveries: Vec<PlannedDelivery>,
+    /// Files that are loaded already.
+    pub unchanged: Vec<String>,
+    /// Files that belong to a later night.
+    pub waiting: Vec<WaitingFile>,
+    /// What was loaded before.
+    pub ledger: Ledger,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedDelivery {
+    pub file: RawFile,
+    /// The night it belongs to, now and in every later run.
+    pub night: NaiveDate,
+    pub reason: Reason,
+    /// Its content decides whether it is loaded at all, so it is hashed before it is read.
+    pub hash_first: bool,
+}
+
+/// Why a file is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A name that was never loaded.
+    New,
+    /// A known name, changed since delivery `number` (by its size, etag or time).
+    Changed { number: i64 },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingFile {
+    pub path: String,
+    pub night: NaiveDate,
+}
+
+impl IngestPlan {
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+}
+
+/// Sort the listed files into new, changed, unchanged and waiting.
+///
+/// A dated file belongs to the night in its name, whenever it is first seen; an undated one to
+/// the first night that saw it. Both are recorded once: a changed file keeps its night, and a
+/// night before that never sees it.
+pub fn plan_deliveries(contract: &Contract, files: &[RawFile], ledger: &Ledger, night: NaiveDate) -> IngestPlan {
+    let mut plan = IngestPlan {
+        night,
+        deliveries: Vec::new(),
+        unchanged: Vec::new(),
+        waiting: Vec::new(),
+        ledger: ledger.clone(),
+    };
+    let known: HashMap<&str, &DeliveryRecord> = current_by_path(ledger);
+    for file in files {
+        let record = known.get(file.path.as_str()).copied();
+        let its_night = record.map(|record| record.night).or(file.date).unwrap_or(night);
+        if its_night > night {
+            plan.waiting.push(WaitingFile { path: file.path.clone(), night: its_night });
+            continue;
+        }
+        let reason = match record {
+            Some(record) if record.looks_like(file) => {
+                plan.unchanged.push(file.path.clone());
+                continue;
+            }
+            Some(record) => Reason::Changed { number: record.number },
+            None => Reason::New,
+        };
+        plan.deliveries.push(PlannedDelivery { file: file.clone(), night: its_night, reason, hash_first: false });
+    }
+    plan.deliveries.sort_by(|a, b| (a.night, &a.file.path).cmp(&(b.night, &b.file.path)));
+    mark_possible_twins(&mut plan, contract);
+    plan
+}
+
+fn current_by_path(ledger: &Ledger) -> HashMap<&str, &DeliveryRecord> {
+    let current = ledger.deliveries.iter().filter(|record| !record.is_replaced());
+    current.map(|record| (record.path.as_str(), record)).collect()
+}
+
+/// Equal contents have equal sizes: only files whose size was seen before need their hash early.
+fn mark_possible_twins(plan: &mut IngestPlan, contract: &Contract) {
+    let mut files_of_size: HashMap<u64, usize> = HashMap::new();
+    let known = plan.ledger.deliveries.iter().map(|record| record.size);
+    for size in known.chain(plan.deliveries.iter().map(|delivery| delivery.file.size)) {
+        *files_of_size.entry(size).or_default() += 1;
+    }
+    let twins_matter = duplicates(contract).is_some();
+    for delivery in &mut plan.deliveries {
+        let changed = matches!(delivery.reason, Reason::Changed { .. });
+        let seen = files_of_size.get(&delivery.file.size).is_some_and(|files| *files > 1);
+        delivery.hash_first = seen && (changed || twins_matter);
+    }
+}
+
+/// What to do with a content that is already there under another name; `None`: nothing, and no
+/// word about it, as a snapshot may well be the same two days running.
+pub(crate) fn duplicates(contract: &Contract) -> Option<Duplicates> {
+    let dated = contract.spec.path.contains("{date:");
+    match (contract.spec.duplicates, contract.spec.delivery, dated) {
+        (Some(asked), _, _) => Some(asked),
+        (None, Delivery::Snapshot, _) => None,
+        (None, _, true) => Some(Duplicates::Load),
+        (None, _, false) => Some(Duplicates::Skip),
+    }
+}

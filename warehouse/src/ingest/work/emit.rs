@@ -1,0 +1,123 @@
+//! A worker's own things, and the way of a block's columns to its sink.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, Date32Array, Int64Array, StringArray};
+use arrow::compute::filter_record_batch;
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use chrono::Datelike;
+
+use super::job::{Job, Shared, lock};
+use crate::ingest::EPOCH_FROM_CE;
+use crate::ingest::blocks::Block;
+use crate::ingest::columns::{ColumnSet, Tokens};
+use crate::ingest::error::{IngestError, SinkError};
+use crate::ingest::options::BatchSink;
+use crate::ingest::quarantine::QuarantineRow;
+
+/// One thread of a load.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) columns: ColumnSet,
+    pub(super) block: Block,
+    pub(super) tokens: Tokens,
+    sink: Option<Box<dyn BatchSink>>,
+    constants: Option<Constants>,
+}
+
+/// The columns that are the same in every row of a delivery.
+struct Constants {
+    number: i64,
+    rows: usize,
+    columns: [ArrayRef; 3],
+}
+
+/// The rows of one block (or Parquet batch), typed.
+pub(super) struct Typed {
+    pub(super) columns: Vec<ArrayRef>,
+    /// 1-based record numbers in the file.
+    pub(super) records: Vec<i64>,
+    /// Rows to take out: those that went to quarantine.
+    pub(super) refused: Vec<usize>,
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let columns = shared.columns.clone();
+        Self { shared, columns, block: Block::default(), tokens: Tokens::default(), sink: None, constants: None }
+    }
+
+    /// Write the rows that fit, keep those that do not.
+    pub(super) fn emit(
+        &mut self,
+        job: &Job,
+        typed: Typed,
+        quarantine: Vec<QuarantineRow>,
+    ) -> Result<(), IngestError> {
+        let rows = typed.records.len() - typed.refused.len();
+        job.count(rows, quarantine.len());
+        if !quarantine.is_empty() {
+            lock(&self.shared.quarantine).add(quarantine)?;
+        }
+        if rows == 0 {
+            return Ok(());
+        }
+        let batch = self.batch(job, typed).map_err(|error| self.defect(&error))?;
+        let failed = |source: SinkError| IngestError::Sink { path: job.file.path.clone(), source };
+        let sink = match &mut self.sink {
+            Some(sink) => sink,
+            None => self.sink.insert(self.shared.sinks.open().map_err(failed)?),
+        };
+        sink.write(&batch).map_err(failed)
+    }
+
+    /// Complete the sink.
+    pub(super) fn finish(mut self) -> Result<(), IngestError> {
+        let path = self.shared.contract.name.clone();
+        match self.sink.take() {
+            Some(sink) => sink.finish().map_err(|source| IngestError::Sink { path, source }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn defect(&self, error: &ArrowError) -> IngestError {
+        IngestError::Defect { contract: self.shared.contract.name.clone(), reason: error.to_string() }
+    }
+
+    fn batch(&mut self, job: &Job, typed: Typed) -> Result<RecordBatch, ArrowError> {
+        let rows = typed.records.len();
+        let [file, delivery, night] = self.constants(job, rows);
+        let mut columns = typed.columns;
+        columns.push(file);
+        columns.push(Arc::new(Int64Array::from(typed.records)));
+        columns.push(delivery);
+        columns.push(night);
+        let batch = RecordBatch::try_new(Arc::clone(&self.shared.schema), columns)?;
+        if typed.refused.is_empty() {
+            return Ok(batch);
+        }
+        let refused: HashSet<usize> = typed.refused.into_iter().collect();
+        let keep: BooleanArray = (0..rows).map(|row| Some(!refused.contains(&row))).collect();
+        filter_record_batch(&batch, &keep)
+    }
+
+    /// `_file`, `_delivery` and `_night`: built once a delivery, then cut to size.
+    fn constants(&mut self, job: &Job, rows: usize) -> [ArrayRef; 3] {
+        let made = self.constants.take().filter(|made| made.number == job.number && made.rows >= rows);
+        let made = made.unwrap_or_else(|| {
+            let night = job.night.num_days_from_ce() - EPOCH_FROM_CE;
+            let file = StringArray::from_iter_values(std::iter::repeat_n(&*job.path, rows));
+            let columns: [ArrayRef; 3] = [
+                Arc::new(file),
+                Arc::new(Int64Array::from_value(job.number, rows)),
+                Arc::new(Date32Array::from_value(night, rows)),
+            ];
+            Constants { number: job.number, rows, columns }
+        });
+        let cut = [0, 1, 2].map(|column: usize| made.columns[column].slice(0, rows));
+        self.constants = Some(made);
+        cut
+    }
+}

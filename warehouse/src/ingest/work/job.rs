@@ -1,0 +1,123 @@
+//! One delivery being read, and what all workers share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::datatypes::SchemaRef;
+use chrono::NaiveDate;
+
+use crate::ingest::columns::ColumnSet;
+use crate::ingest::discover::RawFile;
+use crate::ingest::error::IngestError;
+use crate::ingest::options::{LoadOptions, SinkFactory};
+use crate::ingest::quarantine::Quarantine;
+use crate::ingest::read::Opener;
+use crate::project::contract::Contract;
+
+/// One delivery.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) number: i64,
+    pub(crate) night: NaiveDate,
+    pub(crate) file: RawFile,
+    pub(crate) path: Arc<str>,
+    /// The content it was planned with, where it was hashed before.
+    pub(crate) expected: Option<String>,
+    rows: AtomicU64,
+    quarantined: AtomicU64,
+    content: Mutex<Option<String>>,
+}
+
+impl Job {
+    pub(crate) fn new(number: i64, night: NaiveDate, file: RawFile, expected: Option<String>) -> Self {
+        Self {
+            number,
+            night,
+            path: file.path.as_str().into(),
+            file,
+            expected,
+            rows: AtomicU64::new(0),
+            quarantined: AtomicU64::new(0),
+            content: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn count(&self, rows: usize, quarantined: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        self.quarantined.fetch_add(quarantined as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn quarantined(&self) -> u64 {
+        self.quarantined.load(Ordering::Relaxed)
+    }
+
+    /// Note the content that was read.
+    ///
+    /// # Errors
+    /// [`IngestError::Changed`] where it is not the one that was planned with.
+    pub(super) fn read(&self, content: String) -> Result<(), IngestError> {
+        if self.expected.as_ref().is_some_and(|expected| *expected != content) {
+            let detail = "its content is another than when it was first read".to_owned();
+            return Err(IngestError::Changed { path: self.file.path.clone(), detail });
+        }
+        *lock(&self.content) = Some(content);
+        Ok(())
+    }
+
+    pub(crate) fn content(&self) -> Option<String> {
+        lock(&self.content).clone()
+    }
+}
+
+/// What every worker of a load works with.
+pub(super) struct Shared {
+    pub(super) contract: Arc<Contract>,
+    pub(super) schema: SchemaRef,
+    pub(super) columns: ColumnSet,
+    pub(super) options: LoadOptions,
+    pub(super) opener: Opener,
+    pub(super) sinks: Arc<dyn SinkFactory>,
+    pub(super) quarantine: Mutex<Quarantine>,
+    pub(super) warnings: Mutex<Warnings>,
+    /// Set once anything failed, or the load was given up.
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+impl Shared {
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Warnings about files, each told once with the number of files.
+#[derive(Debug, Default)]
+pub(super) struct Warnings {
+    files: BTreeMap<String, Vec<Arc<str>>>,
+}
+
+impl Warnings {
+    pub(super) fn add(&mut self, warning: &str, path: &Arc<str>) {
+        self.files.entry(warning.to_owned()).or_default().push(Arc::clone(path));
+    }
+
+    pub(super) fn told(&self) -> Vec<String> {
+        let told = self.files.iter().map(|(warning, paths)| {
+            let first = paths.iter().min().map_or("", |path| path.as_ref());
+            match paths.len() {
+                1 => format!("`{first}`: {warning}"),
+                files => format!("`{first}` and {} more: {warning}", files - 1),
+            }
+        });
+        told.collect()
+    }
+}
+
+/// A lock that outlives the panic of another worker: that panic is reported by itself.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,86 @@
+//! "Did you mean …": the known word nearest to one that is not known.
+
+use std::fmt;
+
+/// How many known words a message lists when none is near.
+const LISTED: usize = 16;
+
+/// The known word nearest to `word`, if one is near enough to be a slip of the keys.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    known
+        .into_iter()
+        .filter_map(|candidate| {
+            let target = candidate.to_lowercase();
+            let distance = strsim::damerau_levenshtein(&lower, &target);
+            let longest = lower.chars().count().max(target.chars().count());
+            // Words of one stem (`date_format`, `date_formats`) are near whatever their length.
+            let allowed = (longest / 3).max(1);
+            (distance <= allowed || strsim::jaro_winkler(&lower, &target) > 0.93)
+                .then_some((distance, candidate))
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// What to write instead of an unknown word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    pub nearest: Option<String>,
+    pub known: Vec<String>,
+}
+
+impl Advice {
+    /// Advice for `word`, given the words that are known, in the order to list them.
+    pub fn new<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let known: Vec<String> = known.into_iter().map(str::to_owned).collect();
+        let nearest = nearest(word, known.iter().map(String::as_str)).map(str::to_owned);
+        Self { nearest, known }
+    }
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nearest) = &self.nearest {
+            return write!(f, "did you mean `{nearest}`?");
+        }
+        match self.known.as_slice() {
+            [] => f.write_str("there is none to choose from"),
+            [only] => write!(f, "use `{only}`"),
+            known if known.len() <= LISTED => write!(f, "use one of {}", known.join(", ")),
+            known => write!(f, "use one of {}, … ({} in all)", known[..LISTED].join(", "), known.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_keys_finds_its_word() {
+        let known = ["raw", "lake", "time_zone", "currency", "memory", "date_formats"];
+        for (slip, word) in [
+            ("raws", "raw"),
+            ("timezone", "time_zone"),
+            ("Currency", "currency"),
+            ("memroy", "memory"),
+            ("date_format", "date_formats"),
+        ] {
+            assert_eq!(nearest(slip, known), Some(word), "{slip}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_far_from_all_lists_them_instead() {
+        let advice = Advice::new("password", ["raw", "lake"]);
+        assert_eq!(advice.to_string(), "use one of raw, lake");
+    }
+
+    #[test]
+    fn a_long_list_is_cut_and_counted() {
+        let words: Vec<String> = (0..40).map(|n| format!("word_number_{n}_of_many")).collect();
+        let advice = Advice::new("x", words.iter().map(String::as_str));
+        assert!(advice.to_string().ends_with("(40 in all)"), "{advice}");
+    }
+}
