@@ -68,20 +68,17 @@ fn reference(text: &str) -> Vec<Vec<String>> {
     let mut reader = csv_core::Reader::new();
     let (mut input, mut rows) = (text.as_bytes(), Vec::new());
     let (mut out, mut ends) = (vec![0; text.len() + 10], vec![0; 1000]);
+    let (mut filled, mut fields) = (0, 0);
     loop {
-        let (result, read, written, fields) = reader.read_record(input, &mut out, &mut ends);
-        input = &input[read..];
+        let (result, read, written, ended) = reader.read_record(input, &mut out[filled..], &mut ends[fields..]);
+        (input, filled, fields) = (&input[read..], filled + written, fields + ended);
         match result {
-            csv_core::ReadRecordResult::InputEmpty if !input.is_empty() => {}
-            csv_core::ReadRecordResult::InputEmpty | csv_core::ReadRecordResult::Record => {
-                if fields > 0 && (result == csv_core::ReadRecordResult::Record || written > 0) {
-                    let starts = std::iter::once(0).chain(ends[..fields - 1].iter().copied());
-                    let row = starts.zip(&ends[..fields]);
-                    rows.push(row.map(|(start, end)| String::from_utf8(out[start..*end].to_vec()).unwrap()).collect());
-                }
-                if result == csv_core::ReadRecordResult::InputEmpty && read == 0 {
-                    return rows;
-                }
+            csv_core::ReadRecordResult::InputEmpty => {}
+            csv_core::ReadRecordResult::Record => {
+                let starts = std::iter::once(0).chain(ends[..fields - 1].iter().copied());
+                let row = starts.zip(&ends[..fields]);
+                rows.push(row.map(|(start, end)| String::from_utf8(out[start..*end].to_vec()).unwrap()).collect());
+                (filled, fields) = (0, 0);
             }
             csv_core::ReadRecordResult::End => return rows,
             other => panic!("{other:?}"),
