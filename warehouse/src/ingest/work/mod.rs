@@ -13,5 +13,6 @@ mod open;
 mod schedule;
 mod text;
 
+pub(crate) use emit::{Typed, Worker};
 pub(crate) use job::Job;
 pub(crate) use schedule::{Outcome, run};
