@@ -1,12 +1,17 @@
 //! One verb a file; this one only says which.
 
 mod completions;
+mod demo;
 mod doctor;
 mod init;
+mod lineage;
+mod plan;
+mod run;
+mod runs;
 mod schema;
 mod source_add;
-
-use warehouse::error::ErrorKind;
+mod sql;
+mod test;
 
 use crate::cli::{Command, SourceCommand};
 use crate::context::Context;
@@ -23,15 +28,12 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Exit, CommandErro
         Command::Schema(args) => schema::run(context, &args),
         Command::Doctor => doctor::run(context),
         Command::Completions(args) => completions::run(context, &args),
-        Command::Demo(_)
-        | Command::Run(_)
-        | Command::Plan(_)
-        | Command::Sql(_)
-        | Command::Test(_)
-        | Command::Lineage(_)
-        | Command::Runs(_) => {
-            let message = "this command is not linked into this binary yet".to_owned();
-            Err(CommandError::Told { kind: ErrorKind::Defect, message })
-        }
+        Command::Demo(args) => demo::run(context, &args),
+        Command::Run(args) => run::run(context, &args),
+        Command::Plan(args) => plan::run(context, &args),
+        Command::Sql(args) => sql::run(context, &args),
+        Command::Runs(command) => runs::run(context, &command),
+        Command::Test(args) => test::run(context, &args),
+        Command::Lineage(args) => lineage::run(context, &args),
     }
 }
