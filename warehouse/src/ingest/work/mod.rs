@@ -10,8 +10,10 @@
 mod emit;
 mod job;
 mod open;
+mod probe;
 mod schedule;
 mod text;
 
 pub(crate) use job::Job;
+pub(crate) use probe::probe;
 pub(crate) use schedule::{Outcome, run};
