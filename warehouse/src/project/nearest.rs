@@ -32,7 +32,10 @@ impl fmt::Display for Advice {
             [] => f.write_str("there is none to choose from"),
             [only] => write!(f, "use `{only}`"),
             known if known.len() <= LISTED => write!(f, "use one of {}", known.join(", ")),
-            known => write!(f, "use one of {}, … ({} in all)", known[..LISTED].join(", "), known.len()),
+            known => {
+                let listed: Vec<&str> = known.iter().take(LISTED).map(String::as_str).collect();
+                write!(f, "use one of {}, … ({} in all)", listed.join(", "), known.len())
+            }
         }
     }
 }

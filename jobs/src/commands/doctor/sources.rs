@@ -159,10 +159,7 @@ async fn all_paths(store: &dyn ObjectStore, root: &Path) -> Vec<String> {
         let parts: Vec<String> = meta.location.prefix_match(root)?.map(|part| part.as_ref().to_owned()).collect();
         Some(parts.join("/"))
     });
-    match timeout(PATIENCE, paths.collect()).await {
-        Ok(paths) => paths,
-        Err(_) => Vec::new(),
-    }
+    timeout(PATIENCE, paths.collect()).await.unwrap_or_default()
 }
 
 /// The paths most like a pattern, as the end of a sentence.
