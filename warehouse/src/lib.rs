@@ -7,7 +7,6 @@ pub mod functions;
 pub mod graph;
 pub mod ingest;
 pub mod nearest;
-pub mod ingest;
 pub mod project;
 pub mod release;
 pub mod run;

@@ -64,6 +64,7 @@ select
     customer_id,
     ordered_at,
     cast(ordered_at as date) as ordered_on,
+    cast(date_trunc('month', ordered_at) as date) as ordered_month,
     status,
     is_sale,
     channel,

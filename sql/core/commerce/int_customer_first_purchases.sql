@@ -11,45 +11,42 @@ with ranked_orders as (
     where is_sale and customer_id is not null
 ),
 
-first_orders as (
-    select
-        customer_id,
-        order_id,
-        ordered_on,
-        channel
-    from ranked_orders
-    where position = 1
-),
-
 categories as (
     select
-        first_orders.order_id,
+        ranked_orders.customer_id,
+        ranked_orders.order_id,
+        ranked_orders.ordered_on,
+        ranked_orders.channel,
         items.category,
         sum(items.gross_revenue) as gross_revenue
-    from first_orders
-    inner join core.fct_order_items as items
-        on items.order_id = first_orders.order_id
-    where items.category is not null
-    group by first_orders.order_id, items.category
+    from ranked_orders
+    left join core.fct_order_items as items
+        on items.order_id = ranked_orders.order_id
+        and items.category is not null
+    where ranked_orders.position = 1
+    group by
+        ranked_orders.customer_id, ranked_orders.order_id, ranked_orders.ordered_on,
+        ranked_orders.channel, items.category
 ),
 
 ranked_categories as (
     select
+        customer_id,
         order_id,
+        ordered_on,
+        channel,
         category,
         row_number() over (
-            partition by order_id order by gross_revenue desc nulls last, category nulls last
+            partition by customer_id order by gross_revenue desc nulls last, category nulls last
         ) as position
     from categories
 )
 
 select
-    first_orders.customer_id,
-    first_orders.order_id as first_order_id,
-    first_orders.ordered_on as first_order_on,
-    first_orders.channel as first_channel,
-    ranked_categories.category as first_category
-from first_orders
-left join ranked_categories
-    on ranked_categories.order_id = first_orders.order_id
-    and ranked_categories.position = 1
+    customer_id,
+    order_id as first_order_id,
+    ordered_on as first_order_on,
+    channel as first_channel,
+    category as first_category
+from ranked_categories
+where position = 1

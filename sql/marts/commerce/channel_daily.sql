@@ -1,57 +1,49 @@
-with orders as (
+-- Grouping by customer first counts each buyer of a day once, without a distinct count over all orders.
+with customer_days as (
     select
         ordered_on as day,
-        coalesce(channel, 'unknown') as channel,
-        coalesce(sales_type, 'unknown') as sales_type,
+        channel,
+        sales_type,
+        customer_id,
         count(*) as orders,
         sum(gross_revenue) as gross_revenue,
-        sum(shipping_amount) as shipping_amount,
-        0 as customers,
-        0 as refunds
+        sum(shipping_amount) as shipping_amount
     from core.fct_orders
     where is_sale
-    group by ordered_on, coalesce(channel, 'unknown'), coalesce(sales_type, 'unknown')
-),
-
-buyers as (
-    select
-        ordered_on as day,
-        coalesce(channel, 'unknown') as channel,
-        coalesce(sales_type, 'unknown') as sales_type,
-        customer_id
-    from core.fct_orders
-    where is_sale and customer_id is not null
-    group by ordered_on, coalesce(channel, 'unknown'), coalesce(sales_type, 'unknown'), customer_id
+    group by ordered_on, channel, sales_type, customer_id
 ),
 
 movements as (
-    select day, channel, sales_type, orders, customers, gross_revenue, shipping_amount, refunds
-    from orders
-    union all
-    select day, channel, sales_type, 0, count(*), 0, null, 0
-    from buyers
+    select
+        day,
+        channel,
+        sales_type,
+        sum(orders) as orders,
+        count(customer_id) as customers,
+        sum(gross_revenue) as gross_revenue,
+        sum(shipping_amount) as shipping_amount,
+        0 as refunds
+    from customer_days
     group by day, channel, sales_type
     union all
-    select
-        refunded_on, coalesce(channel, 'unknown'), coalesce(sales_type, 'unknown'), 0, 0, 0, null,
-        sum(refunded_revenue)
+    select refunded_on, channel, sales_type, 0, 0, 0, null, sum(refunded_revenue)
     from core.fct_refunds
     where refunded_revenue <> 0
-    group by refunded_on, coalesce(channel, 'unknown'), coalesce(sales_type, 'unknown')
+    group by refunded_on, channel, sales_type
 ),
 
 totals as (
     select
         day,
-        channel,
-        sales_type,
+        coalesce(channel, 'unknown') as channel,
+        coalesce(sales_type, 'unknown') as sales_type,
         sum(orders) as orders,
         sum(customers) as customers,
         sum(gross_revenue) as gross_revenue,
         sum(shipping_amount) as shipping_amount,
         sum(refunds) as refunds
     from movements
-    group by day, channel, sales_type
+    group by day, coalesce(channel, 'unknown'), coalesce(sales_type, 'unknown')
 ),
 
 exports as (

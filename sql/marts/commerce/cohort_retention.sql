@@ -1,27 +1,18 @@
 -- Every cohort has a row for every month up to the night, those in which nobody came back included.
-with active_months as (
-    select
-        customer_id,
-        cast(date_trunc('month', ordered_on) as date) as month
-    from core.fct_orders
-    where is_sale and customer_id is not null
-    group by customer_id, cast(date_trunc('month', ordered_on) as date)
-),
-
-cells as (
+with cells as (
     select
         cohorts.purchase_cohort_month as cohort_month,
         cohorts.acquisition_channel,
         cohorts.sales_channel,
         cohorts.first_category,
-        active_months.month,
+        months_active.month,
         count(*) as customers
     from core.int_customer_cohorts as cohorts
-    inner join active_months
-        on active_months.customer_id = cohorts.customer_id
+    inner join core.int_customer_months as months_active
+        on months_active.customer_id = cohorts.customer_id
     group by
         cohorts.purchase_cohort_month, cohorts.acquisition_channel, cohorts.sales_channel,
-        cohorts.first_category, active_months.month
+        cohorts.first_category, months_active.month
 ),
 
 split_cells as (

@@ -3,12 +3,11 @@
 with movements as (
     select
         customer_id,
-        cast(date_trunc('month', ordered_on) as date) as month,
-        1 as orders,
+        month,
+        orders,
         gross_revenue,
         cast(0 as decimal(18, 2)) as refunds
-    from core.fct_orders
-    where is_sale and customer_id is not null
+    from core.int_customer_months
     union all
     select
         customer_id,

@@ -2,12 +2,11 @@
 with sales as (
     select
         customer_id,
-        count(*) as orders,
+        sum(orders) as orders,
         sum(gross_revenue) as gross_revenue,
-        min(ordered_on) as first_order_on,
-        max(ordered_on) as last_order_on
-    from core.fct_orders
-    where is_sale and customer_id is not null
+        min(first_order_on) as first_order_on,
+        max(last_order_on) as last_order_on
+    from core.int_customer_months
     group by customer_id
 ),
 
@@ -49,7 +48,7 @@ catalogue_export as (
 
 select
     sales.customer_id,
-    sales.orders,
+    cast(sales.orders as bigint) as orders,
     cast(sales.gross_revenue as decimal(18, 4)) as gross_revenue,
     cast(
         case when refund_export.has_refunds then coalesce(refunded.refunds, 0) end as decimal(18, 2)

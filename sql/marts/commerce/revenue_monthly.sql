@@ -2,26 +2,19 @@
 -- seen. Growth is absent while a month still runs: part of a month is not compared with a whole one.
 with sales as (
     select
-        cast(date_trunc('month', ordered_on) as date) as month,
+        ordered_month as month,
         count(*) as orders,
         sum(gross_revenue) as gross_revenue
     from core.fct_orders
     where is_sale
-    group by cast(date_trunc('month', ordered_on) as date)
+    group by ordered_month
 ),
 
 buyers as (
     select
         month,
         count(*) as customers
-    from (
-        select
-            cast(date_trunc('month', ordered_on) as date) as month,
-            customer_id
-        from core.fct_orders
-        where is_sale and customer_id is not null
-        group by cast(date_trunc('month', ordered_on) as date), customer_id
-    ) as customer_months
+    from core.int_customer_months
     group by month
 ),
 
@@ -34,7 +27,7 @@ refunded as (
 ),
 
 bounds as (
-    select min(ordered_on) as first_day
+    select min(ordered_month) as first_month
     from core.fct_orders
     where is_sale
 ),
@@ -59,8 +52,8 @@ months as (
     left join buyers on buyers.month = dates.month_start
     left join refunded on refunded.month = dates.month_start
     where dates.day = dates.month_start
-        and dates.month_end >= bounds.first_day
-        and dates.month_start <= $night
+        and dates.day >= bounds.first_month
+        and dates.day <= $night
 ),
 
 compared as (

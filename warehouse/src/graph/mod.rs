@@ -22,6 +22,8 @@ mod resolve;
 mod resolve_tests;
 pub mod schemas;
 #[cfg(test)]
+pub(crate) mod standard_tests;
+#[cfg(test)]
 mod tests;
 
 pub use build::{Graph, Node, build};

@@ -42,11 +42,16 @@ impl RunError {
         }
     }
 
-    /// An error of the query engine while it computed a node.
+    /// An error of the query engine while it planned or computed a node.
     pub(super) fn query(node: &str, error: DataFusionError) -> Self {
-        let kind = query_kind(&error);
+        Self::while_running(node, &error)
+    }
+
+    /// As a query's stream gives it to whoever reads the rows.
+    pub fn while_running(node: &str, error: &DataFusionError) -> Self {
+        let kind = query_kind(error);
         let advice = match kind {
-            ErrorKind::Retry if is_out_of_memory(&error) => {
+            ErrorKind::Retry if is_out_of_memory(error) => {
                 " — raise `memory` in buho.toml, or make the query read less at a time"
             }
             ErrorKind::Retry => " — check the lake, then run again",

@@ -13,7 +13,7 @@ use crate::graph::parse::normal_name;
 use crate::nearest::nearest;
 
 /// Parts of a date that both engines count alike.
-const PARTS: &[&str] = &["year", "quarter", "month", "week", "day", "doy", "dow", "hour", "minute", "second", "epoch"];
+const PARTS: &[&str] = &["year", "quarter", "month", "week", "day", "doy", "dow", "isodow", "hour", "minute", "second", "epoch"];
 
 impl Linter<'_> {
     pub(super) fn function(&mut self, function: &Function) {
@@ -21,6 +21,7 @@ impl Linter<'_> {
         let span = function.name.span();
         match reading(&name) {
             Reading::Portable => {}
+            _ if series(function, &name) => {}
             Reading::Clock => {
                 let found = format!("`{name}` reads the clock");
                 return self.find(span, Rule::Clock, found, "use `$night`, the date the run is for");
@@ -97,10 +98,7 @@ impl Linter<'_> {
     pub(super) fn date_part(&mut self, span: datafusion::sql::sqlparser::tokenizer::Span, part: &str) {
         let part = part.to_lowercase();
         if !PARTS.contains(&part.as_str()) {
-            let portable = match part.as_str() {
-                "isodow" => "write (EXTRACT(dow FROM x) + 6) % 7 + 1",
-                _ => "use year, quarter, month, week, day, doy, dow, hour, minute, second or epoch",
-            };
+            let portable = "use year, quarter, month, week, day, doy, dow, isodow, hour, minute, second or epoch";
             self.find(span, Rule::Function, format!("EXTRACT of `{part}` is not read alike"), portable);
         }
     }
@@ -117,6 +115,19 @@ impl Linter<'_> {
                 self.find(key.expr.span(), Rule::NullOrder, found, &portable);
             }
         }
+    }
+}
+
+/// A series of days or numbers as rows: `unnest(generate_series(a, b, step))`, the one use of lists
+/// that both engines read alike.
+fn series(function: &Function, name: &str) -> bool {
+    match name {
+        "generate_series" => true,
+        "unnest" => matches!(
+            arguments(function).as_slice(),
+            [Expr::Function(inner)] if normal_name(&inner.name) == "generate_series"
+        ),
+        _ => false,
     }
 }
 

@@ -71,7 +71,7 @@ fn a_function_of_one_dialect_is_refused_with_the_portable_form() {
         assert_eq!(rules(&format!("select {sql} from core.x")), [Rule::Function], "{sql}");
     }
     assert!(findings("marts", "select coalsce(a, b)")[0].to_string().contains("did you mean `coalesce`"));
-    assert_eq!(rules("select extract(isodow from a), date_part('year', a) from core.x"), [Rule::Function]);
+    assert_eq!(rules("select extract(century from a), date_part('year', a) from core.x"), [Rule::Function]);
 }
 
 #[test]
@@ -112,6 +112,8 @@ fn what_the_engines_spell_or_mean_differently_is_refused() {
         assert_eq!(rules(&format!("select {sql} from core.x")), [], "{sql}");
     }
     assert_eq!(rules("select n from generate_series(0, 3) as t(n)"), []);
+    assert_eq!(rules("select unnest(generate_series(date '2026-01-01', $night, interval '1 day')) as day"), []);
+    assert_eq!(rules("select unnest(a) from core.x"), [Rule::Function]);
 }
 
 #[test]
