@@ -13,3 +13,4 @@ pub mod run;
 pub mod session;
 pub mod store;
 pub mod table;
+pub mod testing;

@@ -95,7 +95,7 @@ fn told(args: &DemoArgs, summary: &DemoSummary) -> String {
         args.dir.display(),
         args.customers,
         args.seed,
-        summary.quarantine(),
+        summary.expected_quarantine().values().sum::<u64>(),
     )
 }
 

@@ -1,10 +1,15 @@
 //! One verb a file; this one only says which.
 
 mod completions;
+mod demo;
 mod doctor;
 mod init;
+mod plan;
+mod run;
+mod runs;
 mod schema;
 mod source_add;
+mod sql;
 
 use warehouse::error::ErrorKind;
 
@@ -23,13 +28,13 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Exit, CommandErro
         Command::Schema(args) => schema::run(context, &args),
         Command::Doctor => doctor::run(context),
         Command::Completions(args) => completions::run(context, &args),
-        Command::Demo(_)
-        | Command::Run(_)
-        | Command::Plan(_)
-        | Command::Sql(_)
-        | Command::Test(_)
-        | Command::Lineage(_)
-        | Command::Runs(_) => {
+        Command::Demo(args) => demo::run(context, &args),
+        Command::Run(args) => run::run(context, &args),
+        Command::Plan(args) => plan::run(context, &args),
+        Command::Sql(args) => sql::run(context, &args),
+        Command::Runs(command) => runs::run(context, &command),
+        Command::Test(_)
+        | Command::Lineage(_) => {
             let message = "this command is not linked into this binary yet".to_owned();
             Err(CommandError::Told { kind: ErrorKind::Defect, message })
         }

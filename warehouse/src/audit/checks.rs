@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
+
 use super::sql::{column, columns, number, table, text};
-use crate::graph::{At, parse};
+use crate::graph::{At, bind, parse};
 use crate::project::model::{Audit, ColumnAudit, Model, Reconcile, Severity};
 
 /// One audit of one table.
@@ -68,6 +70,20 @@ pub fn checks(model: &Model) -> Vec<Check> {
     }
     builder.key();
     builder.checks
+}
+
+/// The audits of a model with `$night` bound, ready to run.
+pub fn checks_at(model: &Model, night: NaiveDate) -> Vec<Check> {
+    let mut checks = checks(model);
+    for check in &mut checks {
+        if let Reads::Query { sql } = &mut check.reads
+            && let Ok(parsed) = parse(&check.at.file, sql)
+            && !parsed.parameters.is_empty()
+        {
+            *sql = bind(&parsed.statement, night).to_string();
+        }
+    }
+    checks
 }
 
 /// The tables besides its own that a model's audits read.

@@ -12,5 +12,5 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
-pub use checks::{Check, Reads, checks, fingerprint, tables_read};
+pub use checks::{Check, Reads, checks, checks_at, fingerprint, tables_read};
 pub use run::{AuditError, AuditOutcome, run};

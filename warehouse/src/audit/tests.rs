@@ -2,7 +2,7 @@
 
 use datafusion::execution::context::SessionContext;
 
-use super::{AuditOutcome, checks, fingerprint, run, tables_read};
+use super::{AuditOutcome, checks, checks_at, fingerprint, run, tables_read};
 use crate::functions::{session, session_config};
 use crate::graph::fixtures::model;
 use crate::project::model::{Model, Severity};
@@ -138,4 +138,17 @@ fn a_changed_audit_changes_the_fingerprint_of_the_audits_alone() {
     assert_ne!(first, fingerprint(&audited("audits: [{ row_count: { min: 2 } }]")));
     assert_ne!(first, fingerprint(&audited("audits: [{ row_count: { min: 1 }, severity: warn }]")));
     assert_eq!(first, fingerprint(&audited("description: other\naudits: [{ row_count: { min: 1 } }]")));
+}
+
+#[tokio::test]
+async fn an_audit_may_ask_about_the_night() {
+    let context = tables(ROWS).await;
+    let model = audited("audits: [{ sql: \"select * from marts.x where date '2026-02-01' > $night\" }]");
+    let passed = async |day: u32| {
+        let night = chrono::NaiveDate::from_ymd_opt(2026, 1, day).unwrap();
+        run(&context, &checks_at(&model, night)).await.unwrap()[0].passed
+    };
+    assert!(!passed(31).await);
+    let night = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
+    assert!(run(&context, &checks_at(&model, night)).await.unwrap()[0].passed);
 }

@@ -79,9 +79,7 @@ pub enum GraphError {
     UndeclaredColumn { at: At, model: String, column: String, nearest: Option<String> },
     #[error("{at}: column `{column}` of `{model}` is declared {declared} and the SQL gives {found} — write CAST(… AS {declared}) AS {column} in the last select, or declare what it gives")]
     TypeDiffers { at: At, model: String, column: String, declared: String, found: String },
-    #[error("{at}: {what} names column `{column}`, which `{table}` does not have — {}", did_you_mean(.nearest.as_deref(), "name a column it declares"))]
-    UnknownYmlColumn { at: At, what: String, table: String, column: String, nearest: Option<String> },
-    #[error("{at}: audit `{audit}` of `{model}` cannot be planned: {message} — correct it here")]
+    #[error("{at}: audit `{audit}` of `{model}` cannot be asked: {message}")]
     Audit { at: At, model: String, audit: String, message: String },
 }
 
@@ -118,7 +116,6 @@ impl GraphError {
             | Self::MissingColumn { at, .. }
             | Self::UndeclaredColumn { at, .. }
             | Self::TypeDiffers { at, .. }
-            | Self::UnknownYmlColumn { at, .. }
             | Self::Audit { at, .. } => at,
         }
     }

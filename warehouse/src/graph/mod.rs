@@ -8,11 +8,13 @@
 //! ```
 //! Nothing here reads data or storage; every mistake found is the user's, with its file and line.
 
+mod audits;
 mod build;
 mod error;
 mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod lineage;
 pub mod lint;
 mod parse;
 mod plan;
@@ -21,6 +23,9 @@ mod resolve;
 #[cfg(test)]
 mod resolve_tests;
 pub mod schemas;
+mod select;
+#[cfg(test)]
+mod select_tests;
 #[cfg(test)]
 pub(crate) mod standard_tests;
 #[cfg(test)]
@@ -32,3 +37,4 @@ pub use fingerprint::{Fingerprint, fingerprint};
 pub use parse::{Parsed, bind, canonical, parse};
 pub use plan::{plan_model, plan_query};
 pub use resolve::{Resolved, resolve};
+pub use select::{SelectError, select};

@@ -10,10 +10,14 @@ use datafusion::execution::SessionState;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
 
+use super::audits::audit_errors;
 use super::build::{Graph, Node};
 use super::error::{At, GraphError, GraphErrors};
+use super::lineage::trace;
+use super::lint::{lint_totals, lint_types, probe};
+use super::parse::bind;
 use super::plan::plan_query;
-use super::plan_error::{plan_errors, search};
+use super::plan_error::{plain, plan_errors, search};
 use super::schemas::{empty, register, schemas};
 use crate::functions::{session, session_config};
 use crate::nearest::nearest;
@@ -56,9 +60,12 @@ pub async fn resolve(
             Err(error) => errors.extend(plan_errors(&model.sql_file, &model.sql, &error)),
             Ok(plan) => {
                 outputs(model, &plan, &mut errors);
+                errors.extend(lint_types(&model.sql_file, &state, &bind(&node.parsed.statement, night)).await);
+                errors.extend(totals(model, &plan));
                 plans.insert(node.name.clone(), plan);
             }
         }
+        errors.extend(audit_errors(&state, model, night).await);
     }
     GraphErrors::unless_empty(errors)?;
     Ok(Resolved { plans, schemas })
@@ -67,6 +74,7 @@ pub async fn resolve(
 /// A session in which every table is there and empty.
 fn planning_state(schemas: &BTreeMap<String, SchemaRef>, errors: &mut Vec<GraphError>) -> SessionState {
     let context: SessionContext = session(session_config(1), Arc::default());
+    context.register_udf(probe());
     let tables = schemas.iter().map(|(name, schema)| (name.clone(), empty(schema)));
     if let Err(error) = register(&context, tables) {
         errors.push(GraphError::Plan { at: At::new("sql", 0, 0), message: error.strip_backtrace() });
@@ -85,6 +93,15 @@ fn unknown_inputs(node: &Node, model: &Model, schemas: &BTreeMap<String, SchemaR
         }
     }
     errors.len() > before
+}
+
+/// Columns that are totals of DOUBLE without saying so.
+fn totals(model: &Model, plan: &LogicalPlan) -> Vec<GraphError> {
+    let names: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
+    match trace(plan) {
+        Ok(traced) => lint_totals(model, &names, &traced),
+        Err(error) => vec![GraphError::Plan { at: At::new(&model.sql_file, 0, 0), message: plain(&error) }],
+    }
 }
 
 /// The plan's columns are the yml's, by name and type. Order is free: the table has the yml's.

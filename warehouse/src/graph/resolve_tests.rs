@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 
 use super::fixtures::{contract, contract_map, model, model_map};
 use super::resolve::{Resolved, resolve};
-use super::{GraphError, GraphErrors, build};
+use super::{GraphError, GraphErrors, Rule, build};
 use crate::project::model::Model;
 
 const ORDERS: &str = "[{ name: order_id, type: VARCHAR }, { name: quantity, type: INTEGER }, { name: amount, type: \"DECIMAL(18,2)\" }, { name: share, type: DOUBLE }, { name: ordered_at, type: TIMESTAMP }]";
@@ -93,4 +93,93 @@ async fn a_mistake_in_one_model_is_not_found_again_below_it() {
     .await
     .unwrap_err();
     assert_eq!(found.0.len(), 1, "{found}");
+}
+
+fn rules(errors: &[GraphError]) -> Vec<Rule> {
+    let rule = |error: &GraphError| match error {
+        GraphError::NotPortable { rule, .. } => Some(*rule),
+        _ => None,
+    };
+    errors.iter().filter_map(rule).collect()
+}
+
+async fn rules_of(expression: &str) -> Vec<Rule> {
+    let sql = format!("with o as (select * from bronze.orders) select {expression} as x from o");
+    match resolved(vec![model("staging.z", &sql, "columns: [{ name: x, type: DOUBLE, tolerance: 1e-9 }]")]).await {
+        Ok(_) => Vec::new(),
+        Err(errors) => rules(&errors.0),
+    }
+}
+
+#[tokio::test]
+async fn a_division_of_whole_numbers_or_decimals_is_refused_with_its_place() {
+    assert_eq!(
+        first_error("select\n  cast(quantity / 2 as integer) as x from bronze.orders", "- { name: x, type: INTEGER }").await,
+        "sql/staging/z.sql:2:8: `quantity / 2` cuts off the fraction in DataFusion and keeps it in DuckDB — write CAST(quantity AS DOUBLE) / 2"
+    );
+    for refused in ["amount / 3", "sum(amount) / NULLIF(sum(quantity), 0)", "(amount + 1) / 100", "sum(quantity / 2) over ()", "1 / 3"] {
+        assert_eq!(rules_of(refused).await, [Rule::Division], "{refused}");
+    }
+    for allowed in ["cast(amount as double) / 3", "amount / NULLIF(cast(quantity as double), 0)", "share / 2", "cast(sum(amount) as double) / NULLIF(sum(quantity), 0)"] {
+        assert_eq!(rules_of(allowed).await, [], "{allowed}");
+    }
+}
+
+#[tokio::test]
+async fn a_grouped_division_is_judged_as_any_other() {
+    let sql = "select quantity / 2 as x, count(*) as n from bronze.orders group by quantity / 2";
+    let found = errors(sql, "- { name: x, type: BIGINT }\n- { name: n, type: BIGINT }").await;
+    assert_eq!(rules(&found), [Rule::Division, Rule::Division], "{found:?}");
+}
+
+#[tokio::test]
+async fn casts_and_averages_that_the_engines_round_differently_are_refused() {
+    for refused in ["cast(share as integer)", "cast(amount as bigint)", "cast(share as varchar)", "cast(ordered_at as varchar)", "median(quantity)", "percentile_cont(0.5) within group (order by amount nulls last)"] {
+        assert_eq!(rules_of(refused).await, [Rule::Cast], "{refused}");
+    }
+    assert_eq!(rules_of("avg(amount)").await, [Rule::Division]);
+    for allowed in ["cast(floor(share) as integer)", "cast(round(amount, 0) as bigint)", "cast(cast(ordered_at as date) as varchar)", "avg(quantity)", "avg(share)", "median(share)", "cast(amount as varchar)", "cast(quantity as bigint)"] {
+        assert_eq!(rules_of(allowed).await, [], "{allowed}");
+    }
+}
+
+#[tokio::test]
+async fn a_total_of_double_declares_its_tolerance() {
+    let plain = "- { name: x, type: DOUBLE }";
+    for sql in [
+        "select sum(share) as x from bronze.orders",
+        "with a as (select avg(share) over (partition by order_id) as s from bronze.orders) select s * 2 as x from a",
+        "select (select sum(share) from bronze.orders) as x",
+        "select stddev(quantity) as x from bronze.orders",
+        "select cast(sum(cast(amount as double)) as double) as x from bronze.orders",
+    ] {
+        let found = errors(sql, plain).await;
+        assert_eq!(rules(&found), [Rule::DoubleTotal], "{sql}: {found:?}");
+        assert_eq!((found[0].at().file.as_str(), found[0].at().line), ("sql/staging/z.yml", 2));
+        let yml = "columns:\n- { name: x, type: DOUBLE, tolerance: 1e-9 }";
+        assert!(resolved(vec![model("staging.z", sql, yml)]).await.is_ok(), "{sql}");
+    }
+    for sql in ["select max(share) as x from bronze.orders", "select cast(sum(amount) as double) as x from bronze.orders", "select avg(quantity) as x from bronze.orders"] {
+        assert!(resolved(vec![model("staging.z", sql, &format!("columns:\n{plain}"))]).await.is_ok(), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn audits_are_planned_before_anything_runs() {
+    let yml = "key: [order_id]
+columns: [{ name: order_id, type: VARCHAR }]
+audits:
+  - { not_null: [order_di] }
+  - { relationships: { column: order_id, to: bronze.orders, field: id } }
+  - { sql: select * from staging.z where day > $today }
+  - { sql: delete from staging.z }
+  - { reconcile: { sum: 1, to: bronze.nowhere, to_sum: 1 } }
+  - { sql: select * from staging.z where order_id > cast($night as varchar), name: fine }";
+    let found = resolved(vec![model("staging.z", "select order_id from bronze.orders", yml)]).await.unwrap_err();
+    let lines: Vec<u64> = found.0.iter().map(|error| error.at().line).collect();
+    assert_eq!(lines, [4, 5, 6, 7, 8], "{found}");
+    assert_eq!(
+        found.0[0].to_string(),
+        "sql/staging/z.yml:4: audit `not_null_order_di` of `staging.z` cannot be asked: there is no column `order_di` — did you mean `order_id`?"
+    );
 }

@@ -7,8 +7,12 @@ mod functions;
 mod guard;
 pub mod portable;
 mod syntax;
+mod totals;
+mod typed;
 
 pub use syntax::lint;
+pub use totals::lint_totals;
+pub use typed::{lint_types, probe};
 
 #[cfg(test)]
 mod tests;
