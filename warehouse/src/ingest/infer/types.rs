@@ -209,7 +209,7 @@ pub(super) fn key(sample: &[SampleColumn], columns: &[InferredColumn]) -> Vec<St
     let pairs = candidates.iter().take(4).enumerate().flat_map(|(n, first)| {
         candidates.iter().take(4).skip(n + 1).map(move |second| [*first, *second])
     });
-    let mut pairs = pairs.filter(|pair| pair.iter().any(|place| is_id(place)));
+    let mut pairs = pairs.filter(|pair| pair.iter().any(is_id));
     pairs.find(|pair| unique(sample, pair)).map_or_else(Vec::new, |pair| names(&pair))
 }
 
