@@ -1,6 +1,16 @@
 //! The engine of Buho: projects, ingest, the graph of SQL models, tables, audits, runs, releases.
 
+pub mod audit;
 pub mod clock;
 pub mod error;
+pub mod functions;
+pub mod graph;
 pub mod ingest;
+pub mod nearest;
 pub mod project;
+pub mod release;
+pub mod run;
+pub mod session;
+pub mod store;
+pub mod table;
+pub mod testing;

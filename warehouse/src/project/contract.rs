@@ -22,6 +22,7 @@ pub struct ContractFile {
     pub table: Option<Located<String>>,
     /// Glob below the raw location with at most one `{date:%Y-%m-%d}`.
     pub path: Located<String>,
+    /// How the bytes of a file are to be read.
     #[serde(default)]
     pub format: Format,
     /// How a new file relates to those before it.
@@ -46,8 +47,10 @@ pub struct ContractFile {
     /// Share (0 to 1) of a delivery's rows that may be quarantined before the source fails.
     #[serde(default = "default_tolerance")]
     pub tolerance: f64,
+    /// When a delivery is late or thin, and what follows.
     #[serde(default)]
     pub expect: Option<Expect>,
+    /// The columns that are loaded, in the order of the bronze table.
     pub columns: Vec<Column>,
 }
 
@@ -59,6 +62,7 @@ fn default_tolerance() -> f64 {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Format {
+    /// `csv`, `jsonl` (one JSON object a line) or `parquet`.
     #[serde(rename = "type")]
     pub kind: FormatKind,
     /// CSV: one ASCII character between fields. `\t` for a tab.
@@ -78,6 +82,7 @@ pub struct Format {
     pub date_formats: Vec<String>,
     /// strftime patterns of TIMESTAMP columns, tried in order; ISO 8601 unless given.
     pub timestamp_formats: Vec<String>,
+    /// By the first bytes of the file unless given.
     pub compression: Compression,
 }
 
@@ -149,6 +154,7 @@ pub struct Expect {
     /// At least this share of the usual number of rows (median of the last deliveries).
     #[serde(default)]
     pub rows: Option<f64>,
+    /// What follows where it is not there: `warn`, `hold` what depends on it, `fail` the source.
     #[serde(default)]
     pub missing: Missing,
 }
@@ -174,11 +180,13 @@ pub struct Column {
     /// Name in the file; the canonical name unless given.
     #[serde(default)]
     pub from: Option<String>,
+    /// VARCHAR, BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL(p,s), DATE or TIMESTAMP.
     #[serde(rename = "type")]
     pub kind: Located<ColumnType>,
     /// NULL is refused, and so is a file without the column.
     #[serde(default)]
     pub required: bool,
+    /// What the column means.
     #[serde(default)]
     pub description: String,
     /// Unit of measure: `EUR`, `days`, `pieces`, …

@@ -22,13 +22,18 @@ pub struct ModelFile {
     /// Columns that identify a row.
     #[serde(default)]
     pub key: Vec<Located<String>>,
+    /// `table` (stored) or `view` (computed where it is read; not in marts).
     #[serde(default)]
     pub materialized: Materialized,
+    /// Words to select the model by: `tag:daily`.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// The columns of the result, in its order, with exactly its types.
     pub columns: Vec<ModelColumn>,
+    /// What must hold of the whole table before it is published.
     #[serde(default)]
     pub audits: Vec<Audit>,
+    /// Given rows, the rows that must come out.
     #[serde(default)]
     pub tests: Vec<UnitTest>,
 }
@@ -46,13 +51,18 @@ pub enum Materialized {
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelColumn {
+    /// The name the last SELECT gives the column.
     pub name: Located<String>,
+    /// The type the last SELECT casts the column to.
     #[serde(rename = "type")]
     pub kind: Located<ColumnType>,
+    /// What the column means.
     #[serde(default)]
     pub description: String,
+    /// Unit of measure: `EUR`, `days`, `pieces`, …
     #[serde(default)]
     pub unit: Option<String>,
+    /// Kind of personal data, if it is any: `email`, `name`, `phone`, …
     #[serde(default)]
     pub pii: Option<String>,
     /// Relative tolerance within which a sum or average of DOUBLE may differ from run to run.
@@ -87,6 +97,7 @@ pub struct Audit {
     /// Name in `ops.audits`; made from the rule unless given.
     #[serde(default)]
     pub name: Option<String>,
+    /// `error` keeps the table at its last release, `warn` only says so.
     #[serde(default)]
     pub severity: Severity,
     /// None of the columns is NULL.
@@ -95,12 +106,16 @@ pub struct Audit {
     /// No two rows agree in all of the columns (NULLs compare equal).
     #[serde(default)]
     pub unique: Option<Vec<Located<String>>>,
+    /// Every value of a column is one of a list.
     #[serde(default)]
     pub accepted_values: Option<AcceptedValues>,
+    /// Every value of a column is found in another table.
     #[serde(default)]
     pub relationships: Option<Relationship>,
+    /// The table has a number of rows within bounds.
     #[serde(default)]
     pub row_count: Option<RowCount>,
+    /// A total of this table equals one of another.
     #[serde(default)]
     pub reconcile: Option<Reconcile>,
     /// A query that must return no row.
@@ -111,6 +126,7 @@ pub struct Audit {
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptedValues {
+    /// The column that is checked.
     pub column: Located<String>,
     /// Compared as text; NULL is accepted (ask `not_null` for that).
     pub values: Vec<String>,
@@ -119,17 +135,21 @@ pub struct AcceptedValues {
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Relationship {
+    /// The column that is checked.
     pub column: Located<String>,
     /// The table every non-NULL value must be found in.
     pub to: Located<String>,
+    /// The column of the other table.
     pub field: String,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RowCount {
+    /// At least this many rows.
     #[serde(default)]
     pub min: Option<u64>,
+    /// At most this many rows.
     #[serde(default)]
     pub max: Option<u64>,
 }
@@ -143,8 +163,11 @@ pub struct Reconcile {
     /// Rows of this table that count.
     #[serde(default, rename = "where")]
     pub filter: Option<String>,
+    /// The other table.
     pub to: Located<String>,
+    /// Expression over the other table's columns.
     pub to_sum: String,
+    /// Rows of the other table that count.
     #[serde(default)]
     pub to_where: Option<String>,
     /// Largest difference allowed, in the unit of the sum.
@@ -156,7 +179,9 @@ pub struct Reconcile {
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnitTest {
+    /// The promise the test keeps, in words joined by `_`.
     pub name: Located<String>,
+    /// The value of `$night`.
     pub night: NaiveDate,
     /// Rows by input table; an input that is not listed is empty, a column not named is NULL.
     #[serde(default)]

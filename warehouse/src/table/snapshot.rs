@@ -2,7 +2,6 @@
 
 use arrow::datatypes::SchemaRef;
 use deltalake::DeltaTable;
-use deltalake::kernel::Add;
 
 use super::error::TableError;
 use super::lake::Lake;
@@ -38,18 +37,19 @@ impl TableSnapshot {
     /// [`TableError::Read`] where the log cannot be read, [`TableError::MissingVersion`] where the
     /// version asked for is gone.
     pub async fn load(lake: &Lake, table: &str, version: Option<u64>) -> Result<Option<Self>, TableError> {
-        let log_store = lake.log_store(table)?;
-        let mut delta = DeltaTable::new(log_store);
+        if version.is_none() && !lake.has_log(table).await? {
+            return Ok(None);
+        }
+        let mut delta = DeltaTable::new(lake.log_store(table)?);
         let loaded = match version {
             Some(version) => delta.load_version(version).await,
             None => delta.load().await,
         };
         if let Err(source) = loaded {
-            if !lake.has_log(table).await? {
-                return match version {
-                    Some(version) => Err(TableError::MissingVersion { table: table.to_owned(), version }),
-                    None => Ok(None),
-                };
+            if let Some(version) = version
+                && !lake.has_log(table).await?
+            {
+                return Err(TableError::MissingVersion { table: table.to_owned(), version });
             }
             return Err(TableError::Read {
                 table: table.to_owned(),
@@ -102,12 +102,6 @@ impl TableSnapshot {
             .transaction_version(self.delta.log_store().as_ref(), app_id.to_owned())
             .await
             .map_err(read)
-    }
-
-    /// The add actions of the files whose path is in `paths`, to be removed by a commit.
-    pub(super) fn adds(&self) -> Result<Vec<Add>, TableError> {
-        let state = self.delta.snapshot().map_err(|error| TableError::defect(&self.table, error))?;
-        Ok(state.log_data().iter().map(|view| view.add_action()).collect())
     }
 
     /// Rows of all files, where every file says how many it has.

@@ -1,0 +1,125 @@
+# One command checks everything, and CI calls the same one.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+CARGO ?= cargo
+PYTHON ?= python3
+# One build profile for tests and demo, and always the whole workspace: another selection of packages is another
+# set of features, and the engine would be compiled twice.
+PROFILE ?= dev
+# Python tools. CI puts both folders outside the clone.
+VENV ?= .venv
+TOOLS ?= .cache/tools
+DEMO_DIR ?= demo
+DEMO_NIGHTS ?= 3
+PYTEST_ARGS ?=
+
+CARGO_DENY_VERSION := 0.20.2
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+PROFILE_DIR := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+BUHO := $(TARGET)/$(PROFILE_DIR)/buho
+DENY := $(abspath $(TOOLS))/bin/cargo-deny
+PY := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SQL_FILES := $(wildcard sql/*/*/*.sql tests/projects/*/sql/*/*/*.sql)
+
+export CARGO_TARGET_DIR := $(TARGET)
+
+.PHONY: help
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## Build, write demo exports, run three nights, show the marts
+	$(BUHO) demo --dir $(DEMO_DIR) --nights $(DEMO_NIGHTS)
+
+.PHONY: test
+test: test-rust test-sql test-peers ## All tests: Rust, SQL unit tests, and the binary against its peers
+
+.PHONY: check
+check: check-rust check-deny check-sql check-python ## Format, lints, licences and banned crates, SQL and Python style
+
+.PHONY: bench-etl
+bench-etl: venv ## Benchmark against DuckDB; writes target/bench/etl.json
+	$(CARGO) build --locked --release --workspace --bin buho
+	BUHO_BIN=$(TARGET)/release/buho $(PY)/python -m tests.bench.etl --out target/bench/etl.json
+
+.PHONY: build
+build: ## The binary, as tests and demo use it
+	$(CARGO) build --locked --profile $(PROFILE) --workspace --bin buho
+
+.PHONY: release
+release: ## The binary to ship: stripped, link-time optimised
+	$(CARGO) build --locked --release --workspace --bin buho
+	@ls -l $(TARGET)/release/buho
+
+.PHONY: test-rust
+test-rust: build
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    $(CARGO) nextest run --locked --workspace --cargo-profile $(PROFILE); \
+	else \
+	    $(CARGO) test --locked --workspace --profile $(PROFILE) --lib --bins --tests; \
+	fi
+	$(CARGO) test --locked --workspace --profile $(PROFILE) --doc
+
+.PHONY: test-sql
+test-sql: build
+	$(BUHO) --project . test
+
+.PHONY: test-peers
+test-peers: build venv
+	BUHO_BIN=$(BUHO) $(PY)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: check-rust
+check-rust:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --profile $(PROFILE) -- -D warnings
+
+# The advisories database is a git repository elsewhere: without a way to it the rest is still checked.
+.PHONY: check-deny
+check-deny: $(DENY)
+	@if timeout 120 $(DENY) --log-level off fetch db >/dev/null 2>&1; then \
+	    $(DENY) --locked check; \
+	else \
+	    echo "cargo-deny: no way to the advisories database from here; checking bans, licenses, sources only"; \
+	    $(DENY) --locked check bans licenses sources; \
+	fi
+
+.PHONY: check-sql
+check-sql: venv
+	$(if $(SQL_FILES),$(PY)/sqlfluff lint --disable-progress-bar --processes 2 $(SQL_FILES),@echo "sqlfluff: no SQL yet")
+
+.PHONY: check-python
+check-python: venv
+	$(PY)/ruff check .
+	$(PY)/ruff format --check .
+
+.PHONY: venv
+venv: $(STAMP)
+
+$(STAMP): tests/requirements.txt tests/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -c tests/constraints.txt
+	@touch $@
+
+$(DENY):
+	$(CARGO) install --locked --debug --version $(CARGO_DENY_VERSION) --root $(TOOLS) \
+	    --target-dir $(abspath $(TOOLS))/build cargo-deny
+	@rm -rf $(abspath $(TOOLS))/build
+
+# Resolve the requirements anew, in a fresh environment.
+.PHONY: tests/constraints.txt-refresh
+tests/constraints.txt-refresh:
+	rm -rf $(VENV)-fresh
+	$(PYTHON) -m venv $(VENV)-fresh
+	$(VENV)-fresh/bin/python -m pip install --quiet -r tests/requirements.txt
+	{ echo "# Written by \`make tests/constraints.txt-refresh\`; do not edit."; \
+	  $(VENV)-fresh/bin/python -m pip freeze --local; } > tests/constraints.txt
+	rm -rf $(VENV)-fresh
+
+.PHONY: clean
+clean: ## Remove what this Makefile made, but not the build cache
+	rm -rf $(DEMO_DIR) target/bench .pytest_cache .ruff_cache

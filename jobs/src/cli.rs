@@ -1,0 +1,286 @@
+//! Arguments only: what may be typed. What follows from it is resolved in `context`.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const AFTER: &str = "\
+Exit codes: 0 done; 1 the data failed; 2 your mistake, found before anything ran; 3 try again
+(storage, network, disk, memory); 4 another run holds the night; 5 a defect of Buho; 130 and 143
+when interrupted or terminated.
+
+Every setting: flag, else environment (BUHO_RAW, BUHO_LAKE, …), else buho.toml, else its default.";
+
+/// A data warehouse that works at night: raw exports in, audited tables out.
+#[derive(Debug, Parser)]
+#[command(name = "buho", version, after_help = AFTER, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Folder of buho.toml [default: the current folder or the nearest above it that has one]
+    #[arg(long, global = true, value_name = "DIR", env = "BUHO_PROJECT")]
+    pub project: Option<PathBuf>,
+    /// How the story on standard error is told [default: text on a terminal, else json]
+    #[arg(long, global = true, value_name = "FORMAT", env = "BUHO_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Tell only warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Tell more; twice: everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    #[command(flatten)]
+    pub settings: SettingFlags,
+}
+
+/// Flags over the settings of buho.toml. Paths are taken from where you stand.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct SettingFlags {
+    /// Where raw exports lie: a folder or a URL
+    #[arg(long, global = true, value_name = "URL")]
+    pub raw: Option<String>,
+    /// Where tables are kept: a folder or a URL
+    #[arg(long, global = true, value_name = "URL")]
+    pub lake: Option<String>,
+    /// Memory budget of the query engine: 4GiB, 512MiB
+    #[arg(long, global = true, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Threads; 0 for all cores
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write realistic raw exports and run the nights over them: the five-minute tour
+    Demo(DemoArgs),
+    /// Make a new project
+    Init(InitArgs),
+    /// Contracts of raw exports
+    #[command(subcommand)]
+    Source(SourceCommand),
+    /// Run a whole night: ingest, build, audit, publish
+    Run(RunArgs),
+    /// Show what a night would do and why; changes nothing
+    Plan(PlanArgs),
+    /// Query the tables
+    Sql(SqlArgs),
+    /// Run the SQL unit tests
+    Test(TestArgs),
+    /// Show where a table or column comes from, or what depends on it
+    Lineage(LineageArgs),
+    /// What happened
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema(SchemaArgs),
+    /// Read everything the night will need and say what is wrong
+    Doctor,
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder to write the demo project into
+    #[arg(long, value_name = "DIR", default_value = "demo")]
+    pub dir: PathBuf,
+    /// Customers the shop has
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub customers: u64,
+    /// Nights to run, each after a day of deliveries
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3_660))]
+    pub nights: u32,
+    /// Same seed, same bytes
+    #[arg(long, value_name = "SEED", default_value_t = 7)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Folder of the new project
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SourceCommand {
+    /// Infer a contract from real files, show it, and write it
+    Add(SourceAddArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct SourceAddArgs {
+    /// Name of the source: small letters, digits and `_`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Files as they are delivered: several days make a better contract
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Write without asking
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The night, YYYY-MM-DD [default: yesterday in the project's time zone]
+    #[arg(long, value_name = "DATE")]
+    pub night: Option<NaiveDate>,
+    /// Only these nodes: name, +name, name+, tag:x, layer:marts, pack:commerce; a space adds, a
+    /// comma narrows
+    #[arg(long, value_name = "SEL")]
+    pub select: Option<String>,
+    /// Build tables even where nothing changed
+    #[arg(long)]
+    pub full_refresh: bool,
+    /// json: the last line of standard output is the result as one JSON object
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: ReportFormat,
+    /// Exit with 99 when there was nothing to do
+    #[arg(long)]
+    pub skip_code: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The night, YYYY-MM-DD [default: yesterday in the project's time zone]
+    #[arg(long, value_name = "DATE")]
+    pub night: Option<NaiveDate>,
+    /// Only these nodes, as in `run`
+    #[arg(long, value_name = "SEL")]
+    pub select: Option<String>,
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: ReportFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// The query; `-` or none reads it from standard input
+    #[arg(value_name = "QUERY", conflicts_with = "file")]
+    pub query: Option<String>,
+    /// Read the query from a file
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// How rows are printed; json is one object a line
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: RowFormat,
+    /// Write the rows to a file instead
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The release to read: a night (2026-01-31) or an id (2026-01-31.2) [default: the newest]
+    #[arg(long, value_name = "R")]
+    pub release: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowFormat {
+    Table,
+    Csv,
+    Json,
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Only the tests of these models, as in `run --select`
+    #[arg(value_name = "SEL")]
+    pub select: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct LineageArgs {
+    /// A table (marts.revenue_daily) or a column of it (marts.revenue_daily.net)
+    #[arg(value_name = "TABLE[.COLUMN]")]
+    pub target: String,
+    /// What depends on it, instead of where it comes from
+    #[arg(long)]
+    pub downstream: bool,
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: ReportFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// The last runs, newest first
+    List {
+        /// How many
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+        limit: usize,
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: RowFormat,
+    },
+    /// One run, node by node
+    Show {
+        /// Id of the run, or the start of it [default: the last run]
+        #[arg(value_name = "RUN")]
+        run: Option<String>,
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: ReportFormat,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// project (buho.toml), source (sql/sources/*.yml) or model (sql/<layer>/<pack>/*.yml)
+    #[arg(value_name = "KIND")]
+    pub kind: String,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_are_taken_before_and_after_the_command() {
+        for line in ["buho --project p --raw r -v run", "buho run --project p --raw r -v"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.global.project, Some(PathBuf::from("p")));
+            assert_eq!(cli.global.settings.raw.as_deref(), Some("r"));
+            assert_eq!(cli.global.verbose, 1);
+        }
+    }
+
+    #[test]
+    fn a_night_that_is_no_day_is_refused() {
+        assert!(Cli::try_parse_from(["buho", "run", "--night", "2026-02-30"]).is_err());
+    }
+
+    #[test]
+    fn a_query_comes_from_one_place() {
+        assert!(Cli::try_parse_from(["buho", "sql", "select 1", "-f", "x.sql"]).is_err());
+        assert!(Cli::try_parse_from(["buho", "sql", "select 1", "--format", "csv"]).is_ok());
+    }
+}

@@ -1,0 +1,119 @@
+//! `buho demo`: a shop's exports, three nights over them, and what there is to look at.
+
+use std::fs;
+use std::path::Path;
+
+use chrono::{Days, NaiveDate};
+use warehouse::error::ErrorKind;
+use warehouse::run::{Reader, RunRequest, run_night};
+
+use crate::cli::{DemoArgs, RowFormat};
+use crate::context::Context;
+use crate::demo::{DemoOptions, DemoSummary, write_exports};
+use crate::exit::{CommandError, Exit};
+use crate::output::{Destination, write_stream};
+
+/// Thirteen months of history, so that months can be compared with those a year before.
+const HISTORY_DAYS: u32 = 400;
+
+/// The demo's last night: fixed, so that the same seed gives the same bytes on any day.
+const LAST_NIGHT: NaiveDate = match NaiveDate::from_ymd_opt(2026, 6, 30) {
+    Some(day) => day,
+    None => NaiveDate::MIN,
+};
+
+const SETTINGS: &str = include_str!("demo/buho.toml");
+
+/// What to look at first, and why.
+const TOUR: [(&str, &str); 4] = [
+    ("the shop on one line a day", "select * from marts.executive_daily order by day desc nulls last limit 5"),
+    (
+        "the best customers",
+        "select * from marts.customer_value order by net_revenue desc nulls last limit 5",
+    ),
+    ("where visitors are lost", "select * from marts.conversion_funnel limit 8"),
+    (
+        "rows that did not fit, kept with the reason",
+        "select source, column_name, reason, count(*) as n from ops.quarantine group by 1, 2, 3 order by 4 desc nulls last limit 8",
+    ),
+];
+
+pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
+    let summary = write(args)?;
+    context.print(&told(args, &summary))?;
+    let project = context.at(&args.dir).load_project()?;
+    let settings = project.settings.clone();
+    let failed = context.block_on(&settings, async {
+        let opened = super::run::open(context, project).await?;
+        let mut failed = None;
+        for night in nights(args.nights) {
+            let request = RunRequest { night, select: None, full_refresh: false };
+            let report = run_night(&opened, &request).await?;
+            context.print(&super::run::summary(&report))?;
+            failed = failed.or(report.worst());
+        }
+        let reader =
+            Reader::open(&opened.project, &opened.lake, &opened.engine, None, context.clock.as_ref()).await?;
+        for (title, query) in TOUR {
+            context.say(format!("\n{title}\n  {query}"))?;
+            show(&reader, query).await?;
+        }
+        Ok(failed)
+    })?;
+    context.print(&next(&args.dir))?;
+    Ok(failed.map_or(Exit::Done, Exit::Failed))
+}
+
+/// The last nights, oldest first.
+fn nights(count: u32) -> impl Iterator<Item = NaiveDate> {
+    (0..count).rev().filter_map(|back| LAST_NIGHT.checked_sub_days(Days::new(u64::from(back))))
+}
+
+fn write(args: &DemoArgs) -> Result<DemoSummary, CommandError> {
+    fs::create_dir_all(&args.dir).map_err(|source| CommandError::file("create", &args.dir, source))?;
+    let settings = args.dir.join("buho.toml");
+    if !settings.exists() {
+        fs::write(&settings, SETTINGS).map_err(|source| CommandError::file("write", &settings, source))?;
+    }
+    let options = DemoOptions {
+        raw: args.dir.join("raw"),
+        truth: args.dir.join("truth"),
+        customers: args.customers,
+        days: HISTORY_DAYS.max(args.nights + 30),
+        nights: args.nights,
+        last_night: LAST_NIGHT,
+        seed: args.seed,
+    };
+    write_exports(&options).map_err(|error| CommandError::of(ErrorKind::User, &error))
+}
+
+fn told(args: &DemoArgs, summary: &DemoSummary) -> String {
+    format!(
+        "{} files, {} rows written to {}/raw ({} customers, seed {}), {} rows of them planted as dirt\n",
+        summary.files,
+        summary.rows,
+        args.dir.display(),
+        args.customers,
+        args.seed,
+        summary.expected_quarantine().values().sum::<u64>(),
+    )
+}
+
+async fn show(reader: &Reader<'_>, query: &str) -> Result<(), CommandError> {
+    let rows = reader.query(query).await?;
+    let schema = std::sync::Arc::clone(rows.schema().inner());
+    let stream = rows.execute_stream().await.map_err(|error| CommandError::of(ErrorKind::Defect, &error))?;
+    let failed = |error| CommandError::of(ErrorKind::Defect, &error);
+    write_stream(stream, schema, RowFormat::Table, Destination::new(None), failed).await?;
+    Ok(())
+}
+
+fn next(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "\nNext:\n  buho --project {dir} sql \"show tables\"          what there is\n  \
+         buho --project {dir} runs show                    the last run, node by node\n  \
+         buho --project {dir} lineage marts.customer_value.net_revenue\n  \
+         buho init my-shop                                 your own files\n"
+    )
+}

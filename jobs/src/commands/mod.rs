@@ -1,0 +1,39 @@
+//! One verb a file; this one only says which.
+
+mod completions;
+mod demo;
+mod doctor;
+mod init;
+mod lineage;
+mod plan;
+mod run;
+mod runs;
+mod schema;
+mod source_add;
+mod sql;
+mod test;
+
+use crate::cli::{Command, SourceCommand};
+use crate::context::Context;
+use crate::exit::{CommandError, Exit};
+
+/// Runs the command that was typed.
+///
+/// # Errors
+/// What kept it from doing what was asked.
+pub fn dispatch(context: &Context, command: Command) -> Result<Exit, CommandError> {
+    match command {
+        Command::Init(args) => init::run(context, &args),
+        Command::Source(SourceCommand::Add(args)) => source_add::run(context, &args),
+        Command::Schema(args) => schema::run(context, &args),
+        Command::Doctor => doctor::run(context),
+        Command::Completions(args) => completions::run(context, &args),
+        Command::Demo(args) => demo::run(context, &args),
+        Command::Run(args) => run::run(context, &args),
+        Command::Plan(args) => plan::run(context, &args),
+        Command::Sql(args) => sql::run(context, &args),
+        Command::Runs(command) => runs::run(context, &command),
+        Command::Test(args) => test::run(context, &args),
+        Command::Lineage(args) => lineage::run(context, &args),
+    }
+}

@@ -1,0 +1,101 @@
+//! `buho plan`: what a night would do and why; changes nothing.
+
+use std::fmt::Write;
+
+use warehouse::clock::default_night;
+use warehouse::run::{NightPlan, SourcePlan, plan_night};
+
+use crate::cli::{PlanArgs, ReportFormat};
+use crate::context::Context;
+use crate::exit::{CommandError, Exit};
+
+/// Paths of new files shown by name; the rest are counted.
+const NAMED_FILES: usize = 3;
+
+pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
+    let project = context.load_project()?;
+    let settings = project.settings.clone();
+    let night = args.night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));
+    let plan = context.block_on(&settings, async {
+        let opened = super::run::open(context, project).await?;
+        let request = super::run::request(&opened, night, args.select.as_deref(), false)?;
+        Ok(plan_night(&opened, &request).await?)
+    })?;
+    match args.format {
+        ReportFormat::Json => context.say(serde_json::json!(plan))?,
+        ReportFormat::Text => context.print(&text(&plan))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn text(plan: &NightPlan) -> String {
+    let mut text = format!("night {}", plan.night);
+    match &plan.release {
+        Some(release) => text.push_str(&format!(", on top of release {release}\n")),
+        None => text.push_str(", the first release of this lake\n"),
+    }
+    if plan.built_for != plan.night {
+        text.push_str(&format!(
+            "  a later night is released: deliveries of {} are taken in, tables are built for {}\n",
+            plan.night, plan.built_for
+        ));
+    }
+    text.push_str("sources\n");
+    for source in &plan.sources {
+        text.push_str(&source_line(source));
+    }
+    let idle = plan.sources.iter().filter(|source| is_idle(source)).count();
+    if idle > 0 {
+        text.push_str(&format!("  {idle} without any file\n"));
+    }
+    text.push_str("nodes\n");
+    let width = plan.nodes.iter().map(|node| node.node.len()).max().unwrap_or(0);
+    for node in plan.nodes.iter().filter(|node| node.action != "view") {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {:<5} {:<width$}  {}", node.action, node.node, node.why);
+        for change in &node.columns {
+            let _ = writeln!(text, "        {:<width$}    {change}", "");
+        }
+    }
+    if plan.is_empty() {
+        text.push_str("nothing to do\n");
+    }
+    text
+}
+
+fn is_idle(source: &SourcePlan) -> bool {
+    source.new.is_empty()
+        && source.corrected.is_empty()
+        && source.error.is_none()
+        && source.unchanged == 0
+        && source.waiting == 0
+}
+
+fn source_line(source: &SourcePlan) -> String {
+    if is_idle(source) {
+        return String::new();
+    }
+    let mut parts = Vec::new();
+    if !source.new.is_empty() {
+        parts.push(files("new", &source.new));
+    }
+    if !source.corrected.is_empty() {
+        parts.push(files("corrected", &source.corrected));
+    }
+    if source.unchanged > 0 {
+        parts.push(format!("{} loaded already", source.unchanged));
+    }
+    if source.waiting > 0 {
+        parts.push(format!("{} for later nights", source.waiting));
+    }
+    parts.extend(source.freshness.clone());
+    parts.extend(source.error.as_ref().map(|error| format!("error: {error}")));
+    format!("  {}: {}\n", source.source, parts.join("; "))
+}
+
+fn files(what: &str, paths: &[String]) -> String {
+    let named: Vec<&str> = paths.iter().take(NAMED_FILES).map(String::as_str).collect();
+    let more = paths.len().saturating_sub(NAMED_FILES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{} {what} ({}{more})", paths.len(), named.join(", "))
+}

@@ -1,0 +1,105 @@
+//! `buho runs list|show`: what happened.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
+use warehouse::run::{RunReport, last_runs, run_by_id};
+use warehouse::table::Lake;
+
+use crate::cli::{ReportFormat, RowFormat, RunsCommand};
+use crate::context::Context;
+use crate::exit::{CommandError, Exit};
+use crate::output::{Destination, write_batches};
+
+/// Runs that `show` looks through for the start of an id.
+const SEARCHED: usize = 1_000;
+
+pub fn run(context: &Context, command: &RunsCommand) -> Result<Exit, CommandError> {
+    let project = context.load_project()?;
+    let settings = project.settings.clone();
+    context.block_on(&settings, async {
+        let (lake, _engine) = super::sql::open(context, &project)?;
+        match command {
+            RunsCommand::List { limit, format } => list(&lake, *limit, *format).await,
+            RunsCommand::Show { run, format } => {
+                let report = find(&lake, run.as_deref()).await?;
+                match format {
+                    ReportFormat::Json => context.say(serde_json::json!(report)),
+                    ReportFormat::Text => context.print(&text(&report)),
+                }
+            }
+        }
+    })?;
+    Ok(Exit::Done)
+}
+
+async fn list(lake: &Lake, limit: usize, format: RowFormat) -> Result<(), CommandError> {
+    let runs = last_runs(lake, limit).await?;
+    let texts = |of: &dyn Fn(&RunReport) -> Option<String>| -> ArrayRef {
+        Arc::new(StringArray::from_iter(runs.iter().map(of)))
+    };
+    let counts = |of: &dyn Fn(&RunReport) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(runs.iter().map(of)))
+    };
+    let seconds: ArrayRef =
+        Arc::new(Float64Array::from_iter_values(runs.iter().map(|run| (run.seconds * 10.0).round() / 10.0)));
+    let batch = RecordBatch::try_from_iter([
+        ("run_id", texts(&|run| Some(run.run_id.clone()))),
+        ("night", texts(&|run| Some(run.night.to_string()))),
+        ("status", texts(&|run| Some(run.status.name().to_owned()))),
+        ("release", texts(&|run| run.release.clone())),
+        ("rows", counts(&|run| run.rows.ingested)),
+        ("quarantined", counts(&|run| run.rows.quarantined)),
+        ("built", counts(&|run| run.nodes.built)),
+        ("held", counts(&|run| run.nodes.held)),
+        ("failed", counts(&|run| run.nodes.failed)),
+        ("seconds", seconds),
+    ])
+    .map_err(|error| CommandError::of(warehouse::error::ErrorKind::Defect, &error))?;
+    let schema = batch.schema();
+    write_batches(&[batch], schema, format, Destination::new(None))
+}
+
+async fn find(lake: &Lake, run: Option<&str>) -> Result<RunReport, CommandError> {
+    if let Some(run) = run
+        && let Some(report) = run_by_id(lake, run).await?
+    {
+        return Ok(report);
+    }
+    let runs = last_runs(lake, if run.is_some() { SEARCHED } else { 1 }).await?;
+    let mut found = runs.into_iter().filter(|report| run.is_none_or(|start| report.run_id.starts_with(start)));
+    match (found.next(), found.next()) {
+        (Some(report), None) => Ok(report),
+        (Some(_), Some(_)) => Err(CommandError::user(format!(
+            "more than one run starts with `{}` — give more of the id; `buho runs list` shows them",
+            run.unwrap_or_default()
+        ))),
+        (None, _) => Err(CommandError::user(match run {
+            Some(run) => format!("no run `{run}` — `buho runs list` shows those there are"),
+            None => "no run yet — `buho run` is the first".to_owned(),
+        })),
+    }
+}
+
+fn text(report: &RunReport) -> String {
+    let mut text = format!("run {}\nstarted {}\n{}", report.run_id, report.started_at, super::run::summary(report));
+    for (phase, seconds) in &report.phases {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {phase:<8} {seconds:>7.1} s");
+    }
+    for warning in &report.warnings {
+        let _ = writeln!(text, "! {warning}");
+    }
+    let width = report.node_reports.iter().map(|node| node.node.len()).max().unwrap_or(0);
+    for node in &report.node_reports {
+        let rows = node.rows.map(|rows| format!("{rows} rows")).unwrap_or_default();
+        let message = node.message.as_deref().unwrap_or_default();
+        let _ = writeln!(text, "{:<8} {:<width$} {rows:>14} {:>7.1} s  {message}", node.status, node.node, node.seconds);
+    }
+    for audit in report.audits.iter().filter(|audit| !audit.passed) {
+        let examples = audit.examples.as_deref().unwrap_or_default();
+        let _ = writeln!(text, "{:<8} {}: {} on {} rows  {examples}", audit.severity, audit.node, audit.audit, audit.failing_rows);
+    }
+    text
+}

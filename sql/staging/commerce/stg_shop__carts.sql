@@ -1,0 +1,25 @@
+-- The newest delivery of a cart wins as a whole.
+-- The version rises by delivery, then by record; a group and a join keep whole rows out of a sort.
+with newest as (
+    select
+        cart_id,
+        max(_delivery * 1000000000000 + _record) as version
+    from bronze.carts
+    group by cart_id
+)
+
+select
+    carts.cart_id,
+    carts.customer_id,
+    carts.session_id,
+    carts.created_at,
+    carts.updated_at,
+    carts.checkout_started_at,
+    carts.converted_at,
+    carts.order_id,
+    carts.items,
+    carts.value_amount
+from newest
+inner join bronze.carts as carts
+    on carts.cart_id = newest.cart_id
+    and carts._delivery * 1000000000000 + carts._record = newest.version

@@ -1,0 +1,10 @@
+-- The sending tool writes its own code words, so they are read as they are.
+select
+    event_id,
+    message_id,
+    customer_id,
+    campaign_id,
+    medium,
+    event_type,
+    occurred_at
+from bronze.messages

@@ -1,0 +1,29 @@
+-- The newest delivery of an order wins as a whole: its status is the last one exported.
+-- The version rises by delivery, then by record; a group and a join keep whole rows out of a sort.
+with newest as (
+    select
+        order_id,
+        max(_delivery * 1000000000000 + _record) as version
+    from bronze.orders
+    group by order_id
+)
+
+select
+    orders.order_id,
+    orders.customer_id,
+    orders.ordered_at,
+    lower(trim(orders.status)) as status,
+    lower(trim(orders.channel)) as channel,
+    lower(trim(orders.sales_type)) as sales_type,
+    lower(trim(orders.utm_source)) as utm_source,
+    orders.utm_campaign,
+    orders.coupon_code,
+    upper(trim(orders.country)) as country,
+    orders.discount_amount,
+    orders.shipping_amount,
+    orders.tax_amount,
+    orders.total_amount
+from newest
+inner join bronze.orders as orders
+    on orders.order_id = newest.order_id
+    and orders._delivery * 1000000000000 + orders._record = newest.version

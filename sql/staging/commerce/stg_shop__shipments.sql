@@ -1,0 +1,24 @@
+-- The newest delivery of a shipment wins as a whole.
+-- The version rises by delivery, then by record; a group and a join keep whole rows out of a sort.
+with newest as (
+    select
+        shipment_id,
+        max(_delivery * 1000000000000 + _record) as version
+    from bronze.shipments
+    group by shipment_id
+)
+
+select
+    shipments.shipment_id,
+    shipments.order_id,
+    trim(shipments.carrier) as carrier,
+    shipments.shipped_at,
+    shipments.promised_on,
+    shipments.delivered_at,
+    lower(trim(shipments.status)) as status,
+    shipments.items_shipped,
+    shipments.items_correct
+from newest
+inner join bronze.shipments as shipments
+    on shipments.shipment_id = newest.shipment_id
+    and shipments._delivery * 1000000000000 + shipments._record = newest.version

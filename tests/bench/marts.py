@@ -1,0 +1,124 @@
+"""The marts of a shop with a million customers, from the same Parquet files, each written as Parquet."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import deltalake
+
+from tests.bench.duck_script import marts_script
+from tests.bench.entries import Entry, compared, seconds_compared
+from tests.bench.measure import Side, alternate, base_environment
+from tests.peers.support.lake import tables
+from tests.peers.support.project import Model, SqlProject, load
+
+NIGHTS = 1
+SEED = 1
+BAR_SUM = 1.0
+BAR_ONE = 1.3
+BAR_FROM_S = 0.25
+RUN_TIME = re.compile(r"^Run Time \(s\): real (\d+\.\d+)", re.MULTILINE)
+
+
+def shop(setup: Any) -> Path:
+    """The demo at full size, generated and run once; kept between runs of the benchmark."""
+    folder = setup.work / f"shop-{setup.customers}"
+    done = folder / ".complete"
+    if not done.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        sizes = ["--customers", setup.customers, "--nights", NIGHTS, "--seed", SEED]
+        command = [str(setup.buho), "demo", "--dir", str(folder), *map(str, sizes)]
+        print(f"    {' '.join(command)}", file=sys.stderr)
+        subprocess.run(command, env=environment(), check=True, stdout=sys.stderr)
+        done.touch()
+    return folder
+
+
+def environment() -> dict[str, str]:
+    return {**base_environment(), "BUHO_THREADS": "2", "NO_COLOR": "1"}
+
+
+def project_of(folder: Path) -> SqlProject:
+    return load(folder if (folder / "sql").is_dir() else None)
+
+
+def last_night(setup: Any, folder: Path) -> date:
+    said = asked(setup, folder, "select cast(max(night) as varchar) as night from ops.runs")
+    return date.fromisoformat(said[0]["night"][:10])
+
+
+def asked(setup: Any, folder: Path, query: str) -> list[dict[str, Any]]:
+    command = [str(setup.buho), "--project", str(folder), "sql", query, "--format", "json"]
+    text = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True).stdout
+    text = text.strip()
+    return json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
+
+
+def parquet_files(lake: Path) -> dict[str, list[str]]:
+    """The files of every table's newest version: what both engines read."""
+    found = {}
+    for name, folder in tables(lake).items():
+        found[name] = deltalake.DeltaTable(str(folder)).file_uris()
+    return found
+
+
+def run_command(setup: Any, folder: Path, night: date, select: str) -> list[str]:
+    run = ["run", "--night", str(night), "--select", select, "--full-refresh", "--format", "json"]
+    return [str(setup.buho), "--project", str(folder), *run]
+
+
+def peer(setup: Any, name: str, script: str, out: Path) -> Side:
+    file = setup.work / f"{name}.sql"
+    file.write_text(script)
+
+    def fresh() -> None:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+
+    return Side([setup.duckdb, "-batch", "-bail", "-f", str(file)], base_environment(), fresh)
+
+
+def node_seconds(setup: Any, folder: Path, run_id: str) -> dict[str, float]:
+    query = f"select node, seconds from ops.nodes where run_id = '{run_id}'"
+    return {row["node"]: float(row["seconds"]) for row in asked(setup, folder, query)}
+
+
+def one_mart(setup: Any, folder: Path, night: date, model: Model, script: str) -> Entry:
+    """One mart alone, so that it has both processors; the node's own seconds against the query's."""
+    ours = Side(run_command(setup, folder, night, model.name), environment())
+    theirs = peer(setup, model.name, script, setup.work / "peer-marts")
+    alternate(ours, theirs, setup.runs)
+    mine = []
+    for sample in ours.samples:
+        run_id = json.loads(sample.stdout.strip().splitlines()[-1])["run_id"]
+        mine.append(node_seconds(setup, folder, run_id)[model.name])
+    other = [float(RUN_TIME.findall(sample.stdout)[-1]) for sample in theirs.samples]
+    slow = max(*mine, *other) > BAR_FROM_S
+    peaks = (ours.peak_mb, theirs.peak_mb)
+    return seconds_compared(entry_name(model), mine, other, BAR_ONE if slow else None, peaks)
+
+
+def entry_name(model: Model) -> str:
+    return model.name.replace("marts.", "mart_")
+
+
+def entries(setup: Any) -> list[Entry]:
+    folder = shop(setup)
+    night, project = last_night(setup, folder), project_of(folder)
+    marts = [model for name, model in sorted(project.models.items()) if name.startswith("marts.")]
+    out = setup.work / "peer-marts"
+    inputs = parquet_files(folder / "lake")
+    found = []
+    for model in marts:
+        print(f"    {model.name}", file=sys.stderr)
+        script = marts_script(project, inputs, [model], out, night)
+        found.append(one_mart(setup, folder, night, model, script))
+    ours = Side(run_command(setup, folder, night, "layer:marts"), environment())
+    theirs = peer(setup, "marts", marts_script(project, inputs, marts, out, night), out)
+    alternate(ours, theirs, setup.runs)
+    return [*found, compared("marts_sum", ours, theirs, BAR_SUM)]

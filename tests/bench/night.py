@@ -1,0 +1,26 @@
+"""The whole night of the same shop, raw exports to marts, against a DuckDB script that does the same."""
+
+import shutil
+from typing import Any
+
+from tests.bench.duck_script import night_script
+from tests.bench.entries import Entry, compared
+from tests.bench.marts import environment, last_night, peer, project_of, shop
+from tests.bench.measure import Side, alternate
+
+BAR = 1.0
+
+
+def entries(setup: Any) -> list[Entry]:
+    folder = shop(setup)
+    night, project = last_night(setup, folder), project_of(folder)
+    lake, out = setup.work / "night-lake", setup.work / "peer-night"
+    run = ["run", "--night", str(night), "--format", "json"]
+    ours = Side(
+        [str(setup.buho), "--project", str(folder), *run],
+        {**environment(), "BUHO_LAKE": str(lake)},
+        lambda: shutil.rmtree(lake, ignore_errors=True),
+    )
+    theirs = peer(setup, "night", night_script(project, folder / "raw", out, night), out)
+    alternate(ours, theirs, setup.runs)
+    return [compared("whole_night", ours, theirs, BAR)]

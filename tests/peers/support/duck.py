@@ -1,0 +1,88 @@
+"""DuckDB in the engine's place: the same SQL on the same tables of the lake."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from tests.peers.support.lake import duckdb_with_delta, tables
+from tests.peers.support.project import Model, SqlProject
+
+
+@dataclass
+class DuckPeer:
+    """Runs a project's models on a lake. Tables are read from the lake, views are run as they are."""
+
+    project: SqlProject
+    lake: Path
+    night: date
+    connection: duckdb.DuckDBPyConnection = field(default_factory=duckdb_with_delta)
+    known: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.stored = tables(self.lake)
+        names = {*self.project.models, *self.project.bronze}
+        for schema in sorted({name.split(".")[0] for name in names} | {"theirs", "ours"}):
+            self.connection.execute(f"create schema if not exists {schema}")
+
+    def result(self, model: Model) -> str:
+        """Runs the model's text unchanged; names a table with its rows in the types of the yml."""
+        for name in sorted(model.inputs):
+            self.provide(name)
+        plain = "theirs." + model.name.replace(".", "__")
+        self.run(f"create or replace temp table answer as {model.sql}", model)
+        columns = casts(model.columns)
+        self.connection.execute(f"create or replace table {plain} as select {columns} from answer")
+        return plain
+
+    def published(self, model: Model, file: Path | None = None) -> str:
+        """What the engine published: the Delta table, or a Parquet file that holds a view's rows."""
+        name = "ours." + model.name.replace(".", "__")
+        scan = f"delta_scan('{self.stored[model.name]}')" if file is None else f"'{file}'"
+        columns = casts(model.columns)
+        self.connection.execute(f"create or replace table {name} as select {columns} from {scan}")
+        return name
+
+    def provide(self, name: str) -> None:
+        """Makes an input readable under its own name."""
+        if name in self.known:
+            return
+        if name in self.project.bronze:
+            self.provide_bronze(name)
+        elif name in self.project.models:
+            self.provide_model(self.project.models[name])
+        else:
+            return
+        self.known.add(name)
+
+    def provide_bronze(self, name: str) -> None:
+        contract = self.project.bronze[name]
+        if name not in self.stored:
+            columns = ", ".join(f"{column} {kind}" for column, kind in contract.columns.items())
+            self.connection.execute(f"create table {name} ({columns})")
+            return
+        seen = [f"_night <= date '{self.night}'"]
+        if contract.event_time:
+            event = contract.event_time
+            seen.append(f"({event} is null or cast({event} as date) <= date '{self.night}')")
+        scan = f"delta_scan('{self.stored[name]}')"
+        self.connection.execute(f"create view {name} as select * from {scan} where {' and '.join(seen)}")
+
+    def provide_model(self, model: Model) -> None:
+        if not model.is_view:
+            scan = f"delta_scan('{self.stored[model.name]}')"
+            self.connection.execute(f"create view {model.name} as select * from {scan}")
+            return
+        for name in sorted(model.inputs):
+            self.provide(name)
+        # A view of DuckDB takes no parameters, so the rows are kept instead.
+        self.run(f"create table {model.name} as {model.sql}", model)
+
+    def run(self, statement: str, model: Model) -> None:
+        parameters = {"night": self.night} if model.takes_night else None
+        self.connection.execute(statement.rstrip().rstrip(";"), parameters)
+
+
+def casts(columns: dict[str, str]) -> str:
+    return ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in columns.items())

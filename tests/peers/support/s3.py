@@ -1,0 +1,92 @@
+"""A real S3 server over HTTP on the loopback interface, for as long as a test needs it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+KEY, SECRET, REGION = "buho-test", "buho-test-secret", "eu-west-1"
+
+
+class OneAtATime:
+    """The server checks a condition, then writes: only under a lock is put-if-absent what it says."""
+
+    def __init__(self, application):
+        self.application = application
+        self.lock = threading.Lock()
+        self.requests = 0
+
+    def __call__(self, environ, start_response):
+        with self.lock:
+            self.requests += 1
+            # The body is made while it is iterated, so it must be complete before the lock goes.
+            return [b"".join(self.application(environ, start_response))]
+
+
+class Quiet(WSGIRequestHandler):
+    """One line per request would bury the story of the test."""
+
+    def log_request(self, code="-", size="-"):
+        """Says nothing."""
+
+
+@dataclass(frozen=True)
+class Server:
+    endpoint: str
+    application: OneAtATime
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user sets to reach this server."""
+        return {
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+    @property
+    def client(self):
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=SECRET,
+        )
+
+    def create_bucket(self, bucket: str) -> None:
+        location = {"LocationConstraint": REGION}
+        self.client.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+
+    def upload(self, folder: Path, bucket: str, prefix: str) -> int:
+        """Puts every file below `folder` under the prefix; says how many."""
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        for path in files:
+            key = f"{prefix}/{path.relative_to(folder).as_posix()}"
+            self.client.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+        return len(files)
+
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+
+
+@contextmanager
+def s3_server() -> Iterator[Server]:
+    application = OneAtATime(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Server(f"http://127.0.0.1:{server.server_port}", application)
+    finally:
+        server.shutdown()
+        thread.join(timeout=10)
+        server.server_close()

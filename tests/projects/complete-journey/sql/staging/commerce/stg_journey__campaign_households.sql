@@ -1,0 +1,4 @@
+select
+    campaign_id,
+    household_id
+from bronze.campaigns

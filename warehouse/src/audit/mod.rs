@@ -1,0 +1,16 @@
+//! Audits: what must hold of a table before a reader sees it.
+//!
+//! ```text
+//! yml ──checks──▶ Check: name, severity, SQL ──run──▶ AuditOutcome: passed, failing rows, examples
+//! ```
+//! An audit reads the tables a session holds under their own names; the engine puts the staged
+//! version of the audited table there first, so that nothing is published unseen.
+
+mod checks;
+mod run;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+pub use checks::{Check, Reads, checks, checks_at, fingerprint, tables_read};
+pub use run::{AuditError, AuditOutcome, run};

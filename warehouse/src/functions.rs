@@ -1,0 +1,70 @@
+//! The one registry of functions, and the one reading of SQL: models, `buho sql`, unit tests and
+//! endpoints all plan with what is set here, so that a query means the same wherever it is typed.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::config::Dialect;
+use datafusion::error::Result;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, TimezoneInfo};
+
+/// Raised when a function or the reading of SQL changes its result: part of every fingerprint, so
+/// that tables made with the former reading are built again.
+pub const REGISTRY_VERSION: u32 = 1;
+
+/// The catalog that holds the layers as schemas.
+pub const CATALOG: &str = "buho";
+
+/// How SQL is read and planned everywhere in Buho.
+///
+/// Chosen to read as DuckDB does: `1.5` is a DECIMAL, not a DOUBLE; unquoted names are lower case.
+/// Places in the text are kept, so that errors can name line and column.
+pub fn session_config(threads: usize) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(threads.max(1))
+        .with_default_catalog_and_schema(CATALOG, "public")
+        .with_information_schema(true);
+    let options = config.options_mut();
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.collect_spans = true;
+    options.sql_parser.dialect = Dialect::Generic;
+    config
+}
+
+/// A session with our functions and types over a runtime (memory, disk, object stores).
+pub fn session(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionContext {
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_type_planner(Arc::new(DuckTypes))
+        .build();
+    let context = SessionContext::new_with_state(state);
+    register_functions(&context);
+    context
+}
+
+/// Adds functions of our own: none so far, for a model must run in DuckDB too, and what both engines
+/// have ([`crate::graph::lint::portable`]) has been enough. One that is added is added here, for
+/// models, `buho sql` and endpoints alike, and raises [`REGISTRY_VERSION`].
+pub fn register_functions(_context: &SessionContext) {}
+
+/// SQL type names that mean in DuckDB something else than in DataFusion.
+#[derive(Debug)]
+struct DuckTypes;
+
+impl TypePlanner for DuckTypes {
+    fn plan_type(&self, sql_type: &SqlType) -> Result<Option<DataType>> {
+        Ok(match sql_type {
+            // Microseconds in DuckDB and in Delta; DataFusion's own nanoseconds end in 2262.
+            SqlType::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                Some(DataType::Timestamp(TimeUnit::Microsecond, None))
+            }
+            _ => None,
+        })
+    }
+}

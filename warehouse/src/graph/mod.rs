@@ -1,0 +1,40 @@
+//! The graph of a project's SQL models: parsed, linted, ordered, planned, traced.
+//!
+//! ```text
+//! models + contracts ──build──▶ Graph ──resolve──▶ Resolved ──▶ lineage
+//!                      parse,           plans against            column to column,
+//!                      inputs,          the ymls' columns        back to the raw file
+//!                      lint, order      and types
+//! ```
+//! Nothing here reads data or storage; every mistake found is the user's, with its file and line.
+
+mod audits;
+mod build;
+mod error;
+mod fingerprint;
+#[cfg(test)]
+pub(crate) mod fixtures;
+pub mod lineage;
+pub mod lint;
+mod parse;
+mod plan;
+mod plan_error;
+mod resolve;
+#[cfg(test)]
+mod resolve_tests;
+pub mod schemas;
+mod select;
+#[cfg(test)]
+mod select_tests;
+#[cfg(test)]
+pub(crate) mod standard_tests;
+#[cfg(test)]
+mod tests;
+
+pub use build::{Graph, Node, build};
+pub use error::{At, GraphError, GraphErrors, Rule};
+pub use fingerprint::{Fingerprint, fingerprint};
+pub use parse::{Parsed, bind, canonical, parse};
+pub use plan::{plan_model, plan_query};
+pub use resolve::{Resolved, resolve};
+pub use select::{SelectError, select};

@@ -1,0 +1,206 @@
+//! The SQL of one model: parsed, its inputs and parameters found, its night bound.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use chrono::NaiveDate;
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, Expr, Ident, ObjectName, Query, Spanned, Statement, TableFactor,
+    Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
+
+use super::error::{At, GraphError};
+
+/// The one parameter of a model.
+pub const NIGHT: &str = "$night";
+
+/// A model's SQL, read once.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// As written, parameters unbound; always a query.
+    pub statement: Statement,
+    /// Tables read, as `layer.name`, with the place of the first mention.
+    pub inputs: BTreeMap<String, Span>,
+    /// Names of the CTEs.
+    pub ctes: BTreeSet<String>,
+    /// Tables mentioned without a layer that no CTE defines.
+    pub unqualified: Vec<(String, Span)>,
+    /// Parameters, with the place of each mention.
+    pub parameters: Vec<(String, Span)>,
+}
+
+/// Reads one SELECT (with or without WITH); anything else is an error.
+///
+/// # Errors
+/// The place and what stands there, where the text is not one plain query.
+pub fn parse(file: &str, sql: &str) -> Result<Parsed, GraphError> {
+    let mut statements = Parser::new(&GenericDialect {})
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| syntax_error(file, &error))?;
+    let not_one = |at, found: &str, advice: &str| GraphError::NotOneSelect {
+        at,
+        found: found.to_owned(),
+        advice: advice.to_owned(),
+    };
+    let count = statements.len();
+    let Some(statement) = statements.pop() else {
+        return Err(not_one(At::new(file, 1, 1), "empty", "write the SELECT that makes the table"));
+    };
+    if count > 1 {
+        let found = format!("{count} statements");
+        return Err(not_one(At::span(file, statement.span()), &found, "keep one; what the others prepare can be a CTE"));
+    }
+    let Statement::Query(_) = &statement else {
+        let first = statement.to_string();
+        let word = first.split_whitespace().next().unwrap_or_default().to_owned();
+        let advice = "the run decides how its rows are stored; write only the SELECT that gives them";
+        return Err(not_one(At::new(file, 1, 1), &format!("a {word} statement"), advice));
+    };
+    let mut references = References::default();
+    let ControlFlow::Continue(()) = statement.visit(&mut references);
+    let unqualified = references
+        .unqualified
+        .into_iter()
+        .filter(|(name, _)| !references.ctes.contains(name))
+        .collect();
+    Ok(Parsed {
+        statement,
+        inputs: references.inputs,
+        ctes: references.ctes,
+        unqualified,
+        parameters: references.parameters,
+    })
+}
+
+/// The query with `$night` bound as a DATE.
+pub fn bind(statement: &Statement, night: NaiveDate) -> Statement {
+    let mut bound = statement.clone();
+    let ControlFlow::Continue(()) = VisitMut::visit(&mut bound, &mut Binder { night });
+    bound
+}
+
+/// The text that stands for the SQL's meaning: comments, layout, and the case of words do not count.
+pub fn canonical(statement: &Statement) -> String {
+    let printed = statement.to_string();
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, &printed).tokenize() else {
+        return printed;
+    };
+    let mut text = String::with_capacity(printed.len());
+    for token in tokens {
+        match token {
+            Token::Whitespace(_) => continue,
+            Token::Word(word) if word.quote_style.is_none() => text.push_str(&word.value.to_lowercase()),
+            other => text.push_str(&other.to_string()),
+        }
+        text.push(' ');
+    }
+    text
+}
+
+/// An identifier as the engines compare it: lower case unless quoted.
+pub fn normal(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+/// A dotted name as the engines compare it.
+pub fn normal_name(name: &ObjectName) -> String {
+    let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(normal).collect();
+    parts.join(".")
+}
+
+fn syntax_error(file: &str, error: &ParserError) -> GraphError {
+    let text = match error {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
+        ParserError::RecursionLimitExceeded => "it nests too deeply".to_owned(),
+    };
+    let (message, place) = match text.rsplit_once(" at Line: ") {
+        Some((message, place)) => (message.to_owned(), place.to_owned()),
+        None => (text, String::new()),
+    };
+    let mut numbers = place.split(", Column: ").map(|number| number.trim().parse::<u64>().unwrap_or(0));
+    let line = numbers.next().unwrap_or(0);
+    let column = numbers.next().unwrap_or(0);
+    GraphError::Syntax { at: At::new(file, line, column), message }
+}
+
+#[derive(Default)]
+struct References {
+    inputs: BTreeMap<String, Span>,
+    ctes: BTreeSet<String>,
+    unqualified: Vec<(String, Span)>,
+    parameters: Vec<(String, Span)>,
+    /// Table functions are visited as relations too; they are the lint's business.
+    functions: BTreeSet<Location>,
+}
+
+impl Visitor for References {
+    type Break = std::convert::Infallible;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            self.ctes.insert(normal(&cte.alias.name));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
+        if let TableFactor::Table { name, args: Some(_), .. } = factor {
+            self.functions.insert(name.span().start);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<Self::Break> {
+        let span = relation.span();
+        if self.functions.contains(&span.start) {
+            return ControlFlow::Continue(());
+        }
+        let name = normal_name(relation);
+        if relation.0.len() == 1 {
+            self.unqualified.push((name, span));
+        } else {
+            self.inputs.entry(name).or_insert(span);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<Self::Break> {
+        if let Value::Placeholder(name) = &value.value {
+            self.parameters.push((name.to_lowercase(), value.span));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Puts the night in place of its parameter before planning, so that every expression around it is
+/// planned with its type: a placeholder in the plan would have none.
+struct Binder {
+    night: NaiveDate,
+}
+
+impl VisitorMut for Binder {
+    type Break = std::convert::Infallible;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), span }) = expr
+            && name.eq_ignore_ascii_case(NIGHT)
+        {
+                let text = Value::SingleQuotedString(self.night.to_string()).with_span(*span);
+                *expr = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(Expr::Value(text)),
+                    data_type: DataType::Date,
+                    array: false,
+                    format: None,
+                };
+        }
+        ControlFlow::Continue(())
+    }
+}

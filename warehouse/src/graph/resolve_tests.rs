@@ -1,0 +1,185 @@
+//! Promises of `resolve`: what a yml declares is what its SQL gives, or the line is named.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
+use super::fixtures::{contract, contract_map, model, model_map};
+use super::resolve::{Resolved, resolve};
+use super::{GraphError, GraphErrors, Rule, build};
+use crate::project::model::Model;
+
+const ORDERS: &str = "[{ name: order_id, type: VARCHAR }, { name: quantity, type: INTEGER }, { name: amount, type: \"DECIMAL(18,2)\" }, { name: share, type: DOUBLE }, { name: ordered_at, type: TIMESTAMP }]";
+
+pub async fn resolved(models: Vec<Model>) -> Result<Resolved, GraphErrors> {
+    let models = model_map(models);
+    let contracts = contract_map(vec![contract("orders", ORDERS)]);
+    let graph = build(&models, &contracts)?;
+    let night = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
+    resolve(&graph, &models, &contracts, &BTreeMap::new(), night).await
+}
+
+async fn errors(sql: &str, columns: &str) -> Vec<GraphError> {
+    resolved(vec![model("staging.z", sql, &format!("columns:\n{columns}"))]).await.unwrap_err().0
+}
+
+async fn first_error(sql: &str, columns: &str) -> String {
+    errors(sql, columns).await[0].to_string()
+}
+
+#[tokio::test]
+async fn a_model_that_gives_what_it_declares_is_planned() {
+    let sql = "select order_id, cast(ordered_at as date) as day, _file, $night - cast(ordered_at as date) as age_days,
+            1.5 as factor, cast('2026-01-01' as timestamp) as since, amount * 2 as twice
+        from bronze.orders where ordered_at < $night + interval '1 day'";
+    let columns = "
+  - { name: day, type: DATE }
+  - { name: order_id, type: VARCHAR }
+  - { name: _file, type: VARCHAR }
+  - { name: age_days, type: BIGINT }
+  - { name: factor, type: \"DECIMAL(2,1)\" }
+  - { name: since, type: TIMESTAMP }
+  - { name: twice, type: \"DECIMAL(38,2)\" }";
+    let resolved = resolved(vec![model("staging.z", sql, &format!("columns:{columns}"))]).await.unwrap();
+    assert_eq!(resolved.plans.len(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_column_is_named_with_line_and_nearest() {
+    assert_eq!(
+        first_error("select\n  order_id,\n  o.amuont as amount\nfrom bronze.orders as o", "- { name: order_id, type: VARCHAR }").await,
+        "sql/staging/z.sql:3:3: there is no column `o.amuont` — did you mean `o.amount`?"
+    );
+    assert_eq!(
+        first_error("select order_id\nfrom bronze.orders\nwhere quantty > 1", "- { name: order_id, type: VARCHAR }").await,
+        "sql/staging/z.sql:3:7: there is no column `quantty` — did you mean `quantity`?"
+    );
+}
+
+#[tokio::test]
+async fn a_type_that_differs_names_the_line_of_the_yml_and_the_cast() {
+    assert_eq!(
+        first_error("select order_id, quantity from bronze.orders", "- { name: order_id, type: VARCHAR }\n- { name: quantity, type: BIGINT }").await,
+        "sql/staging/z.yml:3: column `quantity` of `staging.z` is declared BIGINT and the SQL gives INTEGER — write CAST(… AS BIGINT) AS quantity in the last select, or declare what it gives"
+    );
+}
+
+#[tokio::test]
+async fn missing_and_undeclared_columns_are_both_named() {
+    let found = errors("select order_id as order_key from bronze.orders", "- { name: order_keys, type: VARCHAR }").await;
+    assert_eq!(found.len(), 2);
+    assert!(found[0].to_string().starts_with("sql/staging/z.sql:1:20: the SQL of `staging.z` gives a column `order_key`"), "{}", found[0]);
+    assert!(found[1].to_string().ends_with("gives no column `order_keys` — did you mean `order_key`?"), "{}", found[1]);
+}
+
+#[tokio::test]
+async fn an_ambiguous_column_says_how_to_tell_them_apart() {
+    let sql = "select order_id from bronze.orders as a inner join bronze.orders as b on a.order_id = b.order_id";
+    assert!(first_error(sql, "- { name: order_id, type: VARCHAR }").await.contains("could be of several tables"));
+}
+
+#[tokio::test]
+async fn an_ops_table_that_is_not_there_is_named() {
+    let sql = "select order_id from bronze.orders where order_id in (select a from ops.rnus)";
+    assert!(first_error(sql, "- { name: order_id, type: VARCHAR }").await.contains("there is no table `ops.rnus`"));
+}
+
+#[tokio::test]
+async fn a_mistake_in_one_model_is_not_found_again_below_it() {
+    let found = resolved(vec![
+        model("staging.z", "select nothing as order_id from bronze.orders", "columns: [{ name: order_id, type: VARCHAR }]"),
+        model("core.y", "select order_id from staging.z", "columns: [{ name: order_id, type: VARCHAR }]"),
+    ])
+    .await
+    .unwrap_err();
+    assert_eq!(found.0.len(), 1, "{found}");
+}
+
+fn rules(errors: &[GraphError]) -> Vec<Rule> {
+    let rule = |error: &GraphError| match error {
+        GraphError::NotPortable { rule, .. } => Some(*rule),
+        _ => None,
+    };
+    errors.iter().filter_map(rule).collect()
+}
+
+async fn rules_of(expression: &str) -> Vec<Rule> {
+    let sql = format!("with o as (select * from bronze.orders) select {expression} as x from o");
+    match resolved(vec![model("staging.z", &sql, "columns: [{ name: x, type: DOUBLE, tolerance: 1e-9 }]")]).await {
+        Ok(_) => Vec::new(),
+        Err(errors) => rules(&errors.0),
+    }
+}
+
+#[tokio::test]
+async fn a_division_of_whole_numbers_or_decimals_is_refused_with_its_place() {
+    assert_eq!(
+        first_error("select\n  cast(quantity / 2 as integer) as x from bronze.orders", "- { name: x, type: INTEGER }").await,
+        "sql/staging/z.sql:2:8: `quantity / 2` cuts off the fraction in DataFusion and keeps it in DuckDB — write CAST(quantity AS DOUBLE) / 2"
+    );
+    for refused in ["amount / 3", "sum(amount) / NULLIF(sum(quantity), 0)", "(amount + 1) / 100", "sum(quantity / 2) over ()", "1 / 3"] {
+        assert_eq!(rules_of(refused).await, [Rule::Division], "{refused}");
+    }
+    for allowed in ["cast(amount as double) / 3", "amount / NULLIF(cast(quantity as double), 0)", "share / 2", "cast(sum(amount) as double) / NULLIF(sum(quantity), 0)"] {
+        assert_eq!(rules_of(allowed).await, [], "{allowed}");
+    }
+}
+
+#[tokio::test]
+async fn a_grouped_division_is_judged_as_any_other() {
+    let sql = "select quantity / 2 as x, count(*) as n from bronze.orders group by quantity / 2";
+    let found = errors(sql, "- { name: x, type: BIGINT }\n- { name: n, type: BIGINT }").await;
+    assert_eq!(rules(&found), [Rule::Division, Rule::Division], "{found:?}");
+}
+
+#[tokio::test]
+async fn casts_and_averages_that_the_engines_round_differently_are_refused() {
+    for refused in ["cast(share as integer)", "cast(amount as bigint)", "cast(share as varchar)", "cast(ordered_at as varchar)", "median(quantity)", "percentile_cont(0.5) within group (order by amount nulls last)"] {
+        assert_eq!(rules_of(refused).await, [Rule::Cast], "{refused}");
+    }
+    assert_eq!(rules_of("avg(amount)").await, [Rule::Division]);
+    for allowed in ["cast(floor(share) as integer)", "cast(round(amount, 0) as bigint)", "cast(cast(ordered_at as date) as varchar)", "avg(quantity)", "avg(share)", "median(share)", "cast(amount as varchar)", "cast(quantity as bigint)"] {
+        assert_eq!(rules_of(allowed).await, [], "{allowed}");
+    }
+}
+
+#[tokio::test]
+async fn a_total_of_double_declares_its_tolerance() {
+    let plain = "- { name: x, type: DOUBLE }";
+    for sql in [
+        "select sum(share) as x from bronze.orders",
+        "with a as (select avg(share) over (partition by order_id) as s from bronze.orders) select s * 2 as x from a",
+        "select (select sum(share) from bronze.orders) as x",
+        "select stddev(quantity) as x from bronze.orders",
+        "select cast(sum(cast(amount as double)) as double) as x from bronze.orders",
+    ] {
+        let found = errors(sql, plain).await;
+        assert_eq!(rules(&found), [Rule::DoubleTotal], "{sql}: {found:?}");
+        assert_eq!((found[0].at().file.as_str(), found[0].at().line), ("sql/staging/z.yml", 2));
+        let yml = "columns:\n- { name: x, type: DOUBLE, tolerance: 1e-9 }";
+        assert!(resolved(vec![model("staging.z", sql, yml)]).await.is_ok(), "{sql}");
+    }
+    for sql in ["select max(share) as x from bronze.orders", "select cast(sum(amount) as double) as x from bronze.orders", "select avg(quantity) as x from bronze.orders"] {
+        assert!(resolved(vec![model("staging.z", sql, &format!("columns:\n{plain}"))]).await.is_ok(), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn audits_are_planned_before_anything_runs() {
+    let yml = "key: [order_id]
+columns: [{ name: order_id, type: VARCHAR }]
+audits:
+  - { not_null: [order_di] }
+  - { relationships: { column: order_id, to: bronze.orders, field: id } }
+  - { sql: select * from staging.z where day > $today }
+  - { sql: delete from staging.z }
+  - { reconcile: { sum: 1, to: bronze.nowhere, to_sum: 1 } }
+  - { sql: select * from staging.z where order_id > cast($night as varchar), name: fine }";
+    let found = resolved(vec![model("staging.z", "select order_id from bronze.orders", yml)]).await.unwrap_err();
+    let lines: Vec<u64> = found.0.iter().map(|error| error.at().line).collect();
+    assert_eq!(lines, [4, 5, 6, 7, 8], "{found}");
+    assert_eq!(
+        found.0[0].to_string(),
+        "sql/staging/z.yml:4: audit `not_null_order_di` of `staging.z` cannot be asked: there is no column `order_di` — did you mean `order_id`?"
+    );
+}

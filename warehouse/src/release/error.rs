@@ -1,0 +1,36 @@
+//! What can go wrong with a release.
+
+use super::ReleaseId;
+use crate::error::ErrorKind;
+
+/// An error of reading or writing releases.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    #[error("`{found}` is not a release; write night and sequence, as in 2026-01-31.1 (`buho sql` without --release reads the latest)")]
+    Id { found: String },
+    #[error("release {id} does not exist; the latest are: {}", if known.is_empty() { "none yet, `buho run` writes the first".to_owned() } else { known.join(", ") })]
+    Unknown { id: ReleaseId, known: Vec<String> },
+    #[error("release {id} was written by another run meanwhile; nothing was overwritten — see `buho runs list`, then run again")]
+    Taken { id: ReleaseId },
+    #[error("{path}: not a release file this version can read: {source}")]
+    Form { path: String, source: serde_json::Error },
+    #[error("the lake at {url} has format {found}, this buho reads up to {supported} — use a newer buho")]
+    NewerLake { url: String, found: u32, supported: u32 },
+    #[error("{path}: {source} — check that the lake is reachable, then run again")]
+    Storage { path: String, source: object_store::Error },
+}
+
+impl ReleaseError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Id { .. } | Self::Unknown { .. } | Self::NewerLake { .. } => ErrorKind::User,
+            Self::Taken { .. } => ErrorKind::Locked,
+            Self::Form { .. } => ErrorKind::Data,
+            Self::Storage { .. } => ErrorKind::Retry,
+        }
+    }
+
+    pub(super) fn storage(path: &object_store::path::Path, source: object_store::Error) -> Self {
+        Self::Storage { path: path.to_string(), source }
+    }
+}

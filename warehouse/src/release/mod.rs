@@ -1,0 +1,225 @@
+//! Releases: which version of every table one night published, in one file written once.
+//!
+//! A release is `_buho/releases/<night>-<sequence>.json`, put only if absent. Readers of ours read
+//! nothing else: the default is the latest sequence of the highest night.
+
+mod error;
+mod format;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use serde::{Deserialize, Serialize};
+
+pub use error::ReleaseError;
+pub use format::{LAKE_FORMAT, check_format};
+
+use crate::table::Lake;
+
+const FOLDER: &str = "_buho/releases";
+
+/// Night and sequence, written `2026-01-31.2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReleaseId {
+    pub night: NaiveDate,
+    /// From 1.
+    pub sequence: u32,
+}
+
+impl fmt::Display for ReleaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.night, self.sequence)
+    }
+}
+
+impl FromStr for ReleaseId {
+    type Err = ReleaseError;
+
+    fn from_str(text: &str) -> Result<Self, ReleaseError> {
+        let unknown = || ReleaseError::Id { found: text.to_owned() };
+        let (night, sequence) = text.rsplit_once('.').ok_or_else(unknown)?;
+        Ok(Self {
+            night: night.parse().map_err(|_| unknown())?,
+            sequence: sequence.parse().map_err(|_| unknown())?,
+        })
+    }
+}
+
+impl ReleaseId {
+    fn file(self) -> String {
+        format!("{FOLDER}/{}-{:06}.json", self.night, self.sequence)
+    }
+
+    fn from_file(name: &str) -> Option<Self> {
+        let (night, sequence) = name.strip_suffix(".json")?.rsplit_once('-')?;
+        Some(Self { night: night.parse().ok()?, sequence: sequence.parse().ok()? })
+    }
+}
+
+/// Whether a table's rows are this night's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TableState {
+    /// As of the release's night.
+    Fresh,
+    /// Kept at an earlier release, because something it reads failed or is missing.
+    Held,
+    /// Kept at an earlier release, because it failed itself.
+    Failed,
+}
+
+/// A table of a release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReleasedTable {
+    /// Version in its Delta log.
+    pub version: u64,
+    /// The night its rows are from.
+    pub night: NaiveDate,
+    pub state: TableState,
+    /// What it was made from; equal means nothing to do.
+    pub recipe: Recipe,
+}
+
+/// All that a table's rows depend on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Fingerprint of the SQL by meaning and of the settings that decide what is stored.
+    pub code: String,
+    /// The night, where the query asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub night: Option<NaiveDate>,
+    /// What identifies the rows of each input.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, String>,
+}
+
+impl Recipe {
+    /// Why rows made by `self` may differ from those made by `before`; `None` where they cannot.
+    pub fn differs_from(&self, before: &Self) -> Option<String> {
+        if self.code != before.code {
+            return Some("its SQL or columns changed".to_owned());
+        }
+        let changed: Vec<&str> = self
+            .inputs
+            .iter()
+            .filter(|(name, identity)| before.inputs.get(*name) != Some(*identity))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if !changed.is_empty() {
+            return Some(format!("changed: {}", changed.join(", ")));
+        }
+        (self.night != before.night).then(|| "it asks for the night".to_owned())
+    }
+
+    /// One word for all of it, where a recipe is itself an input: the identity of a view.
+    pub fn identity(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.code.as_bytes());
+        hasher.update(self.night.map(|night| night.to_string()).unwrap_or_default().as_bytes());
+        for (input, identity) in &self.inputs {
+            hasher.update(format!("\n{input}={identity}").as_bytes());
+        }
+        hasher.finalize().to_hex().chars().take(16).collect()
+    }
+}
+
+/// A view of a release: its text, so that an old release is read as it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReleasedView {
+    pub sql: String,
+    pub night: NaiveDate,
+}
+
+/// One release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// Version of this file's form.
+    pub format: u32,
+    pub night: NaiveDate,
+    pub sequence: u32,
+    pub run_id: String,
+    pub at: DateTime<Utc>,
+    pub tables: BTreeMap<String, ReleasedTable>,
+    pub views: BTreeMap<String, ReleasedView>,
+}
+
+impl Release {
+    pub fn id(&self) -> ReleaseId {
+        ReleaseId { night: self.night, sequence: self.sequence }
+    }
+}
+
+/// All releases of a lake, oldest night first.
+///
+/// # Errors
+/// [`ReleaseError::Storage`] where the lake cannot be listed.
+pub async fn list(lake: &Lake) -> Result<Vec<ReleaseId>, ReleaseError> {
+    let folder = lake.path(FOLDER);
+    let entries: Vec<_> = lake
+        .store()
+        .list(Some(&folder))
+        .try_collect()
+        .await
+        .map_err(|source| ReleaseError::storage(&folder, source))?;
+    let mut ids: Vec<ReleaseId> =
+        entries.iter().filter_map(|entry| ReleaseId::from_file(entry.location.filename()?)).collect();
+    ids.sort();
+    Ok(ids)
+}
+
+/// The release readers get unless they ask for another: the latest sequence of the highest night.
+pub async fn latest(lake: &Lake) -> Result<Option<Release>, ReleaseError> {
+    match list(lake).await?.last() {
+        Some(id) => read(lake, *id).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A release by id.
+///
+/// # Errors
+/// [`ReleaseError::Unknown`] names the nearest that exists.
+pub async fn read(lake: &Lake, id: ReleaseId) -> Result<Release, ReleaseError> {
+    let path = lake.path(&id.file());
+    let found = match lake.store().get(&path).await {
+        Ok(found) => found.bytes().await.map_err(|source| ReleaseError::storage(&path, source))?,
+        Err(object_store::Error::NotFound { .. }) => {
+            let known = list(lake).await?;
+            return Err(ReleaseError::Unknown { id, known: known.iter().rev().take(5).map(ToString::to_string).collect() });
+        }
+        Err(source) => return Err(ReleaseError::storage(&path, source)),
+    };
+    serde_json::from_slice(&found).map_err(|source| ReleaseError::Form { path: path.to_string(), source })
+}
+
+/// Writes a release under the next free sequence of its night and returns it with that number.
+///
+/// # Errors
+/// [`ReleaseError::Taken`] where another run released the same night meanwhile.
+pub async fn publish(lake: &Lake, mut release: Release) -> Result<Release, ReleaseError> {
+    let taken = list(lake).await?;
+    let last = taken.iter().filter(|id| id.night == release.night).map(|id| id.sequence).max();
+    release.sequence = last.unwrap_or(0) + 1;
+    let path = lake.path(&release.id().file());
+    let body = serde_json::to_vec_pretty(&release)
+        .map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
+    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    match lake.store().put_opts(&path, body.into(), options).await {
+        Ok(_) => Ok(release),
+        Err(object_store::Error::AlreadyExists { .. }) => {
+            // An answer that was lost is retried below us: the file may be ours.
+            match read(lake, release.id()).await? {
+                written if written.run_id == release.run_id => Ok(written),
+                _ => Err(ReleaseError::Taken { id: release.id() }),
+            }
+        }
+        Err(source) => Err(ReleaseError::storage(&path, source)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

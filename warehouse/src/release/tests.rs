@@ -1,0 +1,59 @@
+use std::sync::Arc;
+
+use object_store::memory::InMemory;
+use object_store::path::Path;
+
+use super::*;
+
+fn lake() -> Lake {
+    Lake::new("memory:///lake".parse().unwrap(), Arc::new(InMemory::new()), Path::from("lake"))
+}
+
+fn release(night: &str, run_id: &str) -> Release {
+    Release {
+        format: LAKE_FORMAT,
+        night: night.parse().unwrap(),
+        sequence: 0,
+        run_id: run_id.to_owned(),
+        at: "2026-02-01T03:00:00Z".parse().unwrap(),
+        tables: BTreeMap::new(),
+        views: BTreeMap::new(),
+    }
+}
+
+#[tokio::test]
+async fn the_default_is_the_latest_sequence_of_the_highest_night() {
+    let lake = lake();
+    for (night, run) in [("2026-01-31", "a"), ("2026-02-01", "b"), ("2026-01-31", "c"), ("2026-02-01", "d")] {
+        publish(&lake, release(night, run)).await.unwrap();
+    }
+    let latest = latest(&lake).await.unwrap().unwrap();
+    assert_eq!((latest.id().to_string().as_str(), latest.run_id.as_str()), ("2026-02-01.2", "d"));
+}
+
+#[tokio::test]
+async fn an_unknown_release_is_refused_with_those_that_exist() {
+    let lake = lake();
+    publish(&lake, release("2026-01-31", "a")).await.unwrap();
+    let error = read(&lake, "2026-01-31.7".parse().unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("2026-01-31.1"), "{error}");
+}
+
+#[tokio::test]
+async fn an_older_binary_refuses_a_newer_lake() {
+    let lake = lake();
+    check_format(&lake, true).await.unwrap();
+    check_format(&lake, true).await.unwrap();
+    lake.store().put(&lake.path("_buho/format.json"), r#"{"format":99}"#.into()).await.unwrap();
+    let error = check_format(&lake, true).await.unwrap_err();
+    assert!(error.to_string().contains("newer buho"), "{error}");
+}
+
+#[test]
+fn ids_read_back_what_they_print_and_sort_by_night_then_sequence() {
+    let id: ReleaseId = "2026-01-31.12".parse().unwrap();
+    assert_eq!(id.to_string(), "2026-01-31.12");
+    assert_eq!(ReleaseId::from_file("2026-01-31-000012.json"), Some(id));
+    assert!("2026-01-31.9".parse::<ReleaseId>().unwrap() < id);
+    assert!("yesterday".parse::<ReleaseId>().is_err());
+}

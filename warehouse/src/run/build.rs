@@ -1,0 +1,379 @@
+//! The build phase: nodes in parallel by the graph, each staged or left as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use datafusion::catalog::TableProvider;
+use datafusion::prelude::{DataFrame, SessionContext, ident};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::sync::RwLock;
+
+use super::compute::{ComputeError, Target, stage_query, target_schema};
+use super::context::{RunContext, RunRequest};
+use super::decide::{Decision, decision, recipe};
+use super::error::{RunError, is_out_of_memory};
+use super::report::NodeReport;
+use super::sources::SourceOutcome;
+use super::state::{Candidate, NodeState, StagedTable};
+use super::views;
+use crate::error::ErrorKind;
+use crate::graph::Node;
+use crate::project::model::{Materialized, Model};
+use crate::release::{Recipe, Release, ReleasedTable};
+use crate::session::Joins;
+use crate::table::{StagedFile, TableSnapshot};
+
+/// What the build phase knows and learns.
+#[derive(Debug)]
+pub(super) struct Build<'a> {
+    context: &'a RunContext,
+    request: &'a RunRequest,
+    /// The night the tables are built for.
+    night: NaiveDate,
+    run_id: &'a str,
+    previous: Option<&'a Release>,
+    /// Tables as this run sees them: bronze at first, then every node that was built or is current.
+    pub candidates: BTreeMap<String, Candidate>,
+    /// What identifies the rows of each table and view, for the keys of what reads them.
+    identities: BTreeMap<String, String>,
+    pub states: BTreeMap<String, NodeState>,
+    pub reports: BTreeMap<String, NodeReport>,
+    /// Readers share it; a node that ran out of memory takes it alone.
+    gate: Arc<RwLock<()>>,
+}
+
+/// A node that was computed, or not.
+struct Computed {
+    node: String,
+    recipe: Recipe,
+    seconds: f64,
+    result: Result<StagedTable, RunError>,
+}
+
+impl<'a> Build<'a> {
+    /// Starts from what the ingest phase brought.
+    pub fn new(
+        context: &'a RunContext,
+        request: &'a RunRequest,
+        night: NaiveDate,
+        run_id: &'a str,
+        previous: Option<&'a Release>,
+        sources: &[SourceOutcome],
+    ) -> Self {
+        let mut build = Self {
+            context,
+            request,
+            night,
+            run_id,
+            previous,
+            candidates: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            states: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            gate: Arc::new(RwLock::new(())),
+        };
+        for source in sources {
+            build.take_source(source);
+        }
+        build
+    }
+
+    fn take_source(&mut self, source: &SourceOutcome) {
+        if let Some(contract) = self.context.project.contracts.get(&source.source) {
+            let identity = views::bronze_identity(contract, &source.candidate, self.night);
+            self.identities.insert(source.table.clone(), identity);
+        }
+        self.candidates.insert(source.table.clone(), source.candidate.clone());
+        if let Some(blocked) = &source.blocked {
+            let state = match blocked.failed {
+                Some(kind) => NodeState::Failed { message: blocked.because.clone(), kind },
+                None => NodeState::Held { because: blocked.because.clone() },
+            };
+            self.states.insert(source.table.clone(), state);
+        }
+    }
+
+    /// Brings every node to a state. Nodes whose inputs are settled run beside each other.
+    pub async fn run(&mut self) -> Result<(), RunError> {
+        let graph = Arc::clone(&self.context.graph);
+        let mut waiting: Vec<&Node> = graph.nodes.iter().collect();
+        let mut running = FuturesUnordered::new();
+        loop {
+            let mut rest = Vec::with_capacity(waiting.len());
+            for node in waiting {
+                if running.len() >= self.context.engine.threads() || !self.is_ready(node) {
+                    rest.push(node);
+                } else if let Some(recipe) = self.decide(node).await? {
+                    running.push(self.compute(node, recipe).await?);
+                }
+            }
+            waiting = rest;
+            match running.next().await {
+                Some(computed) => self.settle(computed),
+                None if waiting.is_empty() => return Ok(()),
+                None => {}
+            }
+        }
+    }
+
+    fn is_ready(&self, node: &Node) -> bool {
+        node.inputs.iter().all(|input| self.identities.contains_key(input) || self.states.contains_key(input))
+    }
+
+    /// Settles a node that needs no work; what one that does is made from.
+    async fn decide(&mut self, node: &Node) -> Result<Option<Recipe>, RunError> {
+        let released = self.previous.and_then(|release| release.tables.get(&node.name)).cloned();
+        let recipe = recipe(node, &self.identities, self.night);
+        match decision(node, &self.states, released.as_ref(), &recipe, self.request) {
+            Decision::Hold { because } => {
+                self.hold(node, released, because).await?;
+                Ok(None)
+            }
+            Decision::View => {
+                self.identities.insert(node.name.clone(), recipe.identity());
+                self.states.insert(node.name.clone(), NodeState::Built { recipe });
+                Ok(None)
+            }
+            Decision::Keep { released } => {
+                self.keep(node, &released).await?;
+                self.note(node, "skipped", None, 0.0);
+                self.states.insert(node.name.clone(), NodeState::Current { released });
+                Ok(None)
+            }
+            Decision::Build { why } => {
+                tracing::debug!(node = %node.name, "to build: {why}");
+                Ok(Some(recipe))
+            }
+        }
+    }
+
+    /// Leaves a node at its released version, if it has one.
+    async fn hold(&mut self, node: &Node, released: Option<ReleasedTable>, because: String) -> Result<(), RunError> {
+        if let Some(table) = &released {
+            self.keep(node, table).await?;
+        }
+        tracing::warn!(node = %node.name, "held: {because}");
+        self.note(node, "held", Some(because.clone()), 0.0);
+        self.states.insert(node.name.clone(), NodeState::Held { because });
+        Ok(())
+    }
+
+    async fn keep(&mut self, node: &Node, table: &ReleasedTable) -> Result<(), RunError> {
+        self.identities.insert(node.name.clone(), format!("v{}", table.version));
+        let snapshot = TableSnapshot::load(&self.context.lake, &node.name, Some(table.version)).await?;
+        let schema = snapshot.as_ref().map(|found| Arc::clone(&found.schema));
+        let schema = schema.unwrap_or_else(|| target_schema(&[]));
+        self.candidates.insert(node.name.clone(), Candidate::Unchanged { snapshot, schema });
+        Ok(())
+    }
+
+    fn note(&mut self, node: &Node, status: &str, message: Option<String>, seconds: f64) {
+        let kind = match node.materialized {
+            Materialized::View => "view",
+            Materialized::Table => "table",
+        };
+        let report = NodeReport {
+            node: node.name.clone(),
+            kind: kind.to_owned(),
+            status: status.to_owned(),
+            rows: None,
+            version: None,
+            seconds,
+            message,
+        };
+        self.reports.insert(node.name.clone(), report);
+    }
+
+    /// A built node that an audit failed.
+    pub fn fail(&mut self, node: &str, message: &str) {
+        let state = NodeState::Failed { message: message.to_owned(), kind: ErrorKind::Data };
+        self.states.insert(node.to_owned(), state);
+        self.restate(node, "failed", message);
+    }
+
+    /// A node below one that failed or is held.
+    pub fn hold_below(&mut self, node: &str, because: String) {
+        if matches!(self.states.get(node), Some(NodeState::Failed { .. } | NodeState::Held { .. })) {
+            return;
+        }
+        self.restate(node, "held", &because);
+        self.states.insert(node.to_owned(), NodeState::Held { because });
+    }
+
+    fn restate(&mut self, node: &str, status: &str, message: &str) {
+        if let Some(report) = self.reports.get_mut(node) {
+            report.status = status.to_owned();
+            report.message = Some(message.to_owned());
+        }
+    }
+
+    fn settle(&mut self, computed: Computed) {
+        let Computed { node, recipe, seconds, result } = computed;
+        let Some(found) = self.context.graph.node(&node) else {
+            return;
+        };
+        match result {
+            Ok(staged) => {
+                tracing::info!(node = %node, rows = staged.rows(), seconds, "built");
+                self.note(found, "built", None, seconds);
+                if let Some(report) = self.reports.get_mut(&node) {
+                    report.rows = Some(staged.rows());
+                    report.version = Some(staged.next_version());
+                }
+                self.identities.insert(node.clone(), format!("v{}", staged.next_version()));
+                self.candidates.insert(node.clone(), Candidate::Staged(staged));
+                self.states.insert(node, NodeState::Built { recipe });
+            }
+            Err(error) => {
+                tracing::error!(node = %node, seconds, "failed: {error}");
+                self.note(found, "failed", Some(error.to_string()), seconds);
+                self.states.insert(node, NodeState::Failed { message: error.to_string(), kind: error.kind() });
+            }
+        }
+    }
+
+    /// The future that computes a node, holding only what it needs.
+    async fn compute(
+        &self,
+        node: &Node,
+        recipe: Recipe,
+    ) -> Result<impl Future<Output = Computed> + use<>, RunError> {
+        let model = self.context.project.models.get(&node.name).cloned();
+        let scene = self.scene(&node.inputs)?;
+        let base = TableSnapshot::load(&self.context.lake, &node.name, None).await?;
+        let work = Work {
+            context: self.context.clone(),
+            name: node.name.clone(),
+            scene,
+            base,
+            night: self.night,
+            attempt: self.run_id.to_owned(),
+            gate: Arc::clone(&self.gate),
+        };
+        Ok(work.computed(model, recipe))
+    }
+
+    /// The tables and views that a query over `names` sees, with what the views read.
+    pub fn scene(&self, names: &BTreeSet<String>) -> Result<Scene, RunError> {
+        let graph = &self.context.graph;
+        let mut needed: BTreeSet<String> = names.clone();
+        let mut views = Vec::new();
+        for node in graph.nodes.iter().rev() {
+            if node.materialized == Materialized::View && needed.contains(&node.name) {
+                needed.extend(node.inputs.iter().cloned());
+                if let Some(model) = self.context.project.models.get(&node.name) {
+                    views.push((node.name.clone(), model.sql.clone()));
+                }
+            }
+        }
+        views.reverse();
+        let mut tables = BTreeMap::new();
+        for name in needed {
+            if let Some(candidate) = self.candidates.get(&name) {
+                tables.insert(name.clone(), self.provider(&name, candidate)?);
+            }
+        }
+        Ok(Scene { tables, views })
+    }
+
+    fn provider(&self, name: &str, candidate: &Candidate) -> Result<Arc<dyn TableProvider>, RunError> {
+        let contract = self.context.project.contracts.values().find(|contract| contract.table == name);
+        match contract {
+            Some(contract) => views::bronze_as_of(&self.context.lake, contract, candidate, self.night),
+            None => Ok(candidate.provider(&self.context.lake, name)?),
+        }
+    }
+}
+
+/// Tables and views to be registered in a session, the views in order.
+#[derive(Debug, Clone)]
+pub(super) struct Scene {
+    pub tables: BTreeMap<String, Arc<dyn TableProvider>>,
+    pub views: Vec<(String, String)>,
+}
+
+impl Scene {
+    pub async fn open(&self, session: &SessionContext, night: NaiveDate) -> Result<(), RunError> {
+        views::open(session, self.tables.clone(), &self.views, night).await
+    }
+}
+
+/// One node's computation, detached from the build.
+struct Work {
+    context: RunContext,
+    name: String,
+    scene: Scene,
+    base: Option<TableSnapshot>,
+    night: NaiveDate,
+    attempt: String,
+    gate: Arc<RwLock<()>>,
+}
+
+impl Work {
+    async fn computed(self, model: Option<Model>, recipe: Recipe) -> Computed {
+        let started = self.context.clock.now();
+        let result = match &model {
+            Some(model) => self.attempts(model).await,
+            None => Err(RunError::Defect { what: format!("{} is in the graph but not in the project", self.name) }),
+        };
+        let seconds = (self.context.clock.now() - started).as_seconds_f64();
+        let Self { name, base, .. } = self;
+        let result = result.map(|adds| StagedTable {
+            table: name.clone(),
+            schema: model.map_or_else(|| target_schema(&[]), |model| target_schema(&model.spec.columns)),
+            removes: base.iter().flat_map(|base| &base.files).map(|file| file.path.clone()).collect(),
+            base,
+            adds,
+        });
+        Computed { node: name, recipe, seconds, result }
+    }
+
+    /// Beside others; then alone; then with joins that spill.
+    async fn attempts(&self, model: &Model) -> Result<Vec<StagedFile>, RunError> {
+        let first = {
+            let _company = self.gate.read().await;
+            self.attempt(model, Joins::Hash, 1).await
+        };
+        let Some(_) = memory_error(&first) else {
+            return first.map_err(|error| self.failed(error));
+        };
+        tracing::warn!(node = %self.name, "ran out of memory beside others; trying it alone");
+        let _alone = self.gate.write().await;
+        let second = self.attempt(model, Joins::Hash, 2).await;
+        let Some(_) = memory_error(&second) else {
+            return second.map_err(|error| self.failed(error));
+        };
+        tracing::warn!(node = %self.name, "ran out of memory alone; trying it with sort-merge joins, which spill");
+        self.attempt(model, Joins::SortMerge, 3).await.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: ComputeError) -> RunError {
+        match error {
+            ComputeError::Engine(error) => RunError::query(&self.name, error),
+            ComputeError::Other(error) => error,
+        }
+    }
+
+    async fn attempt(&self, model: &Model, joins: Joins, number: u32) -> Result<Vec<StagedFile>, ComputeError> {
+        let session = self.context.engine.session(joins);
+        self.scene.open(&session, self.night).await.map_err(ComputeError::Other)?;
+        let query = views::query(&session, &model.sql_file, &model.sql, self.night).await.map_err(ComputeError::Other)?;
+        let query = in_order(query, model)?;
+        let target = Target { table: self.name.clone(), attempt: format!("{}-{number}", self.attempt) };
+        stage_query(&self.context.lake, &self.context.engine, &target, query, &session).await
+    }
+}
+
+fn memory_error(result: &Result<Vec<StagedFile>, ComputeError>) -> Option<()> {
+    match result {
+        Err(ComputeError::Engine(error)) if is_out_of_memory(error) => Some(()),
+        _ => None,
+    }
+}
+
+/// The columns in the order of the yml.
+fn in_order(query: DataFrame, model: &Model) -> datafusion::error::Result<DataFrame> {
+    query.select(model.spec.columns.iter().map(|column| ident(column.name.as_str())).collect::<Vec<_>>())
+}

@@ -1,0 +1,177 @@
+//! Computing a node: its query runs, its rows become staged files. Tried again with less company,
+//! then with joins that spill, before it fails.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_plan::{ExecutionPlanProperties, execute_stream_partitioned};
+use datafusion::prelude::{DataFrame, SessionContext};
+use futures::TryStreamExt;
+use tokio::task::JoinSet;
+
+use super::error::RunError;
+use crate::session::Engine;
+use crate::table::{Lake, StageWriter, StagedFile};
+
+/// Rows a partition holds before it gets a file of its own; smaller ones share one.
+const OWN_FILE_ROWS: usize = 1 << 17;
+
+/// What a node's files are called and how they look.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub table: String,
+    /// Distinguishes this attempt's files from every other's.
+    pub attempt: String,
+}
+
+/// Why a computation stopped: the engine's error is kept, for an overflow of memory is tried again.
+#[derive(Debug)]
+pub(super) enum ComputeError {
+    Engine(DataFusionError),
+    Other(RunError),
+}
+
+impl From<DataFusionError> for ComputeError {
+    fn from(error: DataFusionError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<crate::table::TableError> for ComputeError {
+    fn from(error: crate::table::TableError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Runs a query and stages its rows; the number of files follows the amount of rows.
+pub(super) async fn stage_query(
+    lake: &Lake,
+    engine: &Engine,
+    target: &Target,
+    query: DataFrame,
+    session: &SessionContext,
+) -> Result<Vec<StagedFile>, ComputeError> {
+    let plan = query.create_physical_plan().await?;
+    let partitions = plan.output_partitioning().partition_count();
+    let streams = execute_stream_partitioned(plan, session.task_ctx())?;
+    let mut tasks = JoinSet::new();
+    for (partition, stream) in streams.into_iter().enumerate() {
+        let writer = PartitionWriter {
+            lake: lake.clone(),
+            target: target.clone(),
+            partition,
+            reservation: MemoryConsumer::new(format!("writer of {}", target.table))
+                .register(&engine.runtime().memory_pool),
+            held: Vec::new(),
+            held_rows: 0,
+            open: None,
+        };
+        tasks.spawn(writer.drain(stream));
+    }
+    let mut files = Vec::new();
+    let mut leftovers = Vec::with_capacity(partitions);
+    while let Some(joined) = tasks.join_next().await {
+        let part = joined.map_err(|error| DataFusionError::External(Box::new(error)))??;
+        files.extend(part.file);
+        leftovers.push((part.partition, part.leftover, part.reservation));
+    }
+    leftovers.sort_by_key(|(partition, ..)| *partition);
+    files.extend(write_leftovers(lake, target, leftovers).await?);
+    files.sort_by(|left, right| left.path.cmp(&right.path));
+    Ok(files)
+}
+
+/// Partitions too small for a file of their own become one file together.
+async fn write_leftovers(
+    lake: &Lake,
+    target: &Target,
+    leftovers: Vec<(usize, Vec<RecordBatch>, MemoryReservation)>,
+) -> Result<Option<StagedFile>, ComputeError> {
+    let name = format!("part-{:05}-{}.zstd.parquet", leftovers.len(), target.attempt);
+    let mut batches = leftovers.iter().flat_map(|(_, batches, _)| batches).peekable();
+    let Some(first) = batches.peek() else {
+        return Ok(None);
+    };
+    let mut writer = StageWriter::open(lake, &target.table, &name, &first.schema())?;
+    for batch in batches {
+        writer.write(batch).await?;
+    }
+    Ok(Some(writer.finish().await?))
+}
+
+/// Writes one partition of a query's output.
+struct PartitionWriter {
+    lake: Lake,
+    target: Target,
+    partition: usize,
+    /// Accounts for rows held and for the open row group, within the engine's budget.
+    reservation: MemoryReservation,
+    held: Vec<RecordBatch>,
+    held_rows: usize,
+    open: Option<StageWriter>,
+}
+
+/// What a partition left: a file, or few rows.
+struct Part {
+    partition: usize,
+    file: Option<StagedFile>,
+    leftover: Vec<RecordBatch>,
+    reservation: MemoryReservation,
+}
+
+impl PartitionWriter {
+    async fn drain(mut self, mut stream: SendableRecordBatchStream) -> Result<Part, ComputeError> {
+        while let Some(batch) = stream.try_next().await? {
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            match &mut self.open {
+                Some(writer) => {
+                    writer.write(&batch).await?;
+                    if self.reservation.try_resize(writer.memory()).is_err() {
+                        // The budget is used up: a shorter row group instead of a failed node.
+                        writer.flush().await?;
+                        self.reservation.resize(writer.memory());
+                    }
+                }
+                None => self.hold(batch).await?,
+            }
+        }
+        let file = match self.open {
+            Some(writer) => Some(writer.finish().await?),
+            None => None,
+        };
+        Ok(Part { partition: self.partition, file, leftover: self.held, reservation: self.reservation })
+    }
+
+    async fn hold(&mut self, batch: RecordBatch) -> Result<(), ComputeError> {
+        let fits = self.reservation.try_grow(batch.get_array_memory_size()).is_ok();
+        self.held_rows += batch.num_rows();
+        let schema = batch.schema();
+        self.held.push(batch);
+        if fits && self.held_rows < OWN_FILE_ROWS {
+            return Ok(());
+        }
+        let name = format!("part-{:05}-{}.zstd.parquet", self.partition, self.target.attempt);
+        let mut writer = StageWriter::open(&self.lake, &self.target.table, &name, &schema)?;
+        for batch in std::mem::take(&mut self.held) {
+            writer.write(&batch).await?;
+        }
+        self.reservation.resize(writer.memory());
+        self.open = Some(writer);
+        Ok(())
+    }
+}
+
+/// The table's columns in the order of its yml, with text in any of Arrow's layouts.
+pub(super) fn target_schema(columns: &[crate::project::model::ModelColumn]) -> SchemaRef {
+    let fields: Vec<arrow::datatypes::Field> = columns
+        .iter()
+        .map(|column| arrow::datatypes::Field::new(column.name.as_str(), column.kind.value.arrow(), true))
+        .collect();
+    Arc::new(arrow::datatypes::Schema::new(fields))
+}

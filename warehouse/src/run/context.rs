@@ -1,0 +1,79 @@
+//! What a run works with, resolved once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+use super::error::RunError;
+use super::ops::ops_schemas;
+use crate::clock::{Clock, default_night};
+use crate::graph::{self, Graph, Resolved};
+use crate::project::Project;
+use crate::session::Engine;
+use crate::store::{self, Environment};
+use crate::table::Lake;
+
+/// Project, storage, engine and clock of a run.
+#[derive(Debug, Clone)]
+pub struct RunContext {
+    pub project: Arc<Project>,
+    pub graph: Arc<Graph>,
+    /// Plans of all models against the declared columns.
+    pub resolved: Arc<Resolved>,
+    /// The store of the raw exports, and the folder they lie in.
+    pub raw: Arc<dyn ObjectStore>,
+    pub raw_root: Path,
+    pub lake: Lake,
+    pub engine: Engine,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl RunContext {
+    /// Checks the whole graph and opens the storage of a project; reads and writes no data.
+    ///
+    /// # Errors
+    /// Every mistake in the SQL of the project, or a location that cannot be opened.
+    pub async fn open(project: Project, env: &Environment<'_>, clock: Arc<dyn Clock>) -> Result<Self, RunError> {
+        let graph = graph::build(&project.models, &project.contracts)?;
+        let night = default_night(clock.now(), project.settings.time_zone);
+        let others: BTreeMap<_, _> =
+            ops_schemas().into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+        let resolved = graph::resolve(&graph, &project.models, &project.contracts, &others, night).await?;
+        let (raw, raw_root) = store::open(&project.settings.raw, env)?;
+        let lake = open_lake(&project, env)?;
+        let engine = Engine::new(&lake, project.settings.memory, project.settings.threads)
+            .map_err(|error| RunError::query("engine", error))?;
+        Ok(Self {
+            project: Arc::new(project),
+            graph: Arc::new(graph),
+            resolved: Arc::new(resolved),
+            raw,
+            raw_root,
+            lake,
+            engine,
+            clock,
+        })
+    }
+}
+
+/// Opens the lake of a project, creating its folder where it is local.
+///
+/// # Errors
+/// Where the location cannot be opened.
+pub fn open_lake(project: &Project, env: &Environment<'_>) -> Result<Lake, RunError> {
+    let (store, prefix) = store::open_lake(&project.settings.lake, env)?;
+    Ok(Lake::new(project.settings.lake.clone(), store, prefix))
+}
+
+/// What is asked of a run.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    pub night: NaiveDate,
+    /// Nodes to build; `None` is all.
+    pub select: Option<BTreeSet<String>>,
+    /// Build selected tables even where nothing changed.
+    pub full_refresh: bool,
+}

@@ -1,0 +1,71 @@
+//! What a run does with a node, and why: the same rule for `run` and for `plan`.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
+use super::context::RunRequest;
+use super::state::NodeState;
+use crate::graph::Node;
+use crate::project::model::Materialized;
+use crate::release::{Recipe, ReleasedTable};
+
+/// What is to be done with a node.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Decision {
+    /// Compute and stage it.
+    Build { why: String },
+    /// Its released version is what a build would give, or it is not selected.
+    Keep { released: ReleasedTable },
+    /// A view stores nothing: its text goes out with the release.
+    View,
+    /// It stays at its last release, if it has one.
+    Hold { because: String },
+}
+
+/// What a node's rows depend on, given what identifies the rows of its inputs.
+pub(super) fn recipe(node: &Node, identities: &BTreeMap<String, String>, night: NaiveDate) -> Recipe {
+    let identity = |input: &String| identities.get(input).cloned().unwrap_or_default();
+    Recipe {
+        code: node.fingerprint.to_string(),
+        night: (!node.parsed.parameters.is_empty()).then_some(night),
+        inputs: node.inputs.iter().map(|input| (input.clone(), identity(input))).collect(),
+    }
+}
+
+/// Decides on a node whose inputs are all decided.
+pub(super) fn decision(
+    node: &Node,
+    states: &BTreeMap<String, NodeState>,
+    released: Option<&ReleasedTable>,
+    recipe: &Recipe,
+    request: &RunRequest,
+) -> Decision {
+    if let Some(because) = blocked(node, states) {
+        return Decision::Hold { because };
+    }
+    if node.materialized == Materialized::View {
+        return Decision::View;
+    }
+    let selected = request.select.as_ref().is_none_or(|selection| selection.contains(&node.name));
+    match released {
+        None if !selected => Decision::Hold { because: "it was never built and is not selected".to_owned() },
+        None => Decision::Build { why: "it was never built".to_owned() },
+        Some(table) if !selected => Decision::Keep { released: table.clone() },
+        Some(_) if request.full_refresh => Decision::Build { why: "a full refresh is asked for".to_owned() },
+        Some(table) => match recipe.differs_from(&table.recipe) {
+            Some(why) => Decision::Build { why },
+            None => Decision::Keep { released: table.clone() },
+        },
+    }
+}
+
+/// Why a node cannot be built: the first of its inputs that failed or is held.
+pub(super) fn blocked(node: &Node, states: &BTreeMap<String, NodeState>) -> Option<String> {
+    node.inputs.iter().find_map(|input| match states.get(input)? {
+        NodeState::Failed { .. } => Some(format!("`{input}` failed")),
+        NodeState::Held { because } if because.starts_with('`') => Some(because.clone()),
+        NodeState::Held { because } => Some(format!("`{input}` is held: {because}")),
+        _ => None,
+    })
+}

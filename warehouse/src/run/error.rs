@@ -1,0 +1,84 @@
+//! What can stop a run as a whole, or one node of it.
+
+use datafusion::error::DataFusionError;
+
+use crate::error::ErrorKind;
+use crate::graph::GraphErrors;
+use crate::release::ReleaseError;
+use crate::store::StoreError;
+use crate::table::TableError;
+
+/// An error that ends the run, or, kept in a [`super::report::Failure`], one node.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Graph(#[from] GraphErrors),
+    #[error("{node}: {message}")]
+    Query { node: String, message: String, kind: ErrorKind },
+    #[error("{what}: {source} — this is a defect, please report it")]
+    Form { what: String, source: serde_json::Error },
+    #[error("{message}")]
+    User { message: String },
+    #[error("{what} — this is a defect, please report it")]
+    Defect { what: String },
+}
+
+impl RunError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Table(error) => error.kind(),
+            Self::Release(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Graph(error) => error.kind(),
+            Self::Query { kind, .. } => *kind,
+            Self::User { .. } => ErrorKind::User,
+            Self::Form { .. } | Self::Defect { .. } => ErrorKind::Defect,
+        }
+    }
+
+    /// An error of the query engine while it planned or computed a node.
+    pub(super) fn query(node: &str, error: DataFusionError) -> Self {
+        Self::while_running(node, &error)
+    }
+
+    /// As a query's stream gives it to whoever reads the rows.
+    pub fn while_running(node: &str, error: &DataFusionError) -> Self {
+        let kind = query_kind(error);
+        let advice = match kind {
+            ErrorKind::Retry if is_out_of_memory(error) => {
+                " — raise `memory` in buho.toml, or make the query read less at a time"
+            }
+            ErrorKind::Retry => " — check the lake, then run again",
+            ErrorKind::Data => " — correct the rows in question, or the expression that cannot take them",
+            ErrorKind::Defect => " — this is a defect, please report it",
+            _ => "",
+        };
+        Self::Query { node: node.to_owned(), message: format!("{}{advice}", error.strip_backtrace()), kind }
+    }
+}
+
+/// Whether the memory budget was too small for a query.
+pub(super) fn is_out_of_memory(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+}
+
+/// Whose turn it is, judged by the root of the error.
+fn query_kind(error: &DataFusionError) -> ErrorKind {
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(_)
+        | DataFusionError::ObjectStore(_)
+        | DataFusionError::IoError(_) => ErrorKind::Retry,
+        DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => ErrorKind::User,
+        DataFusionError::NotImplemented(_) | DataFusionError::Configuration(_) => ErrorKind::User,
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) | DataFusionError::ParquetError(_) => {
+            ErrorKind::Data
+        }
+        _ => ErrorKind::Defect,
+    }
+}

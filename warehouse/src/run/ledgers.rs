@@ -1,0 +1,61 @@
+//! Where a source's ledger lies: an object per bronze commit, believed only if the table's log names it.
+//!
+//! The bronze commit carries `txn("buho/ledger", n)`; the ledger is `_buho/ledger/<source>/<n>.json`,
+//! written before. A crash between the two leaves an object that nothing names.
+
+use object_store::ObjectStoreExt;
+
+use super::error::RunError;
+use crate::ingest::Ledger;
+use crate::table::{Lake, TableError, TableSnapshot};
+
+/// The application id whose `txn` version is the ledger's number.
+pub(super) const APP_ID: &str = "buho/ledger";
+
+/// A source's ledger and its number; empty and 0 where nothing was ever loaded.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NumberedLedger {
+    pub ledger: Ledger,
+    pub number: i64,
+}
+
+pub(super) async fn load(
+    lake: &Lake,
+    source: &str,
+    bronze: Option<&TableSnapshot>,
+) -> Result<NumberedLedger, RunError> {
+    let Some(bronze) = bronze else {
+        return Ok(NumberedLedger::default());
+    };
+    let Some(number) = bronze.transaction(APP_ID).await? else {
+        return Err(RunError::User {
+            message: format!(
+                "table {} exists but was not written by buho — give the contract of `{source}` another `table`, or move that folder away",
+                bronze.table
+            ),
+        });
+    };
+    let path = file(source, number);
+    let found = lake.read(&path).await?.ok_or_else(|| RunError::Defect {
+        what: format!("{path} is missing, but the log of {} names it", bronze.table),
+    })?;
+    let ledger = serde_json::from_slice(&found).map_err(|source| RunError::Form { what: path, source })?;
+    Ok(NumberedLedger { ledger, number })
+}
+
+/// Writes the ledger that the next bronze commit will name, and returns its number.
+pub(super) async fn store(lake: &Lake, source: &str, last: i64, ledger: &Ledger) -> Result<i64, RunError> {
+    let number = last + 1;
+    let below = file(source, number);
+    let body = serde_json::to_vec(ledger).map_err(|source| RunError::Form { what: below.clone(), source })?;
+    let path = lake.path(&below);
+    lake.store()
+        .put(&path, body.into())
+        .await
+        .map_err(|error| TableError::write(&format!("ledger of {source}"), &path, error))?;
+    Ok(number)
+}
+
+fn file(source: &str, number: i64) -> String {
+    format!("_buho/ledger/{source}/{number:08}.json")
+}

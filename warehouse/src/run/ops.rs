@@ -1,0 +1,218 @@
+//! The `ops` tables: what runs did, outside releases, written when a night fails too.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::json::ReaderBuilder;
+use serde_json::{Value, json};
+
+use super::context::RunContext;
+use super::error::RunError;
+use super::report::RunReport;
+use crate::project::types::ColumnType;
+use crate::table::{Change, StageWriter, StagedFile, TableError, TableSnapshot, commit};
+
+/// Application id of appends to `ops` tables.
+const APP_ID: &str = "buho/ops";
+/// Appends of other runs that one append may lose the race against.
+const RACES: usize = 20;
+
+/// An `ops` table: its name and columns.
+struct OpsTable {
+    name: &'static str,
+    columns: &'static [(&'static str, ColumnType)],
+}
+
+use ColumnType::{Bigint, Boolean, Date, Double, Timestamp, Varchar};
+
+const RUNS: OpsTable = OpsTable {
+    name: "ops.runs",
+    columns: &[
+        ("run_id", Varchar),
+        ("night", Date),
+        ("status", Varchar),
+        ("exit_kind", Varchar),
+        ("release", Varchar),
+        ("started_at", Timestamp),
+        ("seconds", Double),
+        ("nodes_built", Bigint),
+        ("nodes_skipped", Bigint),
+        ("nodes_held", Bigint),
+        ("nodes_failed", Bigint),
+        ("rows_ingested", Bigint),
+        ("rows_quarantined", Bigint),
+        ("failed_node", Varchar),
+        ("message", Varchar),
+    ],
+};
+
+const NODES: OpsTable = OpsTable {
+    name: "ops.nodes",
+    columns: &[
+        ("run_id", Varchar),
+        ("night", Date),
+        ("node", Varchar),
+        ("kind", Varchar),
+        ("status", Varchar),
+        ("rows", Bigint),
+        ("version", Bigint),
+        ("seconds", Double),
+        ("message", Varchar),
+    ],
+};
+
+const AUDITS: OpsTable = OpsTable {
+    name: "ops.audits",
+    columns: &[
+        ("run_id", Varchar),
+        ("night", Date),
+        ("node", Varchar),
+        ("audit", Varchar),
+        ("severity", Varchar),
+        ("passed", Boolean),
+        ("failing_rows", Bigint),
+        ("examples", Varchar),
+    ],
+};
+
+const SOURCES: OpsTable = OpsTable {
+    name: "ops.sources",
+    columns: &[
+        ("run_id", Varchar),
+        ("night", Date),
+        ("source", Varchar),
+        ("freshness", Varchar),
+        ("deliveries", Bigint),
+        ("rows", Bigint),
+        ("quarantined", Bigint),
+        ("seconds", Double),
+        ("message", Varchar),
+    ],
+};
+
+/// The `ops` tables and their columns, for readers before the first run.
+pub fn ops_schemas() -> Vec<(&'static str, SchemaRef)> {
+    let mut schemas: Vec<(&'static str, SchemaRef)> =
+        [&RUNS, &NODES, &AUDITS, &SOURCES].into_iter().map(|table| (table.name, schema(table))).collect();
+    schemas.push((super::quarantine::TABLE, super::quarantine::schema()));
+    schemas
+}
+
+fn schema(table: &OpsTable) -> SchemaRef {
+    let fields: Vec<Field> =
+        table.columns.iter().map(|(name, column)| Field::new(*name, column.arrow(), true)).collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// Appends a run to the `ops` tables.
+pub(super) async fn append_run(context: &RunContext, report: &RunReport) -> Result<(), RunError> {
+    let run = json!({
+        "run_id": report.run_id,
+        "night": report.night,
+        "status": report.status,
+        "exit_kind": report.exit_kind,
+        "release": report.release,
+        "started_at": local_stamp(context, report),
+        "seconds": report.seconds,
+        "nodes_built": report.nodes.built,
+        "nodes_skipped": report.nodes.skipped,
+        "nodes_held": report.nodes.held,
+        "nodes_failed": report.nodes.failed,
+        "rows_ingested": report.rows.ingested,
+        "rows_quarantined": report.rows.quarantined,
+        "failed_node": report.failed.as_ref().map(|failure| &failure.node),
+        "message": report.failed.as_ref().map(|failure| &failure.message),
+    });
+    append(context, &RUNS, report, vec![run]).await?;
+    append(context, &NODES, report, rows(report, &report.node_reports)?).await?;
+    append(context, &AUDITS, report, rows(report, &report.audits)?).await?;
+    append(context, &SOURCES, report, rows(report, &report.sources)?).await
+}
+
+/// The wall clock where the business is, as every TIMESTAMP of the lake.
+fn local_stamp(context: &RunContext, report: &RunReport) -> String {
+    let local = report.started_at.with_timezone(&context.project.settings.time_zone);
+    local.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()
+}
+
+/// The parts of a report as rows, each with the run and its night.
+fn rows<T: serde::Serialize>(report: &RunReport, parts: &[T]) -> Result<Vec<Value>, RunError> {
+    parts
+        .iter()
+        .map(|part| {
+            let mut row = serde_json::to_value(part)
+                .map_err(|source| RunError::Form { what: "ops row".to_owned(), source })?;
+            row["run_id"] = json!(report.run_id);
+            row["night"] = json!(report.night);
+            Ok(row)
+        })
+        .collect()
+}
+
+async fn append(context: &RunContext, table: &OpsTable, report: &RunReport, rows: Vec<Value>) -> Result<(), RunError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let schema = schema(table);
+    let defect = |error: arrow::error::ArrowError| RunError::Defect { what: format!("{}: {error}", table.name) };
+    let mut decoder = ReaderBuilder::new(Arc::clone(&schema)).build_decoder().map_err(defect)?;
+    decoder.serialize(&rows).map_err(defect)?;
+    let Some(batch) = decoder.flush().map_err(defect)? else {
+        return Ok(());
+    };
+    append_batches(context, table.name, &format!("run-{}", report.run_id), &schema, &[batch], &report.run_id, &HashSet::new()).await
+}
+
+/// Appends to a table that any run may append to: where another was first, on top of that.
+pub(super) async fn append_batches(
+    context: &RunContext,
+    table: &str,
+    name: &str,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    run_id: &str,
+    superseded: &HashSet<String>,
+) -> Result<(), RunError> {
+    let staged = stage(context, table, name, schema, batches).await?;
+    for _ in 0..RACES {
+        let base = TableSnapshot::load(&context.lake, table, None).await?;
+        let at = context.clock.now();
+        let change = Change {
+            table: table.to_owned(),
+            schema: Arc::clone(schema),
+            adds: vec![staged.clone()],
+            removes: superseded.clone(),
+            app_id: APP_ID.to_owned(),
+            sequence: at.timestamp_millis(),
+            run_id: run_id.to_owned(),
+            at,
+        };
+        match commit(&context.lake, base.as_ref(), &change).await {
+            Ok(_) => return Ok(()),
+            Err(TableError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(TableError::Conflict { table: table.to_owned(), version: 0 }.into())
+}
+
+async fn stage(
+    context: &RunContext,
+    table: &str,
+    name: &str,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+) -> Result<StagedFile, RunError> {
+    let mut writer = StageWriter::open(&context.lake, table, &format!("{name}.zstd.parquet"), schema)?;
+    for batch in batches {
+        writer.write(batch).await?;
+    }
+    Ok(writer.finish().await?)
+}
+
+/// A column's type in `ops` tables that are made elsewhere.
+pub(super) fn text_field(name: &str) -> Field {
+    Field::new(name, DataType::Utf8, true)
+}

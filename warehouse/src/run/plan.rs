@@ -1,0 +1,240 @@
+//! What a night would do, and why: nothing is loaded, computed or written.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+
+use super::context::{RunContext, RunRequest};
+use super::decide::{Decision, decision, recipe};
+use super::error::RunError;
+use super::ledgers;
+use super::state::{Candidate, NodeState};
+use super::views;
+use crate::ingest::{self, IngestError, Reason};
+use crate::project::contract::{Contract, Missing};
+use crate::project::model::Materialized;
+use crate::project::types::ColumnType;
+use crate::release::{self, Release};
+use crate::table::TableSnapshot;
+
+/// Sources listed beside each other.
+const SOURCES_AT_ONCE: usize = 8;
+
+/// The plan of a night.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NightPlan {
+    pub night: NaiveDate,
+    /// The night the tables would be built for: the highest released, if that is later.
+    pub built_for: NaiveDate,
+    /// The release that stands now.
+    pub release: Option<String>,
+    pub sources: Vec<SourcePlan>,
+    pub nodes: Vec<NodePlan>,
+}
+
+/// What would be read of a source.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SourcePlan {
+    pub source: String,
+    pub table: String,
+    /// Files never seen, by path.
+    pub new: Vec<String>,
+    /// Known files with another content.
+    pub corrected: Vec<String>,
+    /// Files that are loaded already.
+    pub unchanged: usize,
+    /// Files that belong to a later night.
+    pub waiting: usize,
+    /// What the contract's `expect` says of the night as things stand.
+    pub freshness: Option<String>,
+    pub error: Option<String>,
+}
+
+/// What would be done with a node.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NodePlan {
+    pub node: String,
+    /// `build`, `skip`, `view` or `hold`.
+    pub action: String,
+    pub why: String,
+    /// Columns that would be added, dropped or changed.
+    pub columns: Vec<String>,
+}
+
+/// Plans a night.
+///
+/// # Errors
+/// Where the lake cannot be read; what is wrong with one source is in its plan.
+pub async fn plan_night(context: &RunContext, request: &RunRequest) -> Result<NightPlan, RunError> {
+    release::check_format(&context.lake, false).await?;
+    let previous = release::latest(&context.lake).await?;
+    let built_for = previous.as_ref().map_or(request.night, |release| release.night.max(request.night));
+    let contracts: Vec<&Contract> = context.project.contracts.values().collect();
+    let sources: Vec<(SourcePlan, Standing)> = stream::iter(contracts)
+        .map(|contract| plan_source(context, contract, request.night, built_for))
+        .buffered(SOURCES_AT_ONCE)
+        .try_collect()
+        .await?;
+    let nodes = plan_nodes(context, request, built_for, previous.as_ref(), &sources).await?;
+    Ok(NightPlan {
+        night: request.night,
+        built_for,
+        release: previous.map(|release| release.id().to_string()),
+        sources: sources.into_iter().map(|(plan, _)| plan).collect(),
+        nodes,
+    })
+}
+
+/// How a source would enter the graph.
+struct Standing {
+    identity: String,
+    state: Option<NodeState>,
+}
+
+async fn plan_source(
+    context: &RunContext,
+    contract: &Contract,
+    night: NaiveDate,
+    built_for: NaiveDate,
+) -> Result<(SourcePlan, Standing), RunError> {
+    let snapshot = TableSnapshot::load(&context.lake, &contract.table, None).await?;
+    let ledger = ledgers::load(&context.lake, &contract.name, snapshot.as_ref()).await?.ledger;
+    let candidate = Candidate::Unchanged { snapshot, schema: ingest::bronze_schema(contract) };
+    let identity = views::bronze_identity(contract, &candidate, built_for);
+    let mut plan = SourcePlan {
+        source: contract.name.clone(),
+        table: contract.table.clone(),
+        new: Vec::new(),
+        corrected: Vec::new(),
+        unchanged: 0,
+        waiting: 0,
+        freshness: None,
+        error: None,
+    };
+    let standing = match look(context, contract, &ledger, night, &mut plan).await {
+        Ok(state) => {
+            let changes = plan.new.len() + plan.corrected.len();
+            let identity = if changes == 0 { identity } else { format!("{identity}+{changes}") };
+            Standing { identity, state }
+        }
+        Err(error) => {
+            plan.error = Some(error.to_string());
+            let state = NodeState::Failed { message: error.to_string(), kind: error.kind() };
+            Standing { identity, state: Some(state) }
+        }
+    };
+    Ok((plan, standing))
+}
+
+async fn look(
+    context: &RunContext,
+    contract: &Contract,
+    ledger: &ingest::Ledger,
+    night: NaiveDate,
+    plan: &mut SourcePlan,
+) -> Result<Option<NodeState>, IngestError> {
+    let files = ingest::discover(context.raw.as_ref(), &context.raw_root, contract).await?;
+    let found = ingest::plan_deliveries(contract, &files, ledger, night);
+    for delivery in &found.deliveries {
+        let path = delivery.file.path.clone();
+        match delivery.reason {
+            Reason::New => plan.new.push(path),
+            Reason::Changed { .. } => plan.corrected.push(path),
+        }
+    }
+    plan.unchanged = found.unchanged.len();
+    plan.waiting = found.waiting.len();
+    if !found.is_empty() {
+        // How many rows come is known once they are read.
+        return Ok(None);
+    }
+    let now = context.clock.now().with_timezone(&context.project.settings.time_zone).naive_local();
+    let freshness = ingest::freshness(contract, ledger, night, now)?;
+    plan.freshness = Some(freshness.message.clone());
+    Ok(match freshness.action {
+        Some(Missing::Hold | Missing::Fail) => Some(NodeState::Held { because: freshness.message }),
+        _ => None,
+    })
+}
+
+async fn plan_nodes(
+    context: &RunContext,
+    request: &RunRequest,
+    night: NaiveDate,
+    previous: Option<&Release>,
+    sources: &[(SourcePlan, Standing)],
+) -> Result<Vec<NodePlan>, RunError> {
+    let mut identities = BTreeMap::new();
+    let mut states = BTreeMap::new();
+    for (plan, standing) in sources {
+        identities.insert(plan.table.clone(), standing.identity.clone());
+        states.extend(standing.state.clone().map(|state| (plan.table.clone(), state)));
+    }
+    let mut plans = Vec::new();
+    for node in &context.graph.nodes {
+        let released = previous.and_then(|release| release.tables.get(&node.name));
+        let made_from = recipe(node, &identities, night);
+        let (action, why, identity) = match decision(node, &states, released, &made_from, request) {
+            Decision::Build { why } => ("build", why, "next".to_owned()),
+            Decision::Keep { released } => ("skip", "nothing it depends on changed".to_owned(), format!("v{}", released.version)),
+            Decision::View => ("view", view_reason(previous, node.name.as_str()), made_from.identity()),
+            Decision::Hold { because } => {
+                states.insert(node.name.clone(), NodeState::Held { because: because.clone() });
+                ("hold", because, String::new())
+            }
+        };
+        identities.insert(node.name.clone(), identity);
+        let columns = match (action, node.materialized) {
+            ("build", Materialized::Table) => column_changes(context, &node.name, released.map(|table| table.version)).await?,
+            _ => Vec::new(),
+        };
+        plans.push(NodePlan { node: node.name.clone(), action: action.to_owned(), why, columns });
+    }
+    Ok(plans)
+}
+
+fn view_reason(previous: Option<&Release>, name: &str) -> String {
+    match previous.and_then(|release| release.views.get(name)) {
+        Some(_) => "computed where it is read".to_owned(),
+        None => "new; computed where it is read".to_owned(),
+    }
+}
+
+/// What would change in a table's columns.
+async fn column_changes(context: &RunContext, table: &str, version: Option<u64>) -> Result<Vec<String>, RunError> {
+    let (Some(version), Some(model)) = (version, context.project.models.get(table)) else {
+        return Ok(Vec::new());
+    };
+    let Some(snapshot) = TableSnapshot::load(&context.lake, table, Some(version)).await? else {
+        return Ok(Vec::new());
+    };
+    let before: BTreeMap<&str, Option<ColumnType>> = snapshot
+        .schema
+        .fields()
+        .iter()
+        .map(|field| (field.name().as_str(), ColumnType::from_arrow(field.data_type())))
+        .collect();
+    let mut changes = Vec::new();
+    for column in &model.spec.columns {
+        match before.get(column.name.as_str()) {
+            None => changes.push(format!("+ {} {}", column.name.value, column.kind.value)),
+            Some(Some(old)) if *old != column.kind.value => {
+                changes.push(format!("~ {} {old} -> {}", column.name.value, column.kind.value));
+            }
+            Some(_) => {}
+        }
+    }
+    let kept = |name: &str| model.spec.columns.iter().any(|column| column.name.as_str() == name);
+    changes.extend(before.keys().filter(|name| !kept(name)).map(|name| format!("- {name}")));
+    Ok(changes)
+}
+
+impl NightPlan {
+    /// Whether a run would have nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.sources.iter().all(|source| source.new.is_empty() && source.corrected.is_empty())
+            && self.nodes.iter().all(|node| node.action != "build")
+    }
+}

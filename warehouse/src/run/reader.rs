@@ -1,0 +1,164 @@
+//! Reading a release: pinned tables, the views' text as it was released, `ops` at its newest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::prelude::{DataFrame, SessionContext};
+
+use super::error::RunError;
+use super::ops::ops_schemas;
+use super::state::Candidate;
+use super::views;
+use crate::clock::{Clock, default_night};
+use crate::graph::parse;
+use crate::ingest::bronze_schema;
+use crate::nearest::nearest;
+use crate::project::Project;
+use crate::release::{self, Release, ReleaseId};
+use crate::session::{Engine, Joins};
+use crate::table::{Lake, TableSnapshot};
+
+/// Answers queries from one release.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    project: &'a Project,
+    lake: &'a Lake,
+    engine: &'a Engine,
+    release: Option<Release>,
+    /// The night `$night` stands for.
+    night: chrono::NaiveDate,
+}
+
+impl<'a> Reader<'a> {
+    /// Opens a release, the latest unless told; before the first one, only `ops` and empty bronze
+    /// tables can be read.
+    ///
+    /// # Errors
+    /// Where the release does not exist, or the lake is newer than this version.
+    pub async fn open(
+        project: &'a Project,
+        lake: &'a Lake,
+        engine: &'a Engine,
+        release: Option<ReleaseId>,
+        clock: &dyn Clock,
+    ) -> Result<Self, RunError> {
+        release::check_format(lake, false).await?;
+        let release = match release {
+            Some(id) => Some(release::read(lake, id).await?),
+            None => release::latest(lake).await?,
+        };
+        let night = match &release {
+            Some(release) => release.night,
+            None => default_night(clock.now(), project.settings.time_zone),
+        };
+        Ok(Self { project, lake, engine, release, night })
+    }
+
+    pub fn release(&self) -> Option<&Release> {
+        self.release.as_ref()
+    }
+
+    /// Plans a query; only the tables it names are opened. Statements other than SELECT
+    /// (`EXPLAIN`, `SHOW TABLES`, `DESCRIBE`) see all of them.
+    ///
+    /// # Errors
+    /// Where a table or column is unknown (with the nearest name), or a table cannot be opened.
+    pub async fn query(&self, sql: &str) -> Result<DataFrame, RunError> {
+        let session = self.engine.session(Joins::Hash);
+        let parsed = parse("query", sql).ok();
+        let names: BTreeSet<String> = match &parsed {
+            Some(parsed) => parsed.inputs.keys().cloned().collect(),
+            None => self.known(),
+        };
+        self.register(&session, &names).await?;
+        if parsed.is_some() {
+            return views::query(&session, "query", sql, self.night).await;
+        }
+        session.sql(sql).await.map_err(|error| RunError::query("query", error))
+    }
+
+    /// All names a query can read.
+    pub fn known(&self) -> BTreeSet<String> {
+        let released = self.release.iter().flat_map(|release| release.tables.keys().chain(release.views.keys()));
+        let bronze = self.project.contracts.values().map(|contract| &contract.table);
+        let ops = ops_schemas().into_iter().map(|(name, _)| name.to_owned());
+        released.chain(bronze).cloned().chain(ops).filter(|name| !name.starts_with("information_schema")).collect()
+    }
+
+    async fn register(&self, session: &SessionContext, names: &BTreeSet<String>) -> Result<(), RunError> {
+        let (tables, views) = self.needed(names)?;
+        let mut providers: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
+        for name in tables {
+            if let Some(provider) = self.provider(&name).await? {
+                providers.insert(name, provider);
+            }
+        }
+        views::open(session, providers, &views, self.night).await
+    }
+
+    /// The tables behind the names, and the views among them in the order they read each other.
+    fn needed(&self, names: &BTreeSet<String>) -> Result<(BTreeSet<String>, Vec<(String, String)>), RunError> {
+        let known = self.known();
+        let mut tables = BTreeSet::new();
+        let mut views = Vec::new();
+        let mut path: Vec<(String, bool)> = names.iter().rev().map(|name| (name.clone(), false)).collect();
+        while let Some((name, inputs_done)) = path.pop() {
+            let view = self.release.as_ref().and_then(|release| release.views.get(&name));
+            match view {
+                Some(view) if inputs_done => {
+                    if !views.iter().any(|(seen, _)| *seen == name) {
+                        views.push((name, view.sql.clone()));
+                    }
+                }
+                Some(view) => {
+                    let parsed = parse(&name, &view.sql).map_err(|error| RunError::User { message: error.to_string() })?;
+                    path.push((name, true));
+                    path.extend(parsed.inputs.into_keys().map(|input| (input, false)));
+                }
+                None if known.contains(&name) => {
+                    tables.insert(name);
+                }
+                None if name.starts_with("information_schema.") => {}
+                None => return Err(self.unknown(&name, &known)),
+            }
+        }
+        Ok((tables, views))
+    }
+
+    fn unknown(&self, name: &str, known: &BTreeSet<String>) -> RunError {
+        let hint = match nearest(name, known.iter().map(String::as_str)) {
+            Some(found) => format!("did you mean `{found}`?"),
+            None => "`buho sql \"show tables\"` lists what there is".to_owned(),
+        };
+        let place = match &self.release {
+            Some(release) => format!("is not in release {}", release.id()),
+            None => "is not there: no release was written yet, `buho run` writes the first".to_owned(),
+        };
+        RunError::User { message: format!("table `{name}` {place} — {hint}") }
+    }
+
+    async fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, RunError> {
+        if let Some((_, schema)) = ops_schemas().into_iter().find(|(ops, _)| *ops == name) {
+            let snapshot = TableSnapshot::load(self.lake, name, None).await?;
+            return Ok(Some(Candidate::Unchanged { snapshot, schema }.provider(self.lake, name)?));
+        }
+        let version = self.release.as_ref().and_then(|release| release.tables.get(name)).map(|table| table.version);
+        let snapshot = match version {
+            Some(version) => TableSnapshot::load(self.lake, name, Some(version)).await?,
+            None => None,
+        };
+        if let Some(contract) = self.project.contracts.values().find(|contract| contract.table == name) {
+            let candidate = Candidate::Unchanged { snapshot, schema: bronze_schema(contract) };
+            return views::bronze_as_of(self.lake, contract, &candidate, self.night).map(Some);
+        }
+        match snapshot {
+            Some(snapshot) => {
+                let schema = Arc::clone(&snapshot.schema);
+                let candidate = Candidate::Unchanged { snapshot: Some(snapshot), schema };
+                Ok(Some(candidate.provider(self.lake, name)?))
+            }
+            None => Ok(None),
+        }
+    }
+}

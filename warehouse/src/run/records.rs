@@ -1,0 +1,61 @@
+//! Run records: one small object a run, which `runs list` reads; also where nothing was to do.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use super::error::RunError;
+use super::report::RunReport;
+use crate::table::{Lake, TableError};
+
+const FOLDER: &str = "_buho/runs";
+/// Records read beside each other.
+const READS_AT_ONCE: usize = 16;
+
+/// Writes a run's record.
+pub(super) async fn store(lake: &Lake, report: &RunReport) -> Result<(), RunError> {
+    let below = format!("{FOLDER}/{}.json", report.run_id);
+    let body = serde_json::to_vec(report).map_err(|source| RunError::Form { what: below.clone(), source })?;
+    let path = lake.path(&below);
+    lake.store()
+        .put(&path, body.into())
+        .await
+        .map_err(|error| TableError::write("run record", &path, error))?;
+    Ok(())
+}
+
+/// The last runs, newest first.
+///
+/// # Errors
+/// Where the lake cannot be listed or a record cannot be read.
+pub async fn last_runs(lake: &Lake, count: usize) -> Result<Vec<RunReport>, RunError> {
+    let folder = lake.path(FOLDER);
+    let read = |error: object_store::Error| TableError::Read {
+        table: "run records".to_owned(),
+        url: folder.to_string(),
+        source: Box::new(error.into()),
+    };
+    let entries: Vec<_> = lake.store().list(Some(&folder)).try_collect().await.map_err(read)?;
+    let mut ids: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| Some(entry.location.filename()?.strip_suffix(".json")?.to_owned()))
+        .collect();
+    ids.sort_by(|left, right| right.cmp(left));
+    ids.truncate(count);
+    stream::iter(ids)
+        .map(|id| async move { run_by_id(lake, &id).await })
+        .buffered(READS_AT_ONCE)
+        .try_filter_map(|found| async move { Ok(found) })
+        .try_collect()
+        .await
+}
+
+/// One run by id, or `None` where there is no such record.
+pub async fn run_by_id(lake: &Lake, run_id: &str) -> Result<Option<RunReport>, RunError> {
+    let below = format!("{FOLDER}/{run_id}.json");
+    match lake.read(&below).await? {
+        Some(bytes) => {
+            serde_json::from_slice(&bytes).map(Some).map_err(|source| RunError::Form { what: below, source })
+        }
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,143 @@
+//! What a run did: the result line, the run object, the rows of the `ops` tables.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ErrorKind;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunStatus {
+    /// Everything that was to do is released.
+    Done,
+    /// A release went out in which something is held or failed.
+    Partial,
+    /// Nothing went out.
+    Failed,
+    /// There was nothing to do.
+    Skipped,
+}
+
+impl RunStatus {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// Nodes by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeCounts {
+    pub built: u64,
+    pub skipped: u64,
+    pub held: u64,
+    pub failed: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowCounts {
+    pub ingested: u64,
+    pub quarantined: u64,
+}
+
+/// The first thing that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub node: String,
+    pub message: String,
+}
+
+/// One node of a run, for `ops.nodes` and `runs show`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeReport {
+    pub node: String,
+    /// `source`, `view` or `table`.
+    pub kind: String,
+    /// `built`, `skipped`, `held` or `failed`.
+    pub status: String,
+    pub rows: Option<u64>,
+    pub version: Option<u64>,
+    pub seconds: f64,
+    pub message: Option<String>,
+}
+
+/// The outcome of one audit, for `ops.audits`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditReport {
+    pub node: String,
+    pub audit: String,
+    pub severity: String,
+    pub passed: bool,
+    pub failing_rows: u64,
+    pub examples: Option<String>,
+}
+
+/// One source of a run, for `ops.sources`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceReport {
+    pub source: String,
+    /// `fresh`, `late`, `thin`, `missing`, `absent` or `failed`.
+    pub freshness: String,
+    pub deliveries: u64,
+    pub rows: u64,
+    pub quarantined: u64,
+    pub seconds: f64,
+    pub message: Option<String>,
+}
+
+/// All of a run: written as `_buho/runs/<run id>.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    pub run_id: String,
+    pub night: NaiveDate,
+    pub status: RunStatus,
+    pub exit_kind: Option<String>,
+    pub release: Option<String>,
+    pub nodes: NodeCounts,
+    pub rows: RowCounts,
+    pub failed: Option<Failure>,
+    pub seconds: f64,
+    pub started_at: DateTime<Utc>,
+    /// Seconds spent by phase.
+    pub phases: BTreeMap<String, f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub node_reports: Vec<NodeReport>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audits: Vec<AuditReport>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceReport>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// The kinds of everything that failed; the worst is the exit code.
+    #[serde(skip)]
+    pub kinds: Vec<ErrorKind>,
+}
+
+impl RunReport {
+    /// The object printed as the last line of `--format json`.
+    pub fn result_line(&self) -> serde_json::Value {
+        serde_json::json!({
+            "run_id": self.run_id,
+            "night": self.night,
+            "status": self.status,
+            "exit_kind": self.exit_kind,
+            "release": self.release,
+            "nodes": self.nodes,
+            "rows": self.rows,
+            "failed": self.failed,
+            "seconds": self.seconds,
+        })
+    }
+
+    /// The kind that decides the exit code; `None` for a run without failure.
+    pub fn worst(&self) -> Option<ErrorKind> {
+        self.kinds.iter().copied().reduce(ErrorKind::worst)
+    }
+}

@@ -1,0 +1,291 @@
+//! The ingest phase: every source's new deliveries become staged bronze files.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{Expr, lit};
+use datafusion::prelude::ident;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use chrono::NaiveDate;
+
+use super::compute::{ComputeError, Target, stage_query};
+use super::context::RunContext;
+use super::error::RunError;
+use super::ledgers::{self, NumberedLedger};
+use super::report::SourceReport;
+use super::sink::StagedSinks;
+use super::state::{Candidate, StagedTable};
+use crate::error::ErrorKind;
+use crate::ingest::{self, Freshness, FreshnessState, IngestError, LoadOptions, LoadReport};
+use crate::project::contract::{Contract, Missing};
+use crate::session::{Joins, register};
+use crate::table::{DataFile, PinnedTable, StagedFile, TableSnapshot};
+
+/// Sources read beside each other; each may use all threads.
+const SOURCES_AT_ONCE: usize = 4;
+
+/// What one source brought.
+#[derive(Debug)]
+pub(super) struct SourceOutcome {
+    pub source: String,
+    pub table: String,
+    pub candidate: Candidate,
+    /// The ledger after this load, numbered as before it.
+    pub ledger: NumberedLedger,
+    /// Whether the ledger must be stored beside a commit.
+    pub ledger_changed: bool,
+    pub quarantine: Vec<RecordBatch>,
+    pub report: SourceReport,
+    /// Why what reads it must stay at the last release, and whether the source itself failed.
+    pub blocked: Option<Blocked>,
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Blocked {
+    pub because: String,
+    /// `None`: held, not failed.
+    pub failed: Option<ErrorKind>,
+}
+
+/// Ingests all sources of the project; the failure of one does not stop the others.
+pub(super) async fn ingest_all(
+    context: &RunContext,
+    night: NaiveDate,
+    run_id: &str,
+) -> Result<Vec<SourceOutcome>, RunError> {
+    let contracts: Vec<&Contract> = context.project.contracts.values().collect();
+    stream::iter(contracts)
+        .map(|contract| ingest_source(context, contract, night, run_id))
+        .buffered(SOURCES_AT_ONCE)
+        .try_collect()
+        .await
+}
+
+async fn ingest_source(
+    context: &RunContext,
+    contract: &Contract,
+    night: NaiveDate,
+    run_id: &str,
+) -> Result<SourceOutcome, RunError> {
+    let started = context.clock.now();
+    let snapshot = TableSnapshot::load(&context.lake, &contract.table, None).await?;
+    let numbered = ledgers::load(&context.lake, &contract.name, snapshot.as_ref()).await?;
+    let sinks = Arc::new(StagedSinks::new(
+        &context.lake,
+        &contract.table,
+        ingest::bronze_schema(contract),
+        run_id,
+    ));
+    let mut outcome = match read(context, contract, &numbered, night, Arc::clone(&sinks)).await {
+        Ok(Some(report)) => loaded(context, contract, snapshot, numbered, report, &sinks, run_id).await?,
+        Ok(None) => unchanged(contract, snapshot, numbered),
+        Err(error) => failed(contract, snapshot, numbered, &error),
+    };
+    if let Err(error) = judge_freshness(context, contract, night, &mut outcome) {
+        outcome.blocked = Some(Blocked { because: error.to_string(), failed: Some(error.kind()) });
+    }
+    let ended = context.clock.now();
+    outcome.report.seconds = (ended - started).as_seconds_f64();
+    announce(&outcome);
+    Ok(outcome)
+}
+
+/// Lists, plans and loads; `None` where there is nothing to read.
+async fn read(
+    context: &RunContext,
+    contract: &Contract,
+    numbered: &NumberedLedger,
+    night: NaiveDate,
+    sinks: Arc<StagedSinks>,
+) -> Result<Option<LoadReport>, IngestError> {
+    let files = ingest::discover(context.raw.as_ref(), &context.raw_root, contract).await?;
+    let plan = ingest::plan_deliveries(contract, &files, &numbered.ledger, night);
+    if plan.is_empty() {
+        return Ok(None);
+    }
+    let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
+    ingest::load(Arc::clone(&context.raw), contract, &plan, &options, sinks).await.map(Some)
+}
+
+async fn loaded(
+    context: &RunContext,
+    contract: &Contract,
+    snapshot: Option<TableSnapshot>,
+    numbered: NumberedLedger,
+    report: LoadReport,
+    sinks: &StagedSinks,
+    run_id: &str,
+) -> Result<SourceOutcome, RunError> {
+    if let Some(failure) = &report.failure {
+        let mut outcome = unchanged(contract, snapshot, numbered);
+        outcome.blocked = Some(Blocked { because: failure.to_string(), failed: Some(ErrorKind::Data) });
+        outcome.quarantine = report.quarantine;
+        outcome.report.quarantined = report.quarantined;
+        return Ok(outcome);
+    }
+    let schema = ingest::bronze_schema(contract);
+    let (rewritten, removes) = match &snapshot {
+        Some(base) if !report.replaced.is_empty() => {
+            without_deliveries(context, base, &report.replaced, run_id).await?
+        }
+        _ => (Vec::new(), HashSet::new()),
+    };
+    let mut adds = sinks.files();
+    adds.extend(rewritten);
+    let staged = StagedTable { table: contract.table.clone(), schema, base: snapshot, adds, removes };
+    Ok(SourceOutcome {
+        source: contract.name.clone(),
+        table: contract.table.clone(),
+        report: SourceReport {
+            deliveries: report.loaded.len() as u64,
+            rows: report.rows,
+            quarantined: report.quarantined,
+            ..empty_report(contract)
+        },
+        candidate: Candidate::Staged(staged),
+        ledger: NumberedLedger { ledger: report.ledger, number: numbered.number },
+        ledger_changed: report.ledger_changed,
+        quarantine: report.quarantine,
+        blocked: None,
+        warnings: report.warnings,
+    })
+}
+
+fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, ledger: NumberedLedger) -> SourceOutcome {
+    SourceOutcome {
+        source: contract.name.clone(),
+        table: contract.table.clone(),
+        candidate: Candidate::Unchanged { snapshot, schema: ingest::bronze_schema(contract) },
+        ledger,
+        ledger_changed: false,
+        quarantine: Vec::new(),
+        report: empty_report(contract),
+        blocked: None,
+        warnings: Vec::new(),
+    }
+}
+
+fn failed(
+    contract: &Contract,
+    snapshot: Option<TableSnapshot>,
+    ledger: NumberedLedger,
+    error: &IngestError,
+) -> SourceOutcome {
+    let mut outcome = unchanged(contract, snapshot, ledger);
+    outcome.blocked = Some(Blocked { because: error.to_string(), failed: Some(error.kind()) });
+    outcome
+}
+
+fn empty_report(contract: &Contract) -> SourceReport {
+    SourceReport {
+        source: contract.name.clone(),
+        freshness: String::new(),
+        deliveries: 0,
+        rows: 0,
+        quarantined: 0,
+        seconds: 0.0,
+        message: None,
+    }
+}
+
+/// The files that hold rows of replaced deliveries, written again without them.
+async fn without_deliveries(
+    context: &RunContext,
+    base: &TableSnapshot,
+    replaced: &[i64],
+    run_id: &str,
+) -> Result<(Vec<StagedFile>, HashSet<String>), RunError> {
+    let touched: Vec<DataFile> = base.files.iter().filter(|file| may_hold(file, replaced)).cloned().collect();
+    let removes = touched.iter().map(|file| file.path.clone()).collect();
+    let session = context.engine.session(Joins::Hash);
+    let failed = |error| RunError::query(&base.table, error);
+    let provider = PinnedTable::new(&context.lake, &base.table, &base.schema, &touched)?;
+    register(&session, &base.table, Arc::new(provider)).map_err(failed)?;
+    let gone: Vec<Expr> = replaced.iter().map(|number| lit(ScalarValue::Int64(Some(*number)))).collect();
+    let kept = session
+        .table(base.table.as_str())
+        .await
+        .and_then(|table| table.filter(ident("_delivery").in_list(gone, true)))
+        .map_err(failed)?;
+    let target = Target { table: base.table.clone(), attempt: format!("kept-{run_id}") };
+    let files = stage_query(&context.lake, &context.engine, &target, kept, &session).await.map_err(|error| match error {
+        ComputeError::Engine(error) => RunError::query(&base.table, error),
+        ComputeError::Other(error) => error,
+    })?;
+    Ok((files, removes))
+}
+
+/// Whether a file's statistics allow rows of one of the deliveries.
+fn may_hold(file: &DataFile, deliveries: &[i64]) -> bool {
+    let stats: Option<serde_json::Value> = file.stats.as_deref().and_then(|json| serde_json::from_str(json).ok());
+    let bound = |side: &str| stats.as_ref().and_then(|stats| stats[side]["_delivery"].as_i64());
+    match (bound("minValues"), bound("maxValues")) {
+        (Some(min), Some(max)) => deliveries.iter().any(|number| (min..=max).contains(number)),
+        _ => true,
+    }
+}
+
+/// Asks the contract whether the source is there in time and in full, and notes what follows.
+fn judge_freshness(
+    context: &RunContext,
+    contract: &Contract,
+    night: NaiveDate,
+    outcome: &mut SourceOutcome,
+) -> Result<(), IngestError> {
+    let now = context.clock.now().with_timezone(&context.project.settings.time_zone).naive_local();
+    let Freshness { state, action, message } = ingest::freshness(contract, &outcome.ledger.ledger, night, now)?;
+    let failed_already = outcome.blocked.is_some();
+    outcome.report.freshness = if failed_already { "failed" } else { state_name(&state) }.to_owned();
+    let because = outcome.blocked.as_ref().map(|blocked| blocked.because.clone());
+    outcome.report.message = because.or_else(|| action.map(|_| message.clone()));
+    let never = matches!(state, FreshnessState::Never);
+    match action {
+        _ if failed_already => {}
+        None => {}
+        // A pack whose exports were never delivered is not used: one line says so, not one a source.
+        Some(Missing::Warn) if never => {}
+        Some(Missing::Warn) => outcome.warnings.push(message),
+        Some(Missing::Hold) => outcome.blocked = Some(Blocked { because: message, failed: None }),
+        Some(Missing::Fail) => {
+            outcome.blocked = Some(Blocked { because: message, failed: Some(ErrorKind::Data) });
+        }
+    }
+    Ok(())
+}
+
+fn state_name(state: &FreshnessState) -> &'static str {
+    match state {
+        FreshnessState::Unwatched => "unwatched",
+        FreshnessState::Fresh { .. } => "fresh",
+        FreshnessState::NotDue { .. } => "not_due",
+        FreshnessState::Late { .. } => "late",
+        FreshnessState::Never => "absent",
+        FreshnessState::Thin { .. } => "thin",
+    }
+}
+
+fn announce(outcome: &SourceOutcome) {
+    let report = &outcome.report;
+    for warning in &outcome.warnings {
+        tracing::warn!(source = %outcome.source, "{warning}");
+    }
+    match &outcome.blocked {
+        Some(Blocked { because, failed: Some(_) }) => {
+            tracing::error!(source = %outcome.source, seconds = report.seconds, "{because}");
+        }
+        Some(Blocked { because, failed: None }) => tracing::warn!(source = %outcome.source, "{because}"),
+        None if report.deliveries > 0 => tracing::info!(
+            source = %outcome.source,
+            deliveries = report.deliveries,
+            rows = report.rows,
+            quarantined = report.quarantined,
+            seconds = report.seconds,
+            "ingested"
+        ),
+        None => tracing::debug!(source = %outcome.source, freshness = %report.freshness, "nothing new"),
+    }
+}

@@ -1,0 +1,110 @@
+//! What a run knows of each table: unchanged at a version, or staged on top of one.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use chrono::NaiveDate;
+use datafusion::catalog::TableProvider;
+
+use crate::error::ErrorKind;
+use crate::release::{Recipe, ReleasedTable};
+use crate::table::{DataFile, Lake, PinnedTable, StagedFile, TableError, TableSnapshot};
+
+/// A table as this run sees it.
+#[derive(Debug, Clone)]
+pub enum Candidate {
+    /// As it was, read with the columns that are declared now; without a snapshot it does not exist
+    /// yet and reads as empty.
+    Unchanged { snapshot: Option<TableSnapshot>, schema: SchemaRef },
+    /// With files that no log refers to yet.
+    Staged(StagedTable),
+}
+
+/// A table with the change that would make it.
+#[derive(Debug, Clone)]
+pub struct StagedTable {
+    pub table: String,
+    pub schema: SchemaRef,
+    /// The version the change goes on top of.
+    pub base: Option<TableSnapshot>,
+    pub adds: Vec<StagedFile>,
+    /// Paths of the base's files that leave.
+    pub removes: HashSet<String>,
+}
+
+impl StagedTable {
+    /// The files of the table as it would be.
+    pub fn files(&self) -> Vec<DataFile> {
+        let kept = self.base.iter().flat_map(|base| &base.files).filter(|file| !self.removes.contains(&file.path));
+        kept.cloned().chain(self.adds.iter().map(DataFile::from)).collect()
+    }
+
+    pub fn next_version(&self) -> u64 {
+        self.base.as_ref().map_or(0, |base| base.version + 1)
+    }
+
+    /// Rows the change adds.
+    pub fn rows(&self) -> u64 {
+        self.adds.iter().map(|file| file.rows).sum()
+    }
+}
+
+impl Candidate {
+    pub fn provider(&self, lake: &Lake, table: &str) -> Result<Arc<dyn TableProvider>, TableError> {
+        let (schema, files) = match self {
+            Self::Unchanged { schema, .. } => (schema, self.files()),
+            Self::Staged(staged) => (&staged.schema, staged.files()),
+        };
+        Ok(Arc::new(PinnedTable::new(lake, table, schema, &files)?))
+    }
+
+    /// The files as the run sees them.
+    pub fn files(&self) -> Vec<DataFile> {
+        match self {
+            Self::Unchanged { snapshot, .. } => snapshot.as_ref().map(|found| found.files.clone()).unwrap_or_default(),
+            Self::Staged(staged) => staged.files(),
+        }
+    }
+
+    /// What identifies the rows: the version they have or will have.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Unchanged { snapshot: None, .. } => "none".to_owned(),
+            Self::Unchanged { snapshot: Some(snapshot), .. } => format!("v{}", snapshot.version),
+            Self::Staged(staged) => format!("v{}", staged.next_version()),
+        }
+    }
+}
+
+/// What became of a node in this run.
+#[derive(Debug, Clone)]
+pub enum NodeState {
+    /// Staged and audited; goes out with the release.
+    Built { recipe: Recipe },
+    /// Nothing it depends on changed; the released version stands.
+    Current { released: ReleasedTable },
+    /// Kept at the last release because of what it reads, or not selected.
+    Held { because: String },
+    /// It failed, or an audit of it did.
+    Failed { message: String, kind: ErrorKind },
+}
+
+/// The last day that any row of a bronze table belongs to, as far as its files say: the later of
+/// delivery night and event day. `None` where a file does not say.
+pub fn horizon(files: &[DataFile], event_time: Option<&str>) -> Option<NaiveDate> {
+    let mut latest = NaiveDate::MIN;
+    for file in files {
+        let stats: serde_json::Value = serde_json::from_str(file.stats.as_deref()?).ok()?;
+        for column in std::iter::once("_night").chain(event_time) {
+            let all_null = stats["nullCount"][column].as_u64().is_some_and(|nulls| Some(nulls) == stats["numRecords"].as_u64());
+            if all_null {
+                continue;
+            }
+            let text = stats["maxValues"][column].as_str()?;
+            let day: NaiveDate = text.get(..10)?.parse().ok()?;
+            latest = latest.max(day);
+        }
+    }
+    Some(latest)
+}

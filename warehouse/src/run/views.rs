@@ -1,0 +1,133 @@
+//! What a query sees: pinned tables, bronze as of the night, views planned in place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use datafusion::catalog::{TableProvider, view::ViewTable};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, Expr, TableSource, cast, lit};
+use datafusion::datasource::provider_as_source;
+use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::sql::parser::Statement as DfStatement;
+
+use super::error::RunError;
+use super::state::{Candidate, horizon};
+use crate::graph::{bind, parse};
+use crate::project::contract::Contract;
+use crate::session::register;
+use crate::table::{Lake, TableError};
+
+/// Plans one plain SELECT with `$night` bound.
+///
+/// # Errors
+/// Where the query does not parse or plan against the session's tables.
+pub async fn plan_sql(
+    session: &SessionContext,
+    name: &str,
+    sql: &str,
+    night: NaiveDate,
+) -> Result<LogicalPlan, RunError> {
+    let parsed = parse(name, sql).map_err(|error| RunError::User { message: error.to_string() })?;
+    let bound = bind(&parsed.statement, night);
+    session
+        .state()
+        .statement_to_plan(DfStatement::Statement(Box::new(bound)))
+        .await
+        .map_err(|error| RunError::query(name, error))
+}
+
+/// As [`plan_sql`], ready to run.
+pub async fn query(session: &SessionContext, name: &str, sql: &str, night: NaiveDate) -> Result<DataFrame, RunError> {
+    let plan = plan_sql(session, name, sql, night).await?;
+    session.execute_logical_plan(plan).await.map_err(|error| RunError::query(name, error))
+}
+
+/// Registers a view: its plan stands wherever its name is read.
+pub async fn register_view(
+    session: &SessionContext,
+    name: &str,
+    sql: &str,
+    night: NaiveDate,
+) -> Result<(), RunError> {
+    let plan = plan_sql(session, name, sql, night).await?;
+    let view = ViewTable::new(plan, Some(sql.to_owned()));
+    register(session, name, Arc::new(view)).map_err(|error| RunError::query(name, error))
+}
+
+/// A bronze table as a night sees it: rows of deliveries up to that night, of events up to that
+/// day. Where its files say that this is all of them, it is the table itself.
+pub fn bronze_as_of(
+    lake: &Lake,
+    contract: &Contract,
+    candidate: &Candidate,
+    night: NaiveDate,
+) -> Result<Arc<dyn TableProvider>, RunError> {
+    let provider = candidate.provider(lake, &contract.table)?;
+    if sees_everything(contract, candidate, night) {
+        return Ok(provider);
+    }
+    let plan = cut(&contract.table, provider_as_source(provider), contract, night)
+        .map_err(|error| RunError::query(&contract.table, error))?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
+fn event_time(contract: &Contract) -> Option<&str> {
+    contract.spec.event_time.as_ref().map(|column| column.value.as_str())
+}
+
+fn sees_everything(contract: &Contract, candidate: &Candidate, night: NaiveDate) -> bool {
+    horizon(&candidate.files(), event_time(contract)).is_some_and(|last| last <= night)
+}
+
+/// What identifies the rows a night sees of a bronze table: its version, and the night where some
+/// rows still wait for a later one.
+pub fn bronze_identity(contract: &Contract, candidate: &Candidate, night: NaiveDate) -> String {
+    let version = candidate.identity();
+    if sees_everything(contract, candidate, night) { version } else { format!("{version}@{night}") }
+}
+
+fn column(name: &str) -> Expr {
+    Expr::Column(Column::from_name(name))
+}
+
+fn cut(
+    table: &str,
+    source: Arc<dyn TableSource>,
+    contract: &Contract,
+    night: NaiveDate,
+) -> datafusion::error::Result<LogicalPlan> {
+    let days = night.signed_duration_since(NaiveDate::default()).num_days();
+    let night = lit(ScalarValue::Date32(i32::try_from(days).ok()));
+    let delivered = column("_night").lt_eq(night.clone());
+    let visible = match event_time(contract) {
+        Some(name) => {
+            let happened = cast(column(name), arrow::datatypes::DataType::Date32);
+            delivered.and(column(name).is_null().or(happened.lt_eq(night)))
+        }
+        None => delivered,
+    };
+    LogicalPlanBuilder::scan(table, source, None)?.filter(visible)?.build()
+}
+
+/// Registers tables, then views (name and text, each after those it reads), in one session.
+pub async fn open(
+    session: &SessionContext,
+    tables: BTreeMap<String, Arc<dyn TableProvider>>,
+    views: &[(String, String)],
+    night: NaiveDate,
+) -> Result<(), RunError> {
+    for (name, provider) in tables {
+        register(session, &name, provider).map_err(|error| RunError::query(&name, error))?;
+    }
+    for (name, sql) in views {
+        register_view(session, name, sql, night).await?;
+    }
+    Ok(())
+}
+
+impl From<TableError> for datafusion::error::DataFusionError {
+    fn from(error: TableError) -> Self {
+        Self::External(Box::new(error))
+    }
+}

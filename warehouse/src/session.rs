@@ -1,0 +1,112 @@
+//! Sessions of the query engine: one memory budget, one spill folder, one catalog per question.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use datafusion::catalog::{MemorySchemaProvider, TableProvider};
+use datafusion::common::TableReference;
+use datafusion::error::Result;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::functions;
+use crate::table::{Lake, TableError};
+
+/// Consumers an out-of-memory error names.
+const NAMED_CONSUMERS: usize = 5;
+/// Rows of a batch.
+const BATCH_ROWS: usize = 8192;
+
+/// What all sessions of a process share: memory, disk, object stores, caches of footers.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    runtime: Arc<RuntimeEnv>,
+    threads: usize,
+}
+
+/// How joins are planned: hash joins are faster, sort-merge joins can spill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joins {
+    Hash,
+    SortMerge,
+}
+
+impl Engine {
+    /// An engine within `memory` bytes on `threads` threads over the lake's store.
+    ///
+    /// # Errors
+    /// Where no spill folder can be made, or the lake's URL is not one DataFusion can name.
+    pub fn new(lake: &Lake, memory: u64, threads: usize) -> Result<Self> {
+        let pool = FairSpillPool::new(usize::try_from(memory).unwrap_or(usize::MAX));
+        let named = NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(NonZeroUsize::MIN);
+        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, named)))
+            .with_disk_manager_builder(disk)
+            .build_arc()?;
+        let url = lake.store_url().map_err(|error: TableError| datafusion::error::DataFusionError::External(error.into()))?;
+        runtime.register_object_store(url.as_ref(), Arc::clone(lake.store()));
+        Ok(Self { runtime, threads: threads.max(1) })
+    }
+
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    pub fn runtime(&self) -> &Arc<RuntimeEnv> {
+        &self.runtime
+    }
+
+    /// An empty session: no table is visible before [`register`] makes it so.
+    pub fn session(&self, joins: Joins) -> SessionContext {
+        functions::session(self.config(joins), Arc::clone(&self.runtime))
+    }
+
+    fn config(&self, joins: Joins) -> SessionConfig {
+        let mut config = functions::session_config(self.threads).with_batch_size(BATCH_ROWS);
+        let options = config.options_mut();
+        options.optimizer.prefer_hash_join = joins == Joins::Hash;
+        options.execution.collect_statistics = false;
+        config
+    }
+}
+
+/// Makes a table visible as `layer.name`, creating the layer's schema where needed.
+///
+/// # Errors
+/// Where the name is not `layer.name` or is taken.
+pub fn register(session: &SessionContext, table: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+    let (layer, name) = split(table)?;
+    let catalog = session.catalog(functions::CATALOG).ok_or_else(|| {
+        datafusion::error::DataFusionError::Internal(format!("the session has no catalog {}", functions::CATALOG))
+    })?;
+    if catalog.schema(layer).is_none() {
+        catalog.register_schema(layer, Arc::new(MemorySchemaProvider::new()))?;
+    }
+    session.register_table(TableReference::partial(layer, name), provider)?;
+    Ok(())
+}
+
+/// The names that are visible in a session, as `layer.name`.
+pub fn visible(session: &SessionContext) -> BTreeSet<String> {
+    let Some(catalog) = session.catalog(functions::CATALOG) else {
+        return BTreeSet::new();
+    };
+    catalog
+        .schema_names()
+        .into_iter()
+        .filter_map(|layer| catalog.schema(&layer).map(|schema| (layer, schema)))
+        .flat_map(|(layer, schema)| {
+            schema.table_names().into_iter().map(move |name| format!("{layer}.{name}")).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn split(table: &str) -> Result<(&str, &str)> {
+    table.split_once('.').ok_or_else(|| {
+        datafusion::error::DataFusionError::Internal(format!("`{table}` is not layer.name"))
+    })
+}

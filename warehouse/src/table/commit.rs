@@ -1,0 +1,217 @@
+//! The one place that writes a Delta log.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow::datatypes::SchemaRef;
+use chrono::{DateTime, Utc};
+use deltalake::DeltaTableError;
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::transaction::{CommitData, TransactionError};
+use deltalake::kernel::{Action, Add, Metadata, Protocol, Remove, StructType, Transaction, new_metadata};
+use deltalake::logstore::CommitOrBytes;
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::error::TableError;
+use super::lake::Lake;
+use super::snapshot::TableSnapshot;
+use super::writer::StagedFile;
+use crate::project::types::ColumnType;
+
+/// Commits between two checkpoints: a reader opens at most this many small files.
+const CHECKPOINT_EVERY: u64 = 10;
+
+/// What one commit does to a table.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub table: String,
+    pub schema: SchemaRef,
+    pub adds: Vec<StagedFile>,
+    /// Paths of files that leave the table.
+    pub removes: HashSet<String>,
+    /// `txn`: who commits, and the rising number by which a lost answer is settled.
+    pub app_id: String,
+    pub sequence: i64,
+    pub run_id: String,
+    /// Stamp of the commit and of its files.
+    pub at: DateTime<Utc>,
+}
+
+/// Writes version n + 1 on top of `base` (version 0 where there is no table) and returns it.
+///
+/// An answer that was lost is settled by reading the log: if version n + 1 carries our `txn`, it is ours.
+///
+/// # Errors
+/// [`TableError::Conflict`] where somebody else wrote n + 1; nothing was overwritten.
+pub async fn commit(lake: &Lake, base: Option<&TableSnapshot>, change: &Change) -> Result<TableSnapshot, TableError> {
+    let version = base.map_or(0, |snapshot| snapshot.version + 1);
+    let bytes = log_entry(base, change)?;
+    let log_store = lake.log_store(&change.table)?;
+    let written = log_store
+        .write_commit_entry(version, CommitOrBytes::LogBytes(bytes), Uuid::nil())
+        .await;
+    if let Err(error) = written {
+        settle(lake, change, version, error).await?;
+    }
+    let snapshot = TableSnapshot::load(lake, &change.table, Some(version))
+        .await?
+        .ok_or_else(|| TableError::MissingVersion { table: change.table.clone(), version })?;
+    if version > 0 && version.is_multiple_of(CHECKPOINT_EVERY) {
+        checkpoint(&snapshot).await;
+    }
+    Ok(snapshot)
+}
+
+/// A checkpoint only makes reading faster: where it fails, the next one will do.
+async fn checkpoint(snapshot: &TableSnapshot) {
+    if let Err(error) = deltalake::checkpoints::create_checkpoint(snapshot.delta(), None).await {
+        tracing::warn!(table = %snapshot.table, version = snapshot.version, %error, "no checkpoint was written");
+    }
+}
+
+/// After a failed put: was it ours after all?
+async fn settle(lake: &Lake, change: &Change, version: u64, error: TransactionError) -> Result<(), TableError> {
+    let log_store = lake.log_store(&change.table)?;
+    let entry = log_store.read_commit_entry(version).await.map_err(|source| TableError::Read {
+        table: change.table.clone(),
+        url: format!("_delta_log, version {version}"),
+        source: Box::new(source),
+    })?;
+    match entry {
+        Some(bytes) if holds_transaction(&bytes, change) => Ok(()),
+        Some(_) => Err(TableError::Conflict { table: change.table.clone(), version }),
+        None => Err(TableError::write(
+            &change.table,
+            &format!("_delta_log, version {version}"),
+            DeltaTableError::from(error),
+        )),
+    }
+}
+
+fn holds_transaction(entry: &[u8], change: &Change) -> bool {
+    entry.split(|byte| *byte == b'\n').any(|line| {
+        let action: Option<Value> = serde_json::from_slice(line).ok();
+        let run = action.as_ref().and_then(|action| action.pointer("/commitInfo/buhoRun")).cloned();
+        run == Some(json!(change.run_id))
+    }) && entry.split(|byte| *byte == b'\n').any(|line| {
+        let action: Option<Value> = serde_json::from_slice(line).ok();
+        let txn = action.as_ref().and_then(|action| action.get("txn"));
+        txn.is_some_and(|txn| txn["appId"] == json!(change.app_id) && txn["version"] == json!(change.sequence))
+    })
+}
+
+fn log_entry(base: Option<&TableSnapshot>, change: &Change) -> Result<bytes::Bytes, TableError> {
+    let defect = |error: &dyn std::fmt::Display| TableError::defect(&change.table, error);
+    let mut actions = Vec::new();
+    if base.is_none_or(|snapshot| !same_columns(&snapshot.schema, &change.schema)) {
+        actions.extend(schema_actions(base, change)?);
+    }
+    let millis = change.at.timestamp_millis();
+    if let Some(base) = base {
+        actions.extend(removes(base, change, millis).into_iter().map(Action::Remove));
+    }
+    actions.extend(change.adds.iter().map(|file| Action::Add(add(file, millis))));
+    let mode = if change.removes.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
+    let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
+    let mut info = operation.get_commit_info();
+    info.timestamp = Some(millis);
+    info.engine_info = Some(format!("buho {}", env!("CARGO_PKG_VERSION")));
+    actions.insert(0, Action::CommitInfo(info));
+    let notes = HashMap::from([("buhoRun".to_owned(), json!(change.run_id))]);
+    let txn = Transaction::new_with_last_update(&change.app_id, change.sequence, Some(millis));
+    CommitData::new(actions, operation, notes, vec![txn]).get_bytes().map_err(|error| defect(&error))
+}
+
+fn add(file: &StagedFile, millis: i64) -> Add {
+    Add {
+        path: file.path.clone(),
+        size: file.size as i64,
+        modification_time: millis,
+        data_change: true,
+        stats: Some(file.stats.clone()),
+        ..Add::default()
+    }
+}
+
+fn removes(base: &TableSnapshot, change: &Change, millis: i64) -> Vec<Remove> {
+    base.files
+        .iter()
+        .filter(|file| change.removes.contains(&file.path))
+        .map(|file| Remove {
+            path: file.path.clone(),
+            data_change: true,
+            deletion_timestamp: Some(millis),
+            extended_file_metadata: Some(true),
+            partition_values: Some(HashMap::new()),
+            size: Some(file.size as i64),
+            ..Remove::default()
+        })
+        .collect()
+}
+
+/// Names and column types agree; text layouts do not count.
+fn same_columns(left: &SchemaRef, right: &SchemaRef) -> bool {
+    let columns = |schema: &SchemaRef| -> Vec<(String, Option<ColumnType>)> {
+        schema
+            .fields()
+            .iter()
+            .map(|field| (field.name().clone(), ColumnType::from_arrow(field.data_type())))
+            .collect()
+    };
+    columns(left) == columns(right)
+}
+
+/// Protocol and metadata of a new table, or of one whose columns changed.
+fn schema_actions(base: Option<&TableSnapshot>, change: &Change) -> Result<Vec<Action>, TableError> {
+    let defect = |error: String| TableError::defect(&change.table, error);
+    let kernel_schema: StructType = nullable_text(&change.table, &change.schema)?
+        .as_ref()
+        .try_into_kernel()
+        .map_err(|error: arrow::error::ArrowError| defect(error.to_string()))?;
+    // Only `buho maintain` cleans logs: a kept release needs its versions.
+    let settings = [("delta.enableExpiredLogCleanup", "false")];
+    let mut metadata: Metadata = new_metadata(&kernel_schema, Vec::<String>::new(), settings)
+        .map_err(|error| defect(error.to_string()))?;
+    if let Some(base) = base {
+        let mut value = serde_json::to_value(&metadata).map_err(|error| defect(error.to_string()))?;
+        value["id"] = json!(base.metadata()?.id());
+        metadata = serde_json::from_value(value).map_err(|error| defect(error.to_string()))?;
+    }
+    let mut actions = vec![Action::Protocol(protocol(&change.schema).map_err(|error| defect(error.to_string()))?)];
+    actions.push(Action::Metadata(metadata));
+    Ok(actions)
+}
+
+/// The oldest protocol that can hold the columns, so that as many readers as possible can read it.
+fn protocol(schema: &SchemaRef) -> Result<Protocol, serde_json::Error> {
+    let has_timestamps = schema
+        .fields()
+        .iter()
+        .any(|field| ColumnType::from_arrow(field.data_type()) == Some(ColumnType::Timestamp));
+    serde_json::from_value(if has_timestamps {
+        json!({
+            "minReaderVersion": 3, "minWriterVersion": 7,
+            "readerFeatures": ["timestampNtz"], "writerFeatures": ["timestampNtz"],
+        })
+    } else {
+        json!({ "minReaderVersion": 1, "minWriterVersion": 2 })
+    })
+}
+
+/// Every column is nullable in the log: what must not be NULL is said by audits.
+fn nullable_text(table: &str, schema: &SchemaRef) -> Result<SchemaRef, TableError> {
+    let fields: Vec<arrow::datatypes::Field> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let column = ColumnType::from_arrow(field.data_type()).ok_or_else(|| TableError::Type {
+                table: table.to_owned(),
+                column: field.name().clone(),
+                found: field.data_type().to_string(),
+            })?;
+            Ok(arrow::datatypes::Field::new(field.name(), column.arrow(), true))
+        })
+        .collect::<Result<_, TableError>>()?;
+    Ok(std::sync::Arc::new(arrow::datatypes::Schema::new(fields)))
+}

@@ -1,0 +1,135 @@
+//! Staging: rows become Parquet files in the table's folder that no log refers to yet.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use object_store::buffered::BufWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::async_writer::AsyncArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use serde::{Deserialize, Serialize};
+
+use super::error::TableError;
+use super::lake::Lake;
+use super::stats::FileStats;
+
+/// Rows of a row group: the unit of reading in parallel and of pruning.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Encoded bytes after which a row group ends early, so that wide rows do not pile up in memory.
+const ROW_GROUP_BYTES: usize = 96 << 20;
+/// Bytes of one part of an upload; smaller files are one put.
+const PART_BYTES: usize = 8 << 20;
+
+/// A data file that was written and is not in any log. What a commit needs to know of it; any
+/// engine that writes Parquet can produce this.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StagedFile {
+    /// Path below the table's folder.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    pub rows: u64,
+    /// Delta's per-file statistics, as JSON.
+    pub stats: String,
+}
+
+/// How data files are written: zstd level 1, statistics per column chunk; rising numbers are not
+/// worth a dictionary.
+pub fn writer_properties(schema: &Schema) -> Result<WriterProperties, parquet::errors::ParquetError> {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_created_by(format!("buho {}", env!("CARGO_PKG_VERSION")));
+    for field in schema.fields() {
+        if field.name() == "_record" {
+            let path = ColumnPath::from(field.name().as_str());
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+        }
+    }
+    Ok(properties.build())
+}
+
+/// Writes one data file of a table.
+pub struct StageWriter {
+    table: String,
+    path: String,
+    schema: SchemaRef,
+    writer: AsyncArrowWriter<BufWriter>,
+    rows: u64,
+}
+
+impl StageWriter {
+    /// Opens `<table's folder>/<name>`; nothing is written before the first row group is full.
+    ///
+    /// # Errors
+    /// [`TableError::Write`] where the schema cannot be written as Parquet.
+    pub fn open(lake: &Lake, table: &str, name: &str, schema: &SchemaRef) -> Result<Self, TableError> {
+        let path = lake.table_path(table).join(name);
+        let schema = stored_schema(schema);
+        let properties = writer_properties(&schema).map_err(|error| TableError::defect(table, error))?;
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let upload = BufWriter::with_capacity(Arc::clone(lake.store()), path.clone(), PART_BYTES);
+        let writer = AsyncArrowWriter::try_new_with_options(
+            upload,
+            Arc::clone(&schema),
+            options,
+        )
+        .map_err(|error| TableError::write(table, &path, error))?;
+        Ok(Self { table: table.to_owned(), path: name.to_owned(), schema, writer, rows: 0 })
+    }
+
+    /// Appends rows; full row groups go to the store.
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        self.rows += batch.num_rows() as u64;
+        self.writer
+            .write(batch)
+            .await
+            .map_err(|error| TableError::write(&self.table, &self.path, error))
+    }
+
+    /// Ends the open row group, so that its memory is free.
+    pub async fn flush(&mut self) -> Result<(), TableError> {
+        self.writer
+            .flush()
+            .await
+            .map_err(|error| TableError::write(&self.table, &self.path, error))
+    }
+
+    /// Bytes of memory the open row group takes.
+    pub fn memory(&self) -> usize {
+        self.writer.memory_size()
+    }
+
+    /// Writes the footer and waits until the store has the whole file.
+    pub async fn finish(mut self) -> Result<StagedFile, TableError> {
+        let footer: ParquetMetaData = self
+            .writer
+            .finish()
+            .await
+            .map_err(|error| TableError::write(&self.table, &self.path, error))?;
+        let stats = serde_json::to_string(&FileStats::from_footer(&self.schema, &footer))
+            .map_err(|error| TableError::defect(&self.table, error))?;
+        Ok(StagedFile { path: self.path, size: self.writer.bytes_written() as u64, rows: self.rows, stats })
+    }
+}
+
+/// The schema as Parquet stores it: text layouts and dictionaries are plain text.
+fn stored_schema(schema: &SchemaRef) -> SchemaRef {
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| match field.data_type() {
+            DataType::Dictionary(_, value) => field.as_ref().clone().with_data_type(value.as_ref().clone()),
+            _ => field.as_ref().clone(),
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
