@@ -7,7 +7,8 @@ MAKEFLAGS += --no-builtin-rules
 
 CARGO ?= cargo
 PYTHON ?= python3
-# One build profile for tests and demo, so that the dependencies are compiled once.
+# One build profile for tests and demo, and always the whole workspace: another selection of packages is another
+# set of features, and the engine would be compiled twice.
 PROFILE ?= dev
 # Python tools. CI puts both folders outside the clone.
 VENV ?= .venv
@@ -43,16 +44,16 @@ check: check-rust check-deny check-sql check-python ## Format, lints, licences a
 
 .PHONY: bench-etl
 bench-etl: venv ## Benchmark against DuckDB; writes target/bench/etl.json
-	$(CARGO) build --locked --release --package jobs --bin buho
+	$(CARGO) build --locked --release --workspace --bin buho
 	BUHO_BIN=$(TARGET)/release/buho $(PY)/python -m tests.bench.etl --out target/bench/etl.json
 
 .PHONY: build
 build: ## The binary, as tests and demo use it
-	$(CARGO) build --locked --profile $(PROFILE) --package jobs --bin buho
+	$(CARGO) build --locked --profile $(PROFILE) --workspace --bin buho
 
 .PHONY: release
 release: ## The binary to ship: stripped, link-time optimised
-	$(CARGO) build --locked --release --package jobs --bin buho
+	$(CARGO) build --locked --release --workspace --bin buho
 	@ls -l $(TARGET)/release/buho
 
 .PHONY: test-rust

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-HEADER = "id,day,amount,ratio,note\n"
+from tests.peers.support.tiny import HEADER
+
 ROW_1 = "1,2026-01-30,10.50,0.5,one\n"
 ROW_2 = "2,2026-01-30,20.25,0.25,two\n"
 CLEAN = HEADER + ROW_1 + ROW_2

@@ -15,6 +15,8 @@ LINEAGE = (
     ("_delivery", "BIGINT"),
     ("_night", "DATE"),
 )
+# The C reader is ten times as fast; both are safe.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NOT_MODELS = {"sources", "metrics", "alerts", "reports"}
 TABLE_NAME = re.compile(r"\b([a-z_]+)\.([a-z_][a-z0-9_]*)\b")
 COMMENT_OR_TEXT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
@@ -94,4 +96,4 @@ def load(project: Path | None = None) -> SqlProject:
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    return yaml.safe_load(file.read_text())
+    return yaml.load(file.read_text(), Loader=LOADER)

@@ -52,11 +52,6 @@ impl PathPattern {
         })
     }
 
-    /// Whether the names carry a date.
-    pub(crate) fn is_dated(&self) -> bool {
-        self.date.is_some()
-    }
-
     /// `None`: another file. `Some(Err(()))`: a match whose date does not exist.
     pub(crate) fn matches(&self, path: &str) -> Option<Result<Option<NaiveDate>, ()>> {
         let captures = self.regex.captures(path)?;

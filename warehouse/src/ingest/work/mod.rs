@@ -14,6 +14,7 @@ mod probe;
 mod schedule;
 mod text;
 
+pub(crate) use emit::{Typed, Worker};
 pub(crate) use job::Job;
 pub(crate) use probe::probe;
 pub(crate) use schedule::{Outcome, run};
