@@ -48,7 +48,9 @@ pub fn session(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionContex
     context
 }
 
-/// Adds the functions that portable SQL has and DataFusion lacks.
+/// Adds functions of our own: none so far, for a model must run in DuckDB too, and what both engines
+/// have ([`crate::graph::lint::portable`]) has been enough. One that is added is added here, for
+/// models, `buho sql` and endpoints alike, and raises [`REGISTRY_VERSION`].
 pub fn register_functions(_context: &SessionContext) {}
 
 /// SQL type names that mean in DuckDB something else than in DataFusion.

@@ -1,7 +1,81 @@
-//! `buho doctor`
+//! `buho doctor`: reads everything the night will need and says what is wrong, each with the way out.
+
+mod findings;
+mod machine;
+mod sources;
+mod storage;
+
+use std::time::Duration;
+
+use warehouse::project::Project;
+use warehouse::run::RunContext;
+use warehouse::store::process_environment;
+
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
+use findings::Findings;
+
+/// A storage that has not answered by then is told as one that does not answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 pub fn run(context: &Context) -> Result<Exit, CommandError> {
-    context.load_project()?;
-    Ok(Exit::Done)
+    let project = match context.load_project() {
+        Ok(project) => project,
+        Err(CommandError::Project(errors)) => {
+            let mut findings = Findings::default();
+            for problem in &errors.problems {
+                findings.problem(problem.kind(), "project", problem);
+            }
+            return tell(context, &findings);
+        }
+        Err(other) => return Err(other),
+    };
+    let settings = project.settings.clone();
+    let findings = context.block_on(&settings, async { Ok(examine(context, project).await) })?;
+    tell(context, &findings)
+}
+
+fn tell(context: &Context, findings: &Findings) -> Result<Exit, CommandError> {
+    context.print(&findings.to_string())?;
+    Ok(findings.worst().map_or(Exit::Done, Exit::Failed))
+}
+
+async fn examine(context: &Context, project: Project) -> Findings {
+    let mut findings = Findings::default();
+    settings(&mut findings, &project);
+    machine::examine(&mut findings, &project.settings);
+    let lake_works = storage::lake(&mut findings, context, &project).await;
+    if let Some((store, root)) = storage::raw(&mut findings, &project).await {
+        sources::examine(&mut findings, context, &project, store, &root).await;
+    }
+    if lake_works {
+        graph(&mut findings, context, project).await;
+    }
+    findings
+}
+
+fn settings(findings: &mut Findings, project: &Project) {
+    let settings = &project.settings;
+    findings.fine("project", format!("{} in {}", settings.name, project.root.display()));
+    let shown = [
+        ("raw", settings.raw.to_string()),
+        ("lake", settings.lake.to_string()),
+        ("time_zone", settings.time_zone.to_string()),
+        ("currency", settings.currency.clone()),
+        ("packs", settings.packs.join(", ")),
+        ("memory", machine::shown(settings.memory)),
+        ("threads", settings.threads.to_string()),
+    ];
+    for (key, value) in shown {
+        findings.fine(key, format!("{value} ({})", settings.origin(key)));
+    }
+}
+
+/// Plans every model, as a night does before anything runs.
+async fn graph(findings: &mut Findings, context: &Context, project: Project) {
+    let (models, contracts) = (project.models.len(), project.contracts.len());
+    match RunContext::open(project, &process_environment, context.clock.clone()).await {
+        Ok(_) => findings.fine("sql", format!("{models} models over {contracts} sources can be planned")),
+        Err(error) => findings.problem(error.kind(), "sql", &error),
+    }
 }

@@ -4,14 +4,14 @@ mod completions;
 mod demo;
 mod doctor;
 mod init;
+mod lineage;
 mod plan;
 mod run;
 mod runs;
 mod schema;
 mod source_add;
 mod sql;
-
-use warehouse::error::ErrorKind;
+mod test;
 
 use crate::cli::{Command, SourceCommand};
 use crate::context::Context;
@@ -33,10 +33,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Exit, CommandErro
         Command::Plan(args) => plan::run(context, &args),
         Command::Sql(args) => sql::run(context, &args),
         Command::Runs(command) => runs::run(context, &command),
-        Command::Test(_)
-        | Command::Lineage(_) => {
-            let message = "this command is not linked into this binary yet".to_owned();
-            Err(CommandError::Told { kind: ErrorKind::Defect, message })
-        }
+        Command::Test(args) => test::run(context, &args),
+        Command::Lineage(args) => lineage::run(context, &args),
     }
 }

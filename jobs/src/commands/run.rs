@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use warehouse::clock::default_night;
+use warehouse::graph;
 
 use warehouse::project::Project;
 use warehouse::run::{RunContext, RunReport, RunRequest, RunStatus, run_night};
@@ -40,7 +41,7 @@ pub fn request(
     full_refresh: bool,
 ) -> Result<RunRequest, CommandError> {
     let select = match select {
-        Some(text) => return Err(CommandError::user(format!("--select {text} is not there yet"))),
+        Some(text) => Some(graph::select(text, &opened.graph).map_err(|error| CommandError::of(error.kind(), &error))?),
         None => None,
     };
     Ok(RunRequest { night, select, full_refresh })

@@ -38,8 +38,7 @@ impl Day {
 
     /// The calendar date; the epoch for days that no calendar reaches.
     pub fn date(self) -> NaiveDate {
-        NaiveDate::from_num_days_from_ce_opt(self.0.saturating_add(EPOCH_FROM_CE))
-            .unwrap_or_default()
+        NaiveDate::from_num_days_from_ce_opt(self.0.saturating_add(EPOCH_FROM_CE)).unwrap_or_default()
     }
 
     /// Year, month (1..=12) and day of month.
@@ -106,9 +105,7 @@ impl Calendar {
         let large = customers >= LARGE;
         let lead = if large { LEAD_DAYS_OF_LARGE } else { LEAD_DAYS };
         let daily = last.plus(1 - i32::try_from(nights).unwrap_or(i32::MAX).min(length) - lead);
-        let ends_delivery = |day: Day| {
-            day >= daily || day.plus(1) == daily || (large && day.plus(1).civil().2 == 1)
-        };
+        let ends_delivery = |day: Day| day >= daily || day.plus(1) == daily || (large && day.plus(1).civil().2 == 1);
         let mut deliveries = Vec::new();
         let mut delivery_of = Vec::new();
         for offset in 0..length {

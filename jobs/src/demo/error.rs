@@ -14,9 +14,7 @@ pub enum DemoError {
         reason: String,
     },
     /// The folder already holds exports that are not part of this demo and would be ingested with it.
-    #[error(
-        "{path} is not part of this demo, and would be ingested with it: choose another folder or remove the file"
-    )]
+    #[error("{path} is not part of this demo, and would be ingested with it: choose another folder or remove the file")]
     Foreign {
         /// The file in the way.
         path: PathBuf,

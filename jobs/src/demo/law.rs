@@ -11,7 +11,7 @@
 
 use serde_json::{Value, json};
 
-use super::random::{Random, beta, between, chance, gamma, weighted};
+use super::random::{Random, beta, between, chance, gamma, pick, pick_name, weighted};
 
 /// Shape of the purchase rate's law (r).
 const RATE_SHAPE: f64 = 0.9;
@@ -43,6 +43,7 @@ const NEVER_BUYS: f64 = 0.22;
 pub const STRANGERS_A_YEAR: f64 = 11.0;
 
 /// Where customers and visits come from.
+#[derive(Debug)]
 pub struct Channel {
     /// As exports name it.
     pub name: &'static str,
@@ -51,7 +52,7 @@ pub struct Channel {
     /// Weight among new customers.
     acquires: f64,
     /// Weight among visits.
-    pub visits: f64,
+    visits: f64,
     /// Multiplies the purchase rate.
     rate: f64,
     /// Multiplies the probability of leaving.
@@ -61,7 +62,7 @@ pub struct Channel {
 }
 
 /// Marketing channels. Referred customers are the best, social ones the quickest to leave.
-pub const CHANNELS: [Channel; 7] = [
+pub static CHANNELS: [Channel; 7] = [
     channel("organic_search", Some("google"), [0.26, 0.26, 1.0, 1.0, 1.0]),
     channel("paid_search", Some("google_ads"), [0.22, 0.17, 0.95, 1.1, 1.0]),
     channel("paid_social", Some("instagram"), [0.20, 0.17, 0.8, 1.45, 0.85]),
@@ -71,8 +72,8 @@ pub const CHANNELS: [Channel; 7] = [
     channel("email", Some("newsletter"), [0.04, 0.09, 1.1, 0.85, 1.0]),
 ];
 
-/// Position of e-mail in [`CHANNELS`].
-pub const EMAIL: usize = 6;
+/// The channel of those who click in an e-mail.
+pub static EMAIL: &Channel = &CHANNELS[6];
 
 const fn channel(name: &'static str, utm_source: Option<&'static str>, of: [f64; 5]) -> Channel {
     let [acquires, visits, rate, dropout, basket] = of;
@@ -80,6 +81,7 @@ const fn channel(name: &'static str, utm_source: Option<&'static str>, of: [f64;
 }
 
 /// To whom a customer's orders are sold.
+#[derive(Debug)]
 pub struct SalesType {
     /// As exports name it.
     pub name: &'static str,
@@ -91,7 +93,7 @@ pub struct SalesType {
 }
 
 /// Consumers, businesses (gyms, clinics), and businesses that sell on.
-pub const SALES_TYPES: [SalesType; 3] = [
+pub static SALES_TYPES: [SalesType; 3] = [
     SalesType { name: "b2c", weight: 0.94, rate: 1.0, dropout: 1.0, basket: 1.0 },
     SalesType { name: "b2b", weight: 0.045, rate: 1.2, dropout: 0.5, basket: 4.5 },
     SalesType { name: "b2b2c", weight: 0.015, rate: 1.1, dropout: 0.6, basket: 3.0 },
@@ -100,10 +102,10 @@ pub const SALES_TYPES: [SalesType; 3] = [
 /// What the law gave one customer.
 #[derive(Clone, Copy, Debug)]
 pub struct Traits {
-    /// Position in [`CHANNELS`].
-    pub channel: usize,
-    /// Position in [`SALES_TYPES`].
-    pub sales_type: usize,
+    /// Where the customer came from.
+    pub channel: &'static Channel,
+    /// To whom the orders are sold.
+    pub sales_type: &'static SalesType,
     /// Purchases a day while alive (λ).
     pub rate: f64,
     /// Probability of leaving after a repeat purchase (p).
@@ -121,14 +123,13 @@ pub struct Traits {
 impl Traits {
     /// Draws a customer.
     pub fn draw(random: &mut Random) -> Self {
-        let channel = weighted(random, &CHANNELS.map(|channel| channel.acquires));
-        let sales_type = weighted(random, &SALES_TYPES.map(|kind| kind.weight));
-        let (from, to) = (&CHANNELS[channel], &SALES_TYPES[sales_type]);
-        let rate = gamma(random, RATE_SHAPE, RATE_MEAN / RATE_SHAPE) * from.rate * to.rate;
-        let dropout = beta(random, DROPOUT.0, DROPOUT.1) * from.dropout * to.dropout;
+        let channel = pick(random, &CHANNELS, |channel| channel.acquires);
+        let sales_type = pick(random, &SALES_TYPES, |kind| kind.weight);
+        let rate = gamma(random, RATE_SHAPE, RATE_MEAN / RATE_SHAPE) * channel.rate * sales_type.rate;
+        let dropout = beta(random, DROPOUT.0, DROPOUT.1) * channel.dropout * sales_type.dropout;
         // The mean of a transaction is q0 / nu; nu ~ Gamma(q, rate g) makes it inverse gamma.
         let spread = gamma(random, BASKET_SPREAD, 1.0).max(0.2);
-        let mean_basket = BASKET_MEAN * (BASKET_SPREAD - 1.0) / spread * from.basket * to.basket;
+        let mean_basket = BASKET_MEAN * (BASKET_SPREAD - 1.0) / spread * channel.basket * sales_type.basket;
         let arrives = chance(random, BUYS_ON_ARRIVAL);
         let never = chance(random, NEVER_BUYS);
         let delay = super::random::exponential(random) * FIRST_PURCHASE_DELAY;
@@ -155,17 +156,21 @@ impl Traits {
     }
 }
 
+/// The marketing channel of a visit.
+pub fn visit_channel(random: &mut Random) -> &'static Channel {
+    pick(random, &CHANNELS, |channel| channel.visits)
+}
+
 /// The sales channel of an order, given that the customer's device is an app or not.
 pub fn sales_channel(random: &mut Random, app: bool) -> &'static str {
-    let weights = if app { [0.12, 0.82, 0.04, 0.02] } else { [0.84, 0.0, 0.11, 0.05] };
-    ["web", "app", "marketplace", "phone"][weighted(random, &weights)]
+    let [web, in_app, marketplace, phone] = if app { [0.12, 0.82, 0.04, 0.02] } else { [0.84, 0.0, 0.11, 0.05] };
+    pick_name(random, &[("web", web), ("app", in_app), ("marketplace", marketplace), ("phone", phone)])
 }
 
 /// A second of the day at which people shop: a lunch peak and an evening peak, never at night, so
 /// that a visit begins and ends on the same business day.
 pub fn shopping_second(random: &mut Random) -> u32 {
-    const BY_HOUR: [f64; 16] =
-        [1.0, 2.2, 3.4, 4.4, 5.0, 5.2, 5.4, 5.0, 4.2, 4.0, 4.4, 5.2, 6.2, 7.4, 7.0, 4.6];
+    const BY_HOUR: [f64; 16] = [1.0, 2.2, 3.4, 4.4, 5.0, 5.2, 5.4, 5.0, 4.2, 4.0, 4.4, 5.2, 6.2, 7.4, 7.0, 4.6];
     let hour = 7.0 + weighted(random, &BY_HOUR) as f64;
     ((hour + between(random, 0.0, 0.98)) * 3600.0) as u32
 }

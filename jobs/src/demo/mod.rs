@@ -33,7 +33,7 @@ use std::path::PathBuf;
 use chrono::{Datelike, NaiveDate};
 
 pub use error::DemoError;
-pub use summary::{DemoSummary, DirtSummary, SourceSummary};
+pub use summary::DemoSummary;
 
 /// What to write.
 #[derive(Clone, Debug)]

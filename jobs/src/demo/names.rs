@@ -2,30 +2,84 @@
 
 /// Given names, feminine.
 pub const FEMININE: [&str; 24] = [
-    "María", "Carmen", "Ana", "Lucía", "Marta", "Laura", "Sofía", "Elena", "Paula", "Irene", "Nuria",
-    "Sara", "Alba", "Cristina", "Noelia", "Inés", "Itziar", "Montse", "Rocío", "Emma", "Julia",
-    "Chloé", "Beatriz", "Ainhoa",
+    "María", "Carmen", "Ana", "Lucía", "Marta", "Laura", "Sofía", "Elena", "Paula", "Irene", "Nuria", "Sara", "Alba",
+    "Cristina", "Noelia", "Inés", "Itziar", "Montse", "Rocío", "Emma", "Julia", "Chloé", "Beatriz", "Ainhoa",
 ];
 
 /// Given names, masculine.
 pub const MASCULINE: [&str; 24] = [
-    "José", "Antonio", "Manuel", "Javier", "David", "Daniel", "Carlos", "Miguel", "Alejandro", "Pablo",
-    "Sergio", "Jorge", "Álvaro", "Adrián", "Iker", "Rubén", "Raúl", "Íñigo", "Hugo", "Mateo", "João",
-    "Luca", "Thomas", "Óscar",
+    "José",
+    "Antonio",
+    "Manuel",
+    "Javier",
+    "David",
+    "Daniel",
+    "Carlos",
+    "Miguel",
+    "Alejandro",
+    "Pablo",
+    "Sergio",
+    "Jorge",
+    "Álvaro",
+    "Adrián",
+    "Iker",
+    "Rubén",
+    "Raúl",
+    "Íñigo",
+    "Hugo",
+    "Mateo",
+    "João",
+    "Luca",
+    "Thomas",
+    "Óscar",
 ];
 
 /// Family names.
 pub const FAMILY: [&str; 40] = [
-    "García", "Rodríguez", "González", "Fernández", "López", "Martínez", "Sánchez", "Pérez", "Gómez",
-    "Martín", "Jiménez", "Ruiz", "Hernández", "Díaz", "Moreno", "Muñoz", "Álvarez", "Romero", "Alonso",
-    "Gutiérrez", "Navarro", "Torres", "Domínguez", "Vázquez", "Ramos", "Gil", "Serrano", "Blanco",
-    "Molina", "Morales", "Suárez", "Ortega", "Delgado", "Castro", "Ortiz", "Rubio", "Marín", "Sanz",
-    "Núñez", "Iglesias",
+    "García",
+    "Rodríguez",
+    "González",
+    "Fernández",
+    "López",
+    "Martínez",
+    "Sánchez",
+    "Pérez",
+    "Gómez",
+    "Martín",
+    "Jiménez",
+    "Ruiz",
+    "Hernández",
+    "Díaz",
+    "Moreno",
+    "Muñoz",
+    "Álvarez",
+    "Romero",
+    "Alonso",
+    "Gutiérrez",
+    "Navarro",
+    "Torres",
+    "Domínguez",
+    "Vázquez",
+    "Ramos",
+    "Gil",
+    "Serrano",
+    "Blanco",
+    "Molina",
+    "Morales",
+    "Suárez",
+    "Ortega",
+    "Delgado",
+    "Castro",
+    "Ortiz",
+    "Rubio",
+    "Marín",
+    "Sanz",
+    "Núñez",
+    "Iglesias",
 ];
 
 /// Where mail goes.
-pub const MAIL: [&str; 5] =
-    ["gmail.example", "hotmail.example", "yahoo.example", "outlook.example", "correo.example"];
+pub const MAIL: [&str; 5] = ["gmail.example", "hotmail.example", "yahoo.example", "outlook.example", "correo.example"];
 
 /// A country the shop delivers to.
 pub struct Country {
@@ -46,7 +100,7 @@ pub struct Country {
 }
 
 /// Countries, the shop's own first.
-pub const COUNTRIES: [Country; 5] = [
+pub static COUNTRIES: [Country; 5] = [
     Country {
         code: "ES",
         prefix: "+34",
@@ -55,9 +109,17 @@ pub const COUNTRIES: [Country; 5] = [
         tax_percent: 21,
         transit: (1, 3),
         cities: &[
-            ("Madrid", "280"), ("Barcelona", "080"), ("Valencia", "460"), ("Sevilla", "410"),
-            ("Zaragoza", "500"), ("Málaga", "290"), ("Bilbao", "480"), ("A Coruña", "150"),
-            ("Murcia", "300"), ("Palma", "070"), ("Donostia / San Sebastián", "200"),
+            ("Madrid", "280"),
+            ("Barcelona", "080"),
+            ("Valencia", "460"),
+            ("Sevilla", "410"),
+            ("Zaragoza", "500"),
+            ("Málaga", "290"),
+            ("Bilbao", "480"),
+            ("A Coruña", "150"),
+            ("Murcia", "300"),
+            ("Palma", "070"),
+            ("Donostia / San Sebastián", "200"),
         ],
     },
     Country {

@@ -74,6 +74,18 @@ pub fn weighted(random: &mut Random, weights: &[f64]) -> usize {
     weights.len().saturating_sub(1)
 }
 
+/// An entry of a table drawn by weight.
+#[expect(clippy::indexing_slicing, reason = "a weighted position lies within the weights it is drawn by")]
+pub fn pick<'t, T, const N: usize>(random: &mut Random, table: &'t [T; N], weight: impl Fn(&T) -> f64) -> &'t T {
+    let weights: [f64; N] = table.each_ref().map(weight);
+    &table[weighted(random, &weights)]
+}
+
+/// The name of an entry of a table of names and weights.
+pub fn pick_name<T: Copy, const N: usize>(random: &mut Random, table: &[(T, f64); N]) -> T {
+    pick(random, table, |(_, weight)| *weight).0
+}
+
 /// Exponential with mean 1.
 pub fn exponential(random: &mut Random) -> f64 {
     -(1.0 - unit(random)).ln()
@@ -123,9 +135,8 @@ mod tests {
     #[test]
     fn laws_have_their_means() {
         let mut random = stream(1, Stream::World, 0);
-        let mut mean = |law: &mut dyn FnMut(&mut Random) -> f64| {
-            (0..20_000).map(|_| law(&mut random)).sum::<f64>() / 20_000.0
-        };
+        let mut mean =
+            |law: &mut dyn FnMut(&mut Random) -> f64| (0..20_000).map(|_| law(&mut random)).sum::<f64>() / 20_000.0;
         assert!((mean(&mut |random| gamma(random, 0.8, 2.0)) - 1.6).abs() < 0.1);
         assert!((mean(&mut |random| beta(random, 1.0, 4.0)) - 0.2).abs() < 0.02);
         assert!((mean(&mut |random| f64::from(poisson(random, 3.0))) - 3.0).abs() < 0.1);

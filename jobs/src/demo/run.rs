@@ -77,11 +77,7 @@ fn write_customers(world: &World, spool: &mut Spool, threads: usize) -> Result<T
     })
 }
 
-fn work(
-    world: &World,
-    chunks: impl Iterator<Item = u64>,
-    sender: &SyncSender<Batch>,
-) -> Result<Tally, DemoError> {
+fn work(world: &World, chunks: impl Iterator<Item = u64>, sender: &SyncSender<Batch>) -> Result<Tally, DemoError> {
     let mut desk = Desk::new(world, Plan::SPARSE);
     for chunk in chunks {
         desk.sink.restart(if chunk == 0 { Plan::DENSE } else { Plan::SPARSE });

@@ -61,18 +61,11 @@ pub struct DirtSummary {
 impl DemoSummary {
     /// Sums up the files of a demo.
     pub(super) fn of(files: &[Written]) -> Self {
-        let mut summary =
-            Self { files: 0, rows: 0, bytes: 0, sources: Vec::new(), dirt: Vec::new() };
+        let mut summary = Self { files: 0, rows: 0, bytes: 0, sources: Vec::new(), dirt: Vec::new() };
         for source in Source::EXPORTS {
             let name = source.shape().name;
-            let mut sums = SourceSummary {
-                source: name.to_owned(),
-                files: 0,
-                rows: 0,
-                bytes: 0,
-                quarantined: 0,
-                repeated: 0,
-            };
+            let mut sums =
+                SourceSummary { source: name.to_owned(), files: 0, rows: 0, bytes: 0, quarantined: 0, repeated: 0 };
             for file in files.iter().filter(|file| file.source == source) {
                 sums.files += 1;
                 sums.rows += file.rows;
@@ -121,11 +114,7 @@ fn dirt_of(file: &Written) -> Vec<DirtSummary> {
 impl fmt::Display for DemoSummary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
-        writeln!(
-            out,
-            "{:<24}{:>7}{:>12}{:>10}{:>12}{:>10}",
-            "source", "files", "rows", "MB", "bad rows", "repeated"
-        )?;
+        writeln!(out, "{:<24}{:>7}{:>12}{:>10}{:>12}{:>10}", "source", "files", "rows", "MB", "bad rows", "repeated")?;
         for sums in &self.sources {
             writeln!(
                 out,

@@ -57,8 +57,10 @@ impl Tempo {
     pub fn at(&self, time: f64) -> f64 {
         let offset = (time - f64::from(self.begin.0)).max(0.0);
         let index = (offset as usize).min(self.elapsed.len().saturating_sub(2));
-        let (from, to) = (self.elapsed[index], self.elapsed[index + 1]);
-        from + (to - from) * (offset - index as f64).min(1.0)
+        match self.elapsed.get(index..index + 2) {
+            Some(&[from, to]) => from + (to - from) * (offset - index as f64).min(1.0),
+            _ => 0.0,
+        }
     }
 
     /// The day and fraction at which operational time reaches `operational`; none after the end.
@@ -91,12 +93,12 @@ fn factor(day: Day, calendar: &Calendar, campaigns: &[Campaign]) -> f64 {
     // Between the middle of one month and the next the season moves in a straight line.
     let place = f64::from(month) - 1.0 + (f64::from(date) - 15.5) / 30.5;
     let low = place.floor();
-    let of = |month: f64| BY_MONTH[(month.rem_euclid(12.0)) as usize % 12];
+    let of = |month: f64| BY_MONTH.get(month.rem_euclid(12.0) as usize).copied().unwrap_or(1.0);
     let season = of(low) + (of(low + 1.0) - of(low)) * (place - low);
     let trend = 1.0 + YEARLY_GROWTH * f64::from(day.0 - calendar.first.0) / 365.0;
     let uplift: f64 =
         campaigns.iter().filter(|campaign| campaign.runs_on(day)).map(|campaign| campaign.uplift).product();
-    season * BY_WEEKDAY[day.weekday() % 7] * trend * uplift
+    season * BY_WEEKDAY.get(day.weekday()).copied().unwrap_or(1.0) * trend * uplift
 }
 
 /// Running sums, beginning with 0.

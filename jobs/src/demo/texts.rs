@@ -18,7 +18,7 @@ struct Voice {
     second: [&'static str; 4],
 }
 
-const SPANISH: [Voice; 3] = [
+static SPANISH: [Voice; 3] = [
     Voice {
         titles: ["Decepcionado", "No lo recomiendo", "Muy mal", "Esperaba más"],
         first: [
@@ -64,7 +64,7 @@ const SPANISH: [Voice; 3] = [
     },
 ];
 
-const ENGLISH: [Voice; 3] = [
+static ENGLISH: [Voice; 3] = [
     Voice {
         titles: ["Disappointed", "Not worth it", "Terrible", "Avoid"],
         first: [
@@ -107,12 +107,12 @@ const ENGLISH: [Voice; 3] = [
 
 /// Title and text of a review; some texts have two lines.
 pub fn review(language: &str, rating: i64, random: &mut Random) -> (&'static str, String) {
-    let voices = if language == "es" { &SPANISH } else { &ENGLISH };
-    let voice = &voices[match rating {
-        ..=2 => 0,
-        3 => 1,
-        _ => 2,
-    }];
+    let [bad, fair, good] = if language == "es" { &SPANISH } else { &ENGLISH };
+    let voice = match rating {
+        ..=2 => bad,
+        3 => fair,
+        _ => good,
+    };
     let between = if chance(random, 0.15) { "\n" } else { " " };
     let body = format!("{}{between}{}", one(random, &voice.first), one(random, &voice.second));
     (one(random, &voice.titles), body)

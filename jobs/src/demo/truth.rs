@@ -16,11 +16,7 @@ use super::world::World;
 ///
 /// # Errors
 /// [`DemoError::File`] where a file cannot be written.
-pub fn write(
-    options: &DemoOptions,
-    world: &World,
-    summary: &DemoSummary,
-) -> Result<(), DemoError> {
+pub fn write(options: &DemoOptions, world: &World, summary: &DemoSummary) -> Result<(), DemoError> {
     let folder = options.truth.as_path();
     write_file(folder, "README.md", include_str!("truth.md"))?;
     write_file(folder, "products.csv", &products(world))?;
@@ -36,8 +32,8 @@ pub fn write(
         "law": law::describe(),
     });
     write_json(folder, "law.json", &law)?;
-    let dirt = serde_json::to_value(summary)
-        .map_err(|source| DemoError::Json { path: folder.join("dirt.json"), source })?;
+    let dirt =
+        serde_json::to_value(summary).map_err(|source| DemoError::Json { path: folder.join("dirt.json"), source })?;
     write_json(folder, "dirt.json", &dirt)
 }
 
@@ -79,9 +75,10 @@ fn products(world: &World) -> String {
 
 fn stock_outs(world: &World) -> String {
     let rows = world.products.iter().flat_map(|product| {
-        product.outages.iter().map(|(from, back)| {
-            format!("{},{},{}", product_id(product.number), from.date(), back.date())
-        })
+        product
+            .outages
+            .iter()
+            .map(|(from, back)| format!("{},{},{}", product_id(product.number), from.date(), back.date()))
     });
     table("product_id,out_from,back_on", rows)
 }
@@ -104,10 +101,7 @@ fn campaigns(world: &World) -> String {
 }
 
 fn tempo(world: &World) -> String {
-    let rows = world
-        .calendar
-        .iter()
-        .zip(world.tempo.factors())
-        .map(|(day, factor)| format!("{},{factor:.6}", day.date()));
+    let rows =
+        world.calendar.iter().zip(world.tempo.factors()).map(|(day, factor)| format!("{},{factor:.6}", day.date()));
     table("day,tempo", rows)
 }

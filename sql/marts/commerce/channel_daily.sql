@@ -2,15 +2,15 @@
 with customer_days as (
     select
         ordered_on as day,
-        channel,
-        sales_type,
+        coalesce(channel, 'unknown') as channel,
+        coalesce(sales_type, 'unknown') as sales_type,
         customer_id,
         count(*) as orders,
         sum(gross_revenue) as gross_revenue,
         sum(shipping_amount) as shipping_amount
     from core.fct_orders
     where is_sale
-    group by ordered_on, channel, sales_type, customer_id
+    group by ordered_on, coalesce(channel, 'unknown'), coalesce(sales_type, 'unknown'), customer_id
 ),
 
 movements as (
@@ -26,24 +26,26 @@ movements as (
     from customer_days
     group by day, channel, sales_type
     union all
-    select refunded_on, channel, sales_type, 0, 0, 0, null, sum(refunded_revenue)
+    select
+        refunded_on, coalesce(channel, 'unknown'), coalesce(sales_type, 'unknown'),
+        0, 0, 0, null, sum(refunded_revenue)
     from core.fct_refunds
     where refunded_revenue <> 0
-    group by refunded_on, channel, sales_type
+    group by refunded_on, coalesce(channel, 'unknown'), coalesce(sales_type, 'unknown')
 ),
 
 totals as (
     select
         day,
-        coalesce(channel, 'unknown') as channel,
-        coalesce(sales_type, 'unknown') as sales_type,
+        channel,
+        sales_type,
         sum(orders) as orders,
         sum(customers) as customers,
         sum(gross_revenue) as gross_revenue,
         sum(shipping_amount) as shipping_amount,
         sum(refunds) as refunds
     from movements
-    group by day, coalesce(channel, 'unknown'), coalesce(sales_type, 'unknown')
+    group by day, channel, sales_type
 ),
 
 exports as (

@@ -26,11 +26,12 @@ split_cells as (
             else 'all'
         end as split_value,
         cells.month,
-        cells.customers
+        sum(cells.customers) as customers
     from cells
     cross join (
         values ('all'), ('acquisition_channel'), ('sales_channel'), ('first_category')
     ) as splits (split)
+    group by cells.cohort_month, splits.split, split_value, cells.month
 ),
 
 months as (

@@ -73,14 +73,15 @@ split_facts as (
             else 'all'
         end as split_value,
         facts.month,
-        facts.customers,
-        facts.orders,
-        facts.gross_revenue,
-        facts.refunds
+        sum(facts.customers) as customers,
+        sum(facts.orders) as orders,
+        sum(facts.gross_revenue) as gross_revenue,
+        sum(facts.refunds) as refunds
     from facts
     cross join (
         values ('all'), ('acquisition_channel'), ('sales_channel'), ('first_category')
     ) as splits (split)
+    group by facts.cohort_month, splits.split, split_value, facts.month
 ),
 
 months as (

@@ -1,23 +1,18 @@
 -- Demand is known by product, not by location, so stock is added over locations. Only products of the
--- newest count are in stock at all: one that left the count is not "out of stock".
-with newest as (
-    select max(day) as day
-    from core.fct_inventory
-),
-
-product_days as (
+-- newest count are in stock at all: one that left the count is not "out of stock". A count older than
+-- 28 days says nothing about today's stock.
+with product_days as (
     select
-        inventory.product_id,
-        inventory.day,
-        newest.day as newest_day,
-        sum(inventory.on_hand) as on_hand,
-        sum(coalesce(inventory.reserved, 0)) as reserved,
-        sum(inventory.available) as available,
-        sum(inventory.reorder_point) as reorder_point
-    from core.fct_inventory as inventory
-    cross join newest
-    where inventory.day > newest.day - 28
-    group by inventory.product_id, inventory.day, newest.day
+        product_id,
+        day,
+        max(day) over () as newest_day,
+        sum(on_hand) as on_hand,
+        sum(coalesce(reserved, 0)) as reserved,
+        sum(available) as available,
+        sum(reorder_point) as reorder_point
+    from core.fct_inventory
+    where day > $night - 28
+    group by product_id, day
 ),
 
 stock as (

@@ -8,7 +8,6 @@ with sold as (
         count(*) as order_lines,
         0 as orders_without_lines,
         sum(quantity) as units,
-        sum(list_amount) as list_amount,
         sum(discount_amount) as discount_amount,
         sum(gross_revenue) as gross_revenue,
         count(cost_amount) as costed_lines,
@@ -24,7 +23,6 @@ sold_without_lines as (
         ordered_on as day,
         channel,
         count(*) as orders_without_lines,
-        sum(gross_revenue + discount_amount) as list_amount,
         sum(discount_amount) as discount_amount,
         sum(gross_revenue) as gross_revenue
     from core.fct_orders
@@ -46,17 +44,17 @@ refunded as (
 movements as (
     select
         day, channel, category, order_lines, orders_without_lines, units,
-        list_amount, discount_amount, gross_revenue, costed_lines, cost_amount, refunds
+        discount_amount, gross_revenue, costed_lines, cost_amount, refunds
     from sold
     union all
     select
         day, channel, null, 0, orders_without_lines, null,
-        list_amount, discount_amount, gross_revenue, 0, null, 0
+        discount_amount, gross_revenue, 0, null, 0
     from sold_without_lines
     union all
     select
         day, channel, category, 0, 0, null,
-        0, 0, 0, 0, null, refunds
+        0, 0, 0, null, refunds
     from refunded
 ),
 
@@ -68,7 +66,6 @@ totals as (
         sum(order_lines) as order_lines,
         sum(orders_without_lines) as orders_without_lines,
         coalesce(sum(units), 0) as units,
-        sum(list_amount) as list_amount,
         sum(discount_amount) as discount_amount,
         sum(gross_revenue) as gross_revenue,
         sum(costed_lines) as costed_lines,
@@ -89,7 +86,7 @@ select
     category,
     cast(case when orders_without_lines = 0 then order_lines end as bigint) as order_lines,
     cast(case when orders_without_lines = 0 then units end as bigint) as units,
-    cast(list_amount as decimal(18, 4)) as list_amount,
+    cast(gross_revenue + discount_amount as decimal(18, 4)) as list_amount,
     cast(discount_amount as decimal(18, 2)) as discount_amount,
     cast(gross_revenue as decimal(18, 4)) as gross_revenue,
     cast(case when has_refunds then refunds end as decimal(18, 2)) as refunds,

@@ -206,7 +206,7 @@ impl Builder<'_> {
             .copied()
             .filter(|name| !own(name, ColumnAudit::NotNull) && !nulls.iter().flatten().any(|declared| declared == name))
             .collect();
-        let once = (names.len() == 1 && own(names[0], ColumnAudit::Unique)) || twice.contains(&sorted(names.iter().copied()));
+        let once = matches!(names.as_slice(), [one] if own(one, ColumnAudit::Unique)) || twice.contains(&sorted(names.iter().copied()));
         if !never_null.is_empty() {
             self.not_null(Some("key_not_null"), Severity::Error, line, &never_null);
         }

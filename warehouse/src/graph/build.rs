@@ -206,7 +206,7 @@ fn cycle(waiting: &BTreeMap<&str, BTreeSet<&str>>) -> Option<Vec<String>> {
         let mut current = *start;
         while let Some(next) = waiting.get(current).and_then(|inputs| inputs.iter().find(|input| waiting.contains_key(*input))) {
             if let Some(position) = path.iter().position(|name| name == next) {
-                let mut circle: Vec<String> = path[position..].iter().map(|name| (*name).to_owned()).collect();
+                let mut circle: Vec<String> = path.iter().skip(position).map(|name| (*name).to_owned()).collect();
                 circle.push((*next).to_owned());
                 return Some(circle);
             }

@@ -86,12 +86,8 @@ impl IngestError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Pattern { .. } | Self::Contract { .. } => ErrorKind::User,
-            Self::Storage { source, .. } => match source {
-                object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-                    ErrorKind::User
-                }
-                _ => ErrorKind::Retry,
-            },
+            Self::Storage { source, .. } if denied(source) => ErrorKind::User,
+            Self::Storage { .. } => ErrorKind::Retry,
             Self::Read { .. } => ErrorKind::Retry,
             Self::Sink { source, .. } => source.kind,
             Self::Defect { .. } => ErrorKind::Defect,

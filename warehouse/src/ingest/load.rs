@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
 
+use super::discover::RawFile;
 use super::error::IngestError;
 use super::options::{LoadOptions, LoadReport, OverTolerance, SinkFactory};
 use super::plan::IngestPlan;
@@ -44,6 +45,21 @@ pub async fn load(
         .collect();
     let outcome = work::run(Arc::clone(&contract), &jobs, opener, options, sinks).await?;
     report(&contract, planned, resolved, &jobs, outcome)
+}
+
+/// Open a file as a load would and read no row of it: whether it fits its contract, and what a load
+/// would warn of.
+///
+/// # Errors
+/// What would stop a load of it: packing, encoding, header, columns.
+pub async fn probe(
+    store: Arc<dyn ObjectStore>,
+    contract: &Contract,
+    file: &RawFile,
+    options: &LoadOptions,
+) -> Result<Vec<String>, IngestError> {
+    let opener = Opener { store, runtime: Handle::current() };
+    work::probe(Arc::new(contract.clone()), file.clone(), opener, options).await
 }
 
 /// Hash the files whose content decides whether they are loaded.

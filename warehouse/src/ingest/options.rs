@@ -41,9 +41,9 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// Options with blocks that fit the second-level cache and the default limits.
+    /// Options with the block size that measured best and the default limits.
     pub fn new(time_zone: Tz, threads: usize) -> Self {
-        Self { time_zone, threads: threads.max(1), block_bytes: 1 << 20, limits: Limits::default() }
+        Self { time_zone, threads: threads.max(1), block_bytes: 2 << 20, limits: Limits::default() }
     }
 }
 

@@ -31,6 +31,14 @@ enum Grain {
     Year,
 }
 
+/// Whether a path pattern can be read.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that begins with the pattern.
+pub fn check_path(pattern: &str) -> Result<(), String> {
+    PathPattern::compile(pattern).map(drop)
+}
+
 impl PathPattern {
     /// # Errors
     /// [`IngestError::Pattern`] with what is wrong with it.
@@ -42,11 +50,6 @@ impl PathPattern {
             pattern: pattern.to_owned(),
             reason,
         })
-    }
-
-    /// Whether the names carry a date.
-    pub(crate) fn is_dated(&self) -> bool {
-        self.date.is_some()
     }
 
     /// `None`: another file. `Some(Err(()))`: a match whose date does not exist.

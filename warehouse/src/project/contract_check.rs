@@ -108,7 +108,7 @@ impl Check<'_> {
     }
 
     fn path(&mut self) {
-        if let Err(rule) = check_path(&self.spec.path) {
+        if let Err(rule) = crate::ingest::check_path(&self.spec.path) {
             let path = self.spec.path.value.clone();
             self.report(self.spec.path.line, Fault::BadPath { path, rule });
         }
@@ -207,58 +207,6 @@ fn is_every(text: &str) -> bool {
     let unit = unit.trim();
     let singular = unit.strip_suffix('s').unwrap_or(unit);
     number.parse::<u32>().is_ok_and(|number| (1..=366).contains(&number)) && ["day", "week", "month"].contains(&singular)
-}
-
-/// A path pattern: below raw, a glob that can be read, with at most one date.
-fn check_path(path: &str) -> Result<(), String> {
-    if path.trim().is_empty() {
-        return Err("write where the files lie below raw".to_owned());
-    }
-    if path.starts_with('/') || path.contains("://") || path.starts_with("file:") {
-        return Err("write it relative to raw, without a leading `/` or a URL".to_owned());
-    }
-    let mut glob = String::new();
-    let mut rest = path;
-    let mut dates = 0;
-    while let Some(start) = rest.find("{date") {
-        let (before, from) = rest.split_at(start);
-        let end = from.find('}').ok_or("close `{date:…` with `}`")?;
-        let (token, after) = from.split_at(end + 1);
-        let pattern = token.strip_prefix("{date:").and_then(|token| token.strip_suffix('}'));
-        let pattern = pattern.ok_or("write the date as {date:%Y-%m-%d}")?;
-        check_path_date(pattern)?;
-        dates += 1;
-        glob.push_str(before);
-        glob.push('*');
-        rest = after;
-    }
-    glob.push_str(rest);
-    if dates > 1 {
-        return Err("keep one {date:…}; a file has one date".to_owned());
-    }
-    if glob.split('/').any(|part| part == ".." || part == ".") {
-        return Err("leave out `.` and `..`; a source lies below raw".to_owned());
-    }
-    if glob.contains(['{', '}']) {
-        return Err("braces are only for {date:…}; use *, ?, ** or [..] for the rest".to_owned());
-    }
-    globset::Glob::new(&glob).map(drop).map_err(|error| format!("mend the pattern: {}", error.kind()))
-}
-
-fn check_path_date(pattern: &str) -> Result<(), String> {
-    if pattern.contains('/') {
-        // A date spread over folders is one token: {date:%Y/%m/%d}.
-        return check_path_date(&pattern.replace('/', "-"));
-    }
-    let day = NaiveDate::from_ymd_opt(2024, 11, 23).unwrap_or_default();
-    let shown = format_with(pattern, &day.and_time(NaiveTime::MIN).and_utc().fixed_offset())?;
-    let whole_day = NaiveDate::parse_from_str(&shown, pattern) == Ok(day);
-    let first_of_month = NaiveDate::parse_from_str(&format!("{shown}-01"), &format!("{pattern}-%d")).is_ok();
-    let with_time = NaiveDateTime::parse_from_str(&shown, pattern).is_ok_and(|found| found.date() == day);
-    if whole_day || first_of_month || with_time {
-        return Ok(());
-    }
-    Err(format!("`{pattern}` does not say year, month and day; write for instance %Y-%m-%d"))
 }
 
 /// Shows a moment by a pattern, or says that it is none.

@@ -37,7 +37,7 @@ impl<T: PartialEq> PartialEq for Located<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
-        Ok(Self { value: spanned.value, line: spanned.referenced.line() as u64 })
+        Ok(Self { value: spanned.value, line: spanned.referenced.line() })
     }
 }
 

@@ -37,7 +37,7 @@ pub use contract_check::{LINEAGE_COLUMNS, unescaped};
 pub use memory::machine as machine_memory;
 pub use model::{Model, ModelFile};
 pub use name::is_identifier;
-pub use nearest::{Advice, nearest};
+pub use nearest::Advice;
 pub use place::{LAYERS, StandardFile};
 pub use problem::{Fault, Problem, ProjectErrors};
 pub use schema::FileKind;

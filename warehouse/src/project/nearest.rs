@@ -1,27 +1,11 @@
-//! "Did you mean …": the known word nearest to one that is not known.
+//! What to write instead of a word that is not known.
 
 use std::fmt;
 
+use crate::nearest::nearest;
+
 /// How many known words a message lists when none is near.
 const LISTED: usize = 16;
-
-/// The known word nearest to `word`, if one is near enough to be a slip of the keys.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    known
-        .into_iter()
-        .filter_map(|candidate| {
-            let target = candidate.to_lowercase();
-            let distance = strsim::damerau_levenshtein(&lower, &target);
-            let longest = lower.chars().count().max(target.chars().count());
-            // Words of one stem (`date_format`, `date_formats`) are near whatever their length.
-            let allowed = (longest / 3).max(1);
-            (distance <= allowed || strsim::jaro_winkler(&lower, &target) > 0.93)
-                .then_some((distance, candidate))
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
 
 /// What to write instead of an unknown word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +32,10 @@ impl fmt::Display for Advice {
             [] => f.write_str("there is none to choose from"),
             [only] => write!(f, "use `{only}`"),
             known if known.len() <= LISTED => write!(f, "use one of {}", known.join(", ")),
-            known => write!(f, "use one of {}, … ({} in all)", known[..LISTED].join(", "), known.len()),
+            known => {
+                let listed: Vec<&str> = known.iter().take(LISTED).map(String::as_str).collect();
+                write!(f, "use one of {}, … ({} in all)", listed.join(", "), known.len())
+            }
         }
     }
 }
@@ -67,7 +54,7 @@ mod tests {
             ("memroy", "memory"),
             ("date_format", "date_formats"),
         ] {
-            assert_eq!(nearest(slip, known), Some(word), "{slip}");
+            assert_eq!(Advice::new(slip, known).to_string(), format!("did you mean `{word}`?"));
         }
     }
 

@@ -65,7 +65,7 @@ pub enum Fault {
     EventTimeType { column: String, kind: String },
     #[error("`{key}` has no meaning for {kind} — remove it; only {only} has it")]
     NotForFormat { key: String, kind: &'static str, only: &'static str },
-    #[error("`path` is `{path}` — {rule}")]
+    #[error("`path: {path}` {rule}")]
     BadPath { path: String, rule: String },
     #[error("an audit has {found} — give it exactly one of not_null, unique, accepted_values, relationships, row_count, reconcile, sql")]
     RuleCount { found: String },

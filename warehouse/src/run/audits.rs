@@ -41,15 +41,27 @@ async fn audit_node(
     model: &Model,
     night: NaiveDate,
 ) -> Result<Vec<AuditReport>, RunError> {
-    let checks = audit::checks(model);
+    let checks = audit::checks_at(model, night);
     let mut reads: BTreeSet<String> = audit::tables_read(model);
     reads.insert(model.name.clone());
     let session = context.engine.session(Joins::Hash);
     build.scene(&reads)?.open(&session, night).await?;
-    let outcomes = audit::run(&session, &checks)
-        .await
-        .map_err(|error| RunError::query(&format!("audit {} of {}", error.audit, error.node), error.source))?;
-    Ok(outcomes.into_iter().map(report).collect())
+    match audit::run(&session, &checks).await {
+        Ok(outcomes) => Ok(outcomes.into_iter().map(report).collect()),
+        // A table whose audit cannot be asked is not published, the others are.
+        Err(error) => {
+            let failed = RunError::query(&format!("audit {} of {}", error.audit, error.node), error.source);
+            tracing::error!(node = %error.node, audit = %error.audit, "{failed}");
+            Ok(vec![AuditReport {
+                node: error.node,
+                audit: error.audit,
+                severity: "error".to_owned(),
+                passed: false,
+                failing_rows: 0,
+                examples: Some(failed.to_string()),
+            }])
+        }
+    }
 }
 
 fn report(outcome: AuditOutcome) -> AuditReport {

@@ -37,18 +37,19 @@ impl TableSnapshot {
     /// [`TableError::Read`] where the log cannot be read, [`TableError::MissingVersion`] where the
     /// version asked for is gone.
     pub async fn load(lake: &Lake, table: &str, version: Option<u64>) -> Result<Option<Self>, TableError> {
-        let log_store = lake.log_store(table)?;
-        let mut delta = DeltaTable::new(log_store);
+        if version.is_none() && !lake.has_log(table).await? {
+            return Ok(None);
+        }
+        let mut delta = DeltaTable::new(lake.log_store(table)?);
         let loaded = match version {
             Some(version) => delta.load_version(version).await,
             None => delta.load().await,
         };
         if let Err(source) = loaded {
-            if !lake.has_log(table).await? {
-                return match version {
-                    Some(version) => Err(TableError::MissingVersion { table: table.to_owned(), version }),
-                    None => Ok(None),
-                };
+            if let Some(version) = version
+                && !lake.has_log(table).await?
+            {
+                return Err(TableError::MissingVersion { table: table.to_owned(), version });
             }
             return Err(TableError::Read {
                 table: table.to_owned(),

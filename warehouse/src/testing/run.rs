@@ -23,6 +23,9 @@ use crate::project::model::{Model, UnitTest};
 /// Rows a batch holds in tests: fixtures are small, and so should be what operators set aside.
 const BATCH_ROWS: usize = 256;
 
+/// A table under its `layer.name`.
+type Named = (String, Arc<dyn TableProvider>);
+
 /// One test and whether it held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestOutcome {
@@ -117,7 +120,7 @@ fn inputs(
     node: &Node,
     test: &UnitTest,
     schemas: &BTreeMap<String, SchemaRef>,
-) -> Result<Vec<(String, Arc<dyn TableProvider>)>, TestError> {
+) -> Result<Vec<Named>, TestError> {
     for table in test.given.keys() {
         if !node.inputs.contains(table) {
             let reads: Vec<&str> = node.inputs.iter().map(String::as_str).collect();
@@ -126,7 +129,7 @@ fn inputs(
             return Err(TestError::UnknownInput { model: node.name.clone(), table: table.clone(), advice });
         }
     }
-    let mut tables: Vec<(String, Arc<dyn TableProvider>)> = Vec::with_capacity(node.inputs.len());
+    let mut tables: Vec<Named> = Vec::with_capacity(node.inputs.len());
     for name in &node.inputs {
         let Some(schema) = schemas.get(name) else { continue };
         let table: Arc<dyn TableProvider> = match test.given.get(name) {

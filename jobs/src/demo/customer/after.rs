@@ -23,27 +23,24 @@ pub struct Points {
 }
 
 impl Points {
-    fn book(
-        &mut self,
-        profile: &Profile,
-        at: Moment,
-        points: i64,
-        reason: &str,
-        desk: &mut Desk<'_>,
-    ) {
+    fn book(&mut self, profile: &Profile, at: Moment, points: i64, reason: &str, desk: &mut Desk<'_>) {
         if !profile.member || points == 0 {
             return;
         }
         let entry = profile.number * 10_000 + self.entries;
         self.entries += 1;
         self.balance += points;
-        desk.sink.row(Source::LoyaltyPoints, at.day(), &[
-            Cell::Id(Id::new("LP", entry)),
-            Cell::Id(customer_id(profile.number)),
-            Cell::Time(at),
-            Cell::Integer(points),
-            Cell::Text(reason),
-        ]);
+        desk.sink.row(
+            Source::LoyaltyPoints,
+            at.day(),
+            &[
+                Cell::Id(Id::new("LP", entry)),
+                Cell::Id(customer_id(profile.number)),
+                Cell::Time(at),
+                Cell::Integer(points),
+                Cell::Text(reason),
+            ],
+        );
     }
 }
 
@@ -99,16 +96,20 @@ fn refund(
     let amounts = &order.amounts;
     let line_paid = line.net() * (amounts.lines - amounts.discount) / amounts.lines.max(1);
     let amount = line_paid * units / line.quantity.max(1);
-    desk.sink.row(Source::Refunds, at.day(), &[
-        Cell::Id(Id::new("R", order.number * 10 + sequence)),
-        Cell::Id(order.id()),
-        Cell::Id(customer_id(order.customer)),
-        Cell::id(world.products.get(line.product).map(|product| product.id())),
-        Cell::Integer(if order.fate.lost.is_some() { 0 } else { units }),
-        Cell::Time(at),
-        Cell::Cents(amount),
-        Cell::Text(reason),
-    ]);
+    desk.sink.row(
+        Source::Refunds,
+        at.day(),
+        &[
+            Cell::Id(Id::new("R", order.number * 10 + sequence)),
+            Cell::Id(order.id()),
+            Cell::Id(customer_id(order.customer)),
+            Cell::id(world.products.get(line.product).map(|product| product.id())),
+            Cell::Integer(if order.fate.lost.is_some() { 0 } else { units }),
+            Cell::Time(at),
+            Cell::Cents(amount),
+            Cell::Text(reason),
+        ],
+    );
     amount
 }
 
@@ -130,14 +131,18 @@ fn review(
     let rating = (felt.round() as i64).clamp(1, 5);
     let language = if profile.language == "es" { "es" } else { "en" };
     let (title, body) = texts::review(language, rating, random);
-    desk.sink.row(Source::Reviews, at.day(), &[
-        Cell::Id(Id::new("RV", order.number * 10 + position as u64)),
-        Cell::Id(product.id()),
-        Cell::Id(customer_id(profile.number)),
-        Cell::Integer(rating),
-        Cell::Text(title),
-        Cell::Text(&body),
-        Cell::Text(language),
-        Cell::Time(at),
-    ]);
+    desk.sink.row(
+        Source::Reviews,
+        at.day(),
+        &[
+            Cell::Id(Id::new("RV", order.number * 10 + position as u64)),
+            Cell::Id(product.id()),
+            Cell::Id(customer_id(profile.number)),
+            Cell::Integer(rating),
+            Cell::Text(title),
+            Cell::Text(&body),
+            Cell::Text(language),
+            Cell::Time(at),
+        ],
+    );
 }

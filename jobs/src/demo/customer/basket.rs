@@ -1,7 +1,7 @@
 //! What goes into a basket: products near the customer's taste, up to the target.
 
 use super::super::calendar::Day;
-use super::super::law::{SALES_TYPES, Traits};
+use super::super::law::Traits;
 use super::super::random::{Random, chance, weighted, whole};
 use super::super::world::World;
 
@@ -53,7 +53,7 @@ pub fn fill(
     traits: &Traits,
     random: &mut Random,
 ) -> Result<Basket, Option<usize>> {
-    let business = SALES_TYPES[traits.sales_type].name != "b2c";
+    let business = traits.sales_type.name != "b2c";
     let mut lines: Vec<Line> = Vec::new();
     let mut wanted = None;
     let mut rest = target;

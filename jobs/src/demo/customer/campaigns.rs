@@ -43,22 +43,13 @@ pub fn send_all(
     for (position, campaign) in world.campaigns.iter().enumerate() {
         let sent = campaign.from.at(9 * 3_600 + u32::try_from(whole(random, 0, 7_000)).unwrap_or(0));
         let sms = campaign.medium == "sms";
-        let accepts = if sms {
-            profile.consent_sms && sent >= profile.registered
-        } else {
-            profile.accepts_email(sent)
-        };
+        let accepts = if sms { profile.consent_sms && sent >= profile.registered } else { profile.accepts_email(sent) };
         if !accepts || sent.day() > world.calendar.last || !chance(random, campaign.audience) {
             continue;
         }
         let number = profile.number * 10_000 + position as u64;
-        let message = Message {
-            number,
-            customer: profile.number,
-            campaign: Some(campaign),
-            medium: campaign.medium,
-            sent,
-        };
+        let message =
+            Message { number, customer: profile.number, campaign: Some(campaign), medium: campaign.medium, sent };
         let left = super::has_left(purchases, sent);
         let interest = profile.traits.open_rate * if left { OPENS_AFTER_LEAVING } else { 1.0 };
         let reaction = message.send(interest, desk, random);
@@ -85,24 +76,16 @@ pub fn remind(profile: &Profile, cart: OpenCart, desk: &mut Desk<'_>, random: &m
     // One reminder in a session's number; campaigns have the numbers below 5,000.
     let number = profile.number * 10_000 + 5_000 + cart.session % 10_000 % 2_500;
     if profile.accepts_email(sent) && chance(random, 0.8) {
-        let message =
-            Message { number, customer: profile.number, campaign: None, medium: "email", sent };
+        let message = Message { number, customer: profile.number, campaign: None, medium: "email", sent };
         let _visit_is_another_one = message.send(profile.traits.open_rate * 1.3, desk, random);
     }
 }
 
 /// Asks for a review of an order.
-pub fn ask_for_review(
-    profile: &Profile,
-    order: &Order,
-    sent: Moment,
-    desk: &mut Desk<'_>,
-    random: &mut Random,
-) {
+pub fn ask_for_review(profile: &Profile, order: &Order, sent: Moment, desk: &mut Desk<'_>, random: &mut Random) {
     let number = profile.number * 10_000 + 7_500 + order.number % 1_000;
     if profile.accepts_email(sent) && sent.day() <= desk.sink.calendar().last {
-        let message =
-            Message { number, customer: profile.number, campaign: None, medium: "email", sent };
+        let message = Message { number, customer: profile.number, campaign: None, medium: "email", sent };
         let _nothing_follows = message.send(profile.traits.open_rate * 1.15, desk, random);
     }
 }
@@ -161,14 +144,18 @@ impl Log<'_, '_, '_> {
         let number = message.number * 10 + self.events;
         self.events += 1;
         let day: Day = at.day();
-        self.desk.sink.row(Source::Messages, day, &[
-            Cell::Id(Id::new("ME", number)),
-            Cell::Id(Id::new("M", message.number)),
-            Cell::Id(customer_id(message.customer)),
-            Cell::text(message.campaign.map(|campaign| campaign.id.as_str())),
-            Cell::Text(message.medium),
-            Cell::Text(kind),
-            Cell::Time(at),
-        ]);
+        self.desk.sink.row(
+            Source::Messages,
+            day,
+            &[
+                Cell::Id(Id::new("ME", number)),
+                Cell::Id(Id::new("M", message.number)),
+                Cell::Id(customer_id(message.customer)),
+                Cell::text(message.campaign.map(|campaign| campaign.id.as_str())),
+                Cell::Text(message.medium),
+                Cell::Text(kind),
+                Cell::Time(at),
+            ],
+        );
     }
 }

@@ -17,7 +17,7 @@ mod visit;
 use super::calendar::Moment;
 use super::desk::Desk;
 use super::export::cell::{Cell, Id};
-use super::law::{CHANNELS, SALES_TYPES, Traits};
+use super::law::Traits;
 use super::random::{Random, Stream, stream};
 use super::world::World;
 use experiments::Subject;
@@ -90,19 +90,13 @@ fn attend(
     }
 }
 
-fn tell_truth(
-    number: u64,
-    traits: &Traits,
-    purchases: &Purchases,
-    orders: &[Order],
-    desk: &mut Desk<'_>,
-) {
+fn tell_truth(number: u64, traits: &Traits, purchases: &Purchases, orders: &[Order], desk: &mut Desk<'_>) {
     let first = orders.first().map(|order| order.at.day());
     desk.sink.truth(&[
         Cell::Id(customer_id(number)),
         Cell::Date(purchases.registered),
-        Cell::Text(CHANNELS[traits.channel].name),
-        Cell::Text(SALES_TYPES[traits.sales_type].name),
+        Cell::Text(traits.channel.name),
+        Cell::Text(traits.sales_type.name),
         Cell::date(first),
         Cell::Double(traits.rate),
         Cell::Double(traits.dropout),

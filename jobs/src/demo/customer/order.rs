@@ -4,8 +4,8 @@ use super::super::calendar::{Day, Moment};
 use super::super::desk::Desk;
 use super::super::export::cell::{Cell, Id};
 use super::super::export::tables::Source;
-use super::super::law::{CHANNELS, sales_channel, shopping_second};
-use super::super::random::{Random, chance, one, weighted, whole};
+use super::super::law::{Channel, sales_channel, shopping_second, visit_channel};
+use super::super::random::{Random, chance, one, pick_name, whole};
 use super::super::world::World;
 use super::basket::{Basket, Line};
 use super::customer_id;
@@ -14,6 +14,9 @@ use super::profile::Profile;
 /// Value of the goods, after discounts, from which parcels are free, in cents.
 const FREE_SHIPPING: i64 = 4_500;
 const SHIPPING: i64 = 495;
+
+/// How consumers pay, and how many of them.
+const METHODS: [(&str, f64); 4] = [("card", 0.58), ("paypal", 0.22), ("bizum", 0.15), ("cash_on_delivery", 0.05)];
 
 /// An order and what became of it.
 #[derive(Debug)]
@@ -30,8 +33,8 @@ pub struct Order {
     pub lines: Vec<Line>,
     /// web, app, marketplace or phone.
     pub channel: &'static str,
-    /// Position of the marketing channel it is credited to.
-    pub via: usize,
+    /// Marketing channel it is credited to.
+    pub via: &'static Channel,
     /// Position of the campaign it is credited to.
     pub campaign: Option<usize>,
     /// What became of it.
@@ -86,17 +89,11 @@ pub struct Fate {
 
 impl Order {
     /// Places the order of a basket; `sequence` counts the customer's orders from 0.
-    pub fn place(
-        world: &World,
-        profile: &Profile,
-        sequence: usize,
-        basket: &Basket,
-        random: &mut Random,
-    ) -> Self {
+    pub fn place(world: &World, profile: &Profile, sequence: usize, basket: &Basket, random: &mut Random) -> Self {
         let visit_began = basket.day.at(shopping_second(random));
         let at = visit_began.plus(i64::from(whole(random, 300, 1_500)));
         let channel = sales_channel(random, profile.app);
-        let via = weighted(random, &CHANNELS.map(|channel| channel.visits));
+        let via = visit_channel(random);
         let running = world.campaigns.iter().position(|campaign| campaign.runs_on(basket.day));
         let campaign = running.filter(|_| chance(random, 0.35));
         let coupon = world.coupon_on(basket.day).filter(|_| chance(random, 0.55));
@@ -149,14 +146,18 @@ impl Order {
         self.export_versions(world, desk);
         for (position, line) in self.lines.iter().enumerate() {
             let product = world.products.get(line.product).map(|product| product.id());
-            desk.sink.row(Source::OrderItems, day, &[
-                Cell::Id(self.id()),
-                Cell::Integer(position as i64 + 1),
-                Cell::id(product),
-                Cell::Integer(line.quantity),
-                Cell::Fine(line.unit_price * 100),
-                Cell::Cents(line.discount),
-            ]);
+            desk.sink.row(
+                Source::OrderItems,
+                day,
+                &[
+                    Cell::Id(self.id()),
+                    Cell::Integer(position as i64 + 1),
+                    Cell::id(product),
+                    Cell::Integer(line.quantity),
+                    Cell::Fine(line.unit_price * 100),
+                    Cell::Cents(line.discount),
+                ],
+            );
             if self.fate.cancelled.is_none() {
                 let quantity = u32::try_from(line.quantity).unwrap_or(0);
                 desk.tally.sell(&world.calendar, line.product, day, quantity);
@@ -183,25 +184,29 @@ impl Order {
         let coupon = self.coupon.and_then(|position| world.campaigns.get(position));
         let coupon = coupon.and_then(|campaign| campaign.coupon.as_deref());
         let welcome = self.welcome.then_some("BIENVENIDA10");
-        let source = CHANNELS[self.via].utm_source.filter(|_| self.online());
+        let source = self.via.utm_source.filter(|_| self.online());
         desk.sink.versions(&days, |sink, position| {
             let Some(&(at, status)) = steps.get(position) else { return };
-            sink.row(Source::Orders, at.day(), &[
-                Cell::Id(self.id()),
-                Cell::Id(customer_id(self.customer)),
-                Cell::Time(self.at),
-                Cell::Text(status),
-                Cell::Text(self.channel),
-                Cell::Text(self.sales_type),
-                Cell::text(source),
-                Cell::text(campaign.filter(|_| self.online()).map(|campaign| campaign.name.as_str())),
-                Cell::text(coupon.or(welcome)),
-                Cell::Text(self.country),
-                Cell::Cents(self.amounts.discount),
-                Cell::Cents(self.amounts.shipping),
-                Cell::Cents(self.amounts.tax),
-                Cell::Cents(self.amounts.total()),
-            ]);
+            sink.row(
+                Source::Orders,
+                at.day(),
+                &[
+                    Cell::Id(self.id()),
+                    Cell::Id(customer_id(self.customer)),
+                    Cell::Time(self.at),
+                    Cell::Text(status),
+                    Cell::Text(self.channel),
+                    Cell::Text(self.sales_type),
+                    Cell::text(source),
+                    Cell::text(campaign.filter(|_| self.online()).map(|campaign| campaign.name.as_str())),
+                    Cell::text(coupon.or(welcome)),
+                    Cell::Text(self.country),
+                    Cell::Cents(self.amounts.discount),
+                    Cell::Cents(self.amounts.shipping),
+                    Cell::Cents(self.amounts.tax),
+                    Cell::Cents(self.amounts.total()),
+                ],
+            );
         });
     }
 
@@ -211,14 +216,18 @@ impl Order {
         let captured = fate.paid.map(|at| (at, "captured"));
         let back = fate.chargeback.map(|at| (at, "chargeback"));
         for (position, (at, status)) in attempts.chain(captured).chain(back).enumerate() {
-            desk.sink.row(Source::Payments, at.day(), &[
-                Cell::Id(Id::new("PAY", self.number * 10 + position as u64)),
-                Cell::Id(self.id()),
-                Cell::Time(at),
-                Cell::Text(fate.method),
-                Cell::Text(status),
-                Cell::Cents(self.amounts.total()),
-            ]);
+            desk.sink.row(
+                Source::Payments,
+                at.day(),
+                &[
+                    Cell::Id(Id::new("PAY", self.number * 10 + position as u64)),
+                    Cell::Id(self.id()),
+                    Cell::Time(at),
+                    Cell::Text(fate.method),
+                    Cell::Text(status),
+                    Cell::Cents(self.amounts.total()),
+                ],
+            );
         }
     }
 
@@ -232,17 +241,21 @@ impl Order {
         desk.sink.versions(&days, |sink, position| {
             let Some(&(at, status)) = steps.get(position) else { return };
             let delivered = fate.delivered.filter(|_| status == "delivered");
-            sink.row(Source::Shipments, at.day(), &[
-                Cell::Id(Id::new("SH", self.number)),
-                Cell::Id(self.id()),
-                Cell::Text(fate.carrier),
-                Cell::Time(shipped),
-                Cell::Date(fate.promised),
-                Cell::time(delivered),
-                Cell::Text(status),
-                Cell::Integer(units),
-                Cell::Integer(units - fate.wrong_units.min(units)),
-            ]);
+            sink.row(
+                Source::Shipments,
+                at.day(),
+                &[
+                    Cell::Id(Id::new("SH", self.number)),
+                    Cell::Id(self.id()),
+                    Cell::Text(fate.carrier),
+                    Cell::Time(shipped),
+                    Cell::Date(fate.promised),
+                    Cell::time(delivered),
+                    Cell::Text(status),
+                    Cell::Integer(units),
+                    Cell::Integer(units - fate.wrong_units.min(units)),
+                ],
+            );
         });
     }
 }
@@ -250,12 +263,8 @@ impl Order {
 impl Fate {
     fn draw(profile: &Profile, at: Moment, random: &mut Random) -> Self {
         let business = profile.sales_type != "b2c";
-        let method = if business {
-            one(random, &["transfer", "transfer", "card"])
-        } else {
-            ["card", "paypal", "bizum", "cash_on_delivery"]
-                [weighted(random, &[0.58, 0.22, 0.15, 0.05])]
-        };
+        let method =
+            if business { one(random, &["transfer", "transfer", "card"]) } else { pick_name(random, &METHODS) };
         let cancels = chance(random, 0.028);
         let fails = cancels || chance(random, 0.04);
         let failed = if fails { vec![at.plus(i64::from(whole(random, 20, 200)))] } else { Vec::new() };

@@ -4,9 +4,9 @@ use super::super::calendar::{Day, Moment};
 use super::super::desk::Desk;
 use super::super::export::cell::Cell;
 use super::super::export::tables::Source;
-use super::super::law::{CHANNELS, SALES_TYPES, Traits, shopping_second};
+use super::super::law::{Traits, shopping_second};
 use super::super::names::{COUNTRIES, Country, FAMILY, FEMININE, MAIL, MASCULINE};
-use super::super::random::{Random, below, chance, one, weighted, whole};
+use super::super::random::{Random, below, chance, one, pick, pick_name, weighted, whole};
 use super::super::world::World;
 use super::customer_id;
 use super::purchases::Purchases;
@@ -46,35 +46,28 @@ pub struct Profile {
     gender: Option<&'static str>,
     birth_date: Option<Day>,
     /// City and postal code, before and after moving.
-    addresses: [(&'static str, String); 2],
+    addresses: (Address, Address),
 }
 
 impl Profile {
     /// Draws a profile.
-    pub fn draw(
-        world: &World,
-        number: u64,
-        traits: &Traits,
-        purchases: &Purchases,
-        random: &mut Random,
-    ) -> Self {
-        let weights: Vec<f64> = COUNTRIES.iter().map(|country| country.weight).collect();
-        let country = &COUNTRIES[weighted(random, &weights)];
+    pub fn draw(world: &World, number: u64, traits: &Traits, purchases: &Purchases, random: &mut Random) -> Self {
+        let country = pick(random, &COUNTRIES, |country| country.weight);
         let feminine = chance(random, 0.45);
         let first_name = one(random, if feminine { &FEMININE } else { &MASCULINE });
         let last_name = format!("{} {}", one(random, &FAMILY), one(random, &FAMILY));
         let other = if feminine { "female" } else { "male" };
-        let gender = [Some(other), Some("other"), None][weighted(random, &[0.72, 0.02, 0.26])];
+        let gender = pick_name(random, &[(Some(other), 0.72), (Some("other"), 0.02), (None, 0.26)]);
         let born = Day(purchases.registered.0 - whole(random, 18 * 365, 68 * 365));
         let registered = purchases.registered.at(shopping_second(random));
         let moves = chance(random, 0.07);
         let moved = world.calendar.first.max(purchases.registered).plus(whole(random, 5, 300));
-        let addresses = [address(country, random), address(country, random)];
+        let addresses = (address(country, random), address(country, random));
         let english = chance(random, 0.05);
         Self {
             number,
             traits: *traits,
-            sales_type: SALES_TYPES[traits.sales_type].name,
+            sales_type: traits.sales_type.name,
             country,
             language: if english { "en" } else { country.language },
             app: chance(random, 0.3),
@@ -98,9 +91,7 @@ impl Profile {
 
     /// Whether the customer accepts e-mail at a moment.
     pub fn accepts_email(&self, at: Moment) -> bool {
-        self.consent_email
-            && at >= self.registered
-            && self.unsubscribed.is_none_or(|until| at < until)
+        self.consent_email && at >= self.registered && self.unsubscribed.is_none_or(|until| at < until)
     }
 
     /// Moves the opening of the account before a moment on the same day.
@@ -114,44 +105,47 @@ impl Profile {
     pub fn export(&self, desk: &mut Desk<'_>) {
         // What happened before the exports begin is known on their first day.
         let opened = self.registered.max(desk.sink.calendar().first.at(0));
-        let mut changes: Vec<Moment> = [Some(opened), self.moved, self.unsubscribed]
-            .into_iter()
-            .flatten()
-            .map(|at| at.max(opened))
-            .collect();
+        let mut changes: Vec<Moment> =
+            [Some(opened), self.moved, self.unsubscribed].into_iter().flatten().map(|at| at.max(opened)).collect();
         changes.sort_unstable();
         let days: Vec<Day> = changes.iter().map(|at| at.day()).collect();
         desk.sink.versions(&days, |sink, position| {
             let at = changes.get(position).copied().unwrap_or(opened);
-            let moved = usize::from(self.moved.is_some_and(|moved| moved <= at));
-            let (city, postal_code) = &self.addresses[moved];
+            let moved = self.moved.is_some_and(|moved| moved <= at);
+            let (city, postal_code) = if moved { &self.addresses.1 } else { &self.addresses.0 };
             let email = self.consent_email && self.unsubscribed.is_none_or(|until| at < until);
             let registered = (!self.imported).then_some(self.registered);
-            sink.row(Source::Customers, at.day(), &[
-                Cell::Id(customer_id(self.number)),
-                Cell::Text(&self.email),
-                Cell::text(self.phone.as_deref()),
-                Cell::Text(self.first_name),
-                Cell::Text(&self.last_name),
-                Cell::time(registered),
-                Cell::date(self.birth_date),
-                Cell::text(self.gender),
-                Cell::Text(self.country.code),
-                Cell::Text(city),
-                Cell::Text(postal_code),
-                Cell::Text(CHANNELS[self.traits.channel].name),
-                Cell::Text(self.language),
-                Cell::Boolean(email),
-                Cell::Boolean(self.consent_sms),
-                Cell::Time(at),
-            ]);
+            sink.row(
+                Source::Customers,
+                at.day(),
+                &[
+                    Cell::Id(customer_id(self.number)),
+                    Cell::Text(&self.email),
+                    Cell::text(self.phone.as_deref()),
+                    Cell::Text(self.first_name),
+                    Cell::Text(&self.last_name),
+                    Cell::time(registered),
+                    Cell::date(self.birth_date),
+                    Cell::text(self.gender),
+                    Cell::Text(self.country.code),
+                    Cell::Text(city),
+                    Cell::Text(postal_code),
+                    Cell::Text(self.traits.channel.name),
+                    Cell::Text(self.language),
+                    Cell::Boolean(email),
+                    Cell::Boolean(self.consent_sms),
+                    Cell::Time(at),
+                ],
+            );
         });
     }
 }
 
-fn address(country: &Country, random: &mut Random) -> (&'static str, String) {
-    let (city, begins) =
-        country.cities.get(below(random, country.cities.len())).copied().unwrap_or(("", ""));
+/// City and postal code.
+type Address = (&'static str, String);
+
+fn address(country: &Country, random: &mut Random) -> Address {
+    let (city, begins) = country.cities.get(below(random, country.cities.len())).copied().unwrap_or(("", ""));
     let missing = 5_usize.saturating_sub(begins.len()).max(1);
     let rest = whole(random, 0, 10_i32.pow(u32::try_from(missing).unwrap_or(1)) - 1);
     (city, format!("{begins}{rest:0missing$}"))
@@ -170,9 +164,7 @@ fn phone(country: &Country, random: &mut Random) -> Option<String> {
 
 /// An address for mail; now and then typed with capitals, as people do.
 fn email(number: u64, first: &str, last: &str, random: &mut Random) -> String {
-    let plain = |text: &str| -> String {
-        text.to_lowercase().chars().filter_map(plain_letter).collect()
-    };
+    let plain = |text: &str| -> String { text.to_lowercase().chars().filter_map(plain_letter).collect() };
     let family = last.split(' ').next().unwrap_or_default();
     let provider = one(random, &MAIL);
     let address = format!("{}.{}{number}@{provider}", plain(first), plain(family));

@@ -4,7 +4,6 @@ use super::super::calendar::Moment;
 use super::super::desk::Desk;
 use super::super::export::cell::{Cell, Id};
 use super::super::export::tables::Source;
-use super::super::law::CHANNELS;
 use super::super::random::{Random, between, chance, whole};
 use super::super::world::World;
 use super::basket::Line;
@@ -49,9 +48,7 @@ impl Scene<'_> {
         let times = self.times(steps.len());
         self.export_events(&steps, &times, desk, random);
         self.export_session(&steps, desk);
-        let at = |kind: &str| {
-            steps.iter().zip(&times).find(|(step, _)| step.kind == kind).map(|(_, &at)| at)
-        };
+        let at = |kind: &str| steps.iter().zip(&times).find(|(step, _)| step.kind == kind).map(|(_, &at)| at);
         let checkout = at("checkout");
         if let Some(at) = checkout {
             subject.expose(self.world, self.person.customer, at, desk);
@@ -98,13 +95,7 @@ impl Scene<'_> {
         (0..count as i64).map(|step| self.visit.start.plus(seconds * step / gaps)).collect()
     }
 
-    fn export_events(
-        &self,
-        steps: &[Step],
-        times: &[Moment],
-        desk: &mut Desk<'_>,
-        random: &mut Random,
-    ) {
+    fn export_events(&self, steps: &[Step], times: &[Moment], desk: &mut Desk<'_>, random: &mut Random) {
         for (position, (step, &at)) in steps.iter().zip(times).enumerate() {
             let scroll = (between(random, 0.08, 1.0).sqrt() * 1000.0).round() / 1000.0;
             let day = at.day();
@@ -112,15 +103,19 @@ impl Scene<'_> {
                 desk.tally.view(&self.world.calendar, step.page, day, scroll);
             }
             let product = step.product.and_then(|product| self.world.products.get(product));
-            desk.sink.row(Source::PageEvents, day, &[
-                Cell::Id(Id::new("E", self.session * 100 + position as u64)),
-                Cell::Id(Id::new("S", self.session)),
-                Cell::Time(at),
-                Cell::Text(step.kind),
-                Cell::Text(self.world.pages.path(step.page)),
-                Cell::id(product.map(|product| product.id())),
-                if step.loads() { Cell::Double(scroll) } else { Cell::Null },
-            ]);
+            desk.sink.row(
+                Source::PageEvents,
+                day,
+                &[
+                    Cell::Id(Id::new("E", self.session * 100 + position as u64)),
+                    Cell::Id(Id::new("S", self.session)),
+                    Cell::Time(at),
+                    Cell::Text(step.kind),
+                    Cell::Text(self.world.pages.path(step.page)),
+                    Cell::id(product.map(|product| product.id())),
+                    if step.loads() { Cell::Double(scroll) } else { Cell::Null },
+                ],
+            );
         }
     }
 
@@ -129,29 +124,27 @@ impl Scene<'_> {
         let campaign = visit.campaign.and_then(|position| self.world.campaigns.get(position));
         let landing = steps.first().map(|step| self.world.pages.path(step.page));
         let views = steps.iter().filter(|step| step.loads()).count();
-        desk.sink.row(Source::Sessions, visit.start.day(), &[
-            Cell::Id(Id::new("S", self.session)),
-            Cell::Id(Id::new("V", self.person.visitor)),
-            Cell::id(self.person.customer.map(customer_id)),
-            Cell::Time(visit.start),
-            Cell::Time(visit.end),
-            Cell::Text(if visit.app { "app" } else { "web" }),
-            Cell::Text(self.person.device),
-            Cell::Text(CHANNELS[visit.via].name),
-            Cell::text(campaign.map(|campaign| campaign.name.as_str())),
-            Cell::text(landing),
-            Cell::Text(self.person.country),
-            Cell::Integer(views as i64),
-        ]);
+        desk.sink.row(
+            Source::Sessions,
+            visit.start.day(),
+            &[
+                Cell::Id(Id::new("S", self.session)),
+                Cell::Id(Id::new("V", self.person.visitor)),
+                Cell::id(self.person.customer.map(customer_id)),
+                Cell::Time(visit.start),
+                Cell::Time(visit.end),
+                Cell::Text(if visit.app { "app" } else { "web" }),
+                Cell::Text(self.person.device),
+                Cell::Text(visit.via.name),
+                Cell::text(campaign.map(|campaign| campaign.name.as_str())),
+                Cell::text(landing),
+                Cell::Text(self.person.country),
+                Cell::Integer(views as i64),
+            ],
+        );
     }
 
-    fn export_cart(
-        &self,
-        cart: &OpenCart,
-        lines: &[Line],
-        checkout: Option<Moment>,
-        desk: &mut Desk<'_>,
-    ) {
+    fn export_cart(&self, cart: &OpenCart, lines: &[Line], checkout: Option<Moment>, desk: &mut Desk<'_>) {
         let bought = self.order.filter(|_| self.visit.depth == Depth::Purchase);
         let calendar = &self.world.calendar;
         let delivery = |at: Moment| calendar.delivery_of(at.day());
@@ -163,17 +156,21 @@ impl Scene<'_> {
         let updated = bought.map_or(cart.touched, |order| order.at);
         let customer = bought.map(|order| order.customer).or(self.person.customer);
         let value: i64 = lines.iter().map(|line| line.quantity * line.unit_price).sum();
-        desk.sink.row(Source::Carts, updated.day(), &[
-            Cell::Id(Id::new("CA", cart.session)),
-            Cell::id(customer.map(customer_id)),
-            Cell::Id(Id::new("S", cart.session)),
-            Cell::Time(cart.created),
-            Cell::Time(updated),
-            Cell::time(checkout),
-            Cell::time(bought.map(|order| order.at)),
-            Cell::id(bought.map(Order::id)),
-            Cell::Integer(lines.iter().map(|line| line.quantity).sum()),
-            Cell::Cents(value),
-        ]);
+        desk.sink.row(
+            Source::Carts,
+            updated.day(),
+            &[
+                Cell::Id(Id::new("CA", cart.session)),
+                Cell::id(customer.map(customer_id)),
+                Cell::Id(Id::new("S", cart.session)),
+                Cell::Time(cart.created),
+                Cell::Time(updated),
+                Cell::time(checkout),
+                Cell::time(bought.map(|order| order.at)),
+                Cell::id(bought.map(Order::id)),
+                Cell::Integer(lines.iter().map(|line| line.quantity).sum()),
+                Cell::Cents(value),
+            ],
+        );
     }
 }

@@ -3,7 +3,7 @@
 use super::super::desk::Desk;
 use super::super::law::STRANGERS_A_YEAR;
 use super::super::names::COUNTRIES;
-use super::super::random::{Stream, one, poisson, stream, unit, weighted};
+use super::super::random::{Stream, one, pick, pick_name, poisson, stream, unit};
 use super::super::world::World;
 use super::experiments::Subject;
 use super::session::Scene;
@@ -16,12 +16,11 @@ const DEPTHS: [(Depth, f64); 4] =
 pub fn visit(world: &World, number: u64, desk: &mut Desk<'_>) {
     let mut random = stream(world.seed, Stream::Strangers, number);
     let mean = STRANGERS_A_YEAR * world.calendar.days() as f64 / 365.0;
-    let weights: Vec<f64> = COUNTRIES.iter().map(|country| country.weight).collect();
     for sequence in 0..u64::from(poisson(&mut random, mean)).min(800) {
         let day = world.tempo.business_day(unit(&mut random));
-        let depth = DEPTHS[weighted(&mut random, &DEPTHS.map(|(_, weight)| weight))].0;
+        let depth = pick_name(&mut random, &DEPTHS);
         let visit = Visit::idle(day, depth, &mut random);
-        let country = &COUNTRIES[weighted(&mut random, &weights)];
+        let country = pick(&mut random, &COUNTRIES, |country| country.weight);
         let device = one(&mut random, &["mobile", "mobile", "desktop", "tablet"]);
         let scene = Scene {
             world,

@@ -5,9 +5,9 @@
 //! purchases are those of orders.
 
 use super::super::calendar::{Day, Moment};
-use super::super::law::{CHANNELS, VISITS_AFTER_LEAVING, shopping_second};
+use super::super::law::{Channel, VISITS_AFTER_LEAVING, shopping_second, visit_channel};
 use super::super::names::Country;
-use super::super::random::{Random, chance, exponential, poisson, weighted, whole};
+use super::super::random::{Random, chance, exponential, pick_name, poisson, weighted, whole};
 use super::super::world::{Pages, World};
 use super::order::Order;
 use super::profile::Profile;
@@ -39,8 +39,8 @@ pub struct Visit {
     pub app: bool,
     /// With the customer logged in.
     pub logged_in: bool,
-    /// Position of the marketing channel.
-    pub via: usize,
+    /// Marketing channel.
+    pub via: &'static Channel,
     /// Position of the campaign it came by.
     pub campaign: Option<usize>,
     /// How far it gets.
@@ -92,7 +92,7 @@ impl Visit {
             end: start.plus(i64::from(seconds)),
             app: false,
             logged_in: false,
-            via: weighted(random, &CHANNELS.map(|channel| channel.visits)),
+            via: visit_channel(random),
             campaign: None,
             depth,
             order: None,
@@ -143,12 +143,7 @@ pub fn plan(
     visits
 }
 
-fn plan_before_registration(
-    world: &World,
-    purchases: &Purchases,
-    visits: &mut Vec<Visit>,
-    random: &mut Random,
-) {
+fn plan_before_registration(world: &World, purchases: &Purchases, visits: &mut Vec<Visit>, random: &mut Random) {
     for _ in 0..poisson(random, 0.9) {
         let day = purchases.registered.plus(-whole(random, 1, 12));
         if day >= world.calendar.first {
@@ -158,13 +153,7 @@ fn plan_before_registration(
     }
 }
 
-fn plan_idle(
-    world: &World,
-    profile: &Profile,
-    purchases: &Purchases,
-    visits: &mut Vec<Visit>,
-    random: &mut Random,
-) {
+fn plan_idle(world: &World, profile: &Profile, purchases: &Purchases, visits: &mut Vec<Visit>, random: &mut Random) {
     let rate = profile.traits.visit_rate.max(1e-6);
     let from = purchases.registered.max(world.calendar.first);
     let mut operational = world.tempo.at(f64::from(from.0) + 1.0);
@@ -175,7 +164,7 @@ fn plan_idle(
         if day > world.calendar.last {
             return;
         }
-        let depth = IDLE[weighted(random, &IDLE.map(|(_, weight)| weight))].0;
+        let depth = pick_name(random, &IDLE);
         let visit = Visit::idle(day, depth, random);
         // Those who have left look in now and then; they are thinned out of the same stream.
         let kept = chance(random, VISITS_AFTER_LEAVING);
@@ -221,13 +210,7 @@ impl Step {
 }
 
 /// The steps of a visit that puts `products` in a cart, or that `resumes` a cart.
-pub fn steps(
-    world: &World,
-    visit: &Visit,
-    products: &[usize],
-    resumes: bool,
-    random: &mut Random,
-) -> Vec<Step> {
+pub fn steps(world: &World, visit: &Visit, products: &[usize], resumes: bool, random: &mut Random) -> Vec<Step> {
     let day = visit.start.day();
     let mut steps = vec![landing(world, visit, random)];
     if visit.depth > Depth::Bounce && !resumes {
@@ -260,10 +243,7 @@ fn landing(world: &World, visit: &Visit, random: &mut Random) -> Step {
     }
     match weighted(random, &[0.42, 0.24, 0.26, 0.08]) {
         1 => Step::page(Pages::category(super::basket::favourite(random))),
-        2 => world
-            .shelf
-            .pick(random, visit.start.day(), None)
-            .map_or(Step::page(Pages::HOME), Step::product),
+        2 => world.shelf.pick(random, visit.start.day(), None).map_or(Step::page(Pages::HOME), Step::product),
         3 => Step::page(Pages::BLOG),
         _ => Step::page(Pages::HOME),
     }

@@ -78,10 +78,12 @@ pub fn put_padded(out: &mut Vec<u8>, number: u64, width: usize) {
     let mut rest = number;
     while rest > 0 || digits.len() - at < width.clamp(1, 20) {
         at -= 1;
-        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        if let Some(digit) = digits.get_mut(at) {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        }
         rest /= 10;
     }
-    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
 }
 
 /// Appends a signed whole number.

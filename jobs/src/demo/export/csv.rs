@@ -5,13 +5,7 @@ use super::dirt::{Dirt, Fault};
 use super::source::{Column, CsvStyle, Kind};
 
 /// Appends one record, with `fault` in it if there is one.
-pub fn put_record(
-    out: &mut Vec<u8>,
-    style: &CsvStyle,
-    columns: &[Column],
-    cells: &[Cell<'_>],
-    fault: Option<Fault>,
-) {
+pub fn put_record(out: &mut Vec<u8>, style: &CsvStyle, columns: &[Column], cells: &[Cell<'_>], fault: Option<Fault>) {
     for (position, (cell, column)) in cells.iter().zip(columns).enumerate() {
         let here = fault.filter(|fault| fault.column == position).map(|fault| fault.dirt);
         if here == Some(Dirt::RaggedRow) {
@@ -84,13 +78,8 @@ fn put_garbage(out: &mut Vec<u8>, style: &CsvStyle, column: &Column, dirt: Dirt)
 mod tests {
     use super::*;
 
-    const STYLE: CsvStyle = CsvStyle {
-        delimiter: b';',
-        decimal_mark: b',',
-        dates: DateStyle::DayFirst,
-        null: "n/d",
-        gzip: false,
-    };
+    const STYLE: CsvStyle =
+        CsvStyle { delimiter: b';', decimal_mark: b',', dates: DateStyle::DayFirst, null: "n/d", gzip: false };
     const COLUMNS: [Column; 3] = [
         Column { name: "name", kind: Kind::Text, required: true },
         Column { name: "amount", kind: Kind::Decimal, required: false },

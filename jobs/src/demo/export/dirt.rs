@@ -57,9 +57,7 @@ pub struct Fault {
 ///
 /// A Parquet file is typed, so all that can be wrong in it is a value that is not there.
 pub fn faults(shape: &Shape) -> Vec<Fault> {
-    let position = |wanted: &dyn Fn(Kind) -> bool| {
-        shape.columns.iter().position(|column| wanted(column.kind))
-    };
+    let position = |wanted: &dyn Fn(Kind) -> bool| shape.columns.iter().position(|column| wanted(column.kind));
     let fault = |dirt| move |column| Fault { dirt, column };
     let number = position(&|kind| kind == Kind::Decimal)
         .or_else(|| position(&|kind| matches!(kind, Kind::Integer | Kind::Long)));
@@ -73,8 +71,7 @@ pub fn faults(shape: &Shape) -> Vec<Fault> {
         text.map(fault(Dirt::BadUtf8)),
         Some(Fault { dirt: Dirt::RaggedRow, column: shape.columns.len() / 2 }),
     ];
-    let mut faults: Vec<Fault> =
-        text_formats.into_iter().filter(|_| !typed).flatten().collect();
+    let mut faults: Vec<Fault> = text_formats.into_iter().filter(|_| !typed).flatten().collect();
     faults.extend(key.map(fault(Dirt::MissingKey)));
     if shape.upsert {
         faults.push(Fault { dirt: Dirt::DuplicateKey, column: 0 });

@@ -33,10 +33,8 @@ impl Deflater {
         loop {
             let read = usize::try_from(self.compress.total_in()).unwrap_or(usize::MAX);
             let rest = bytes.get(read..).unwrap_or_default();
-            let status = self
-                .compress
-                .compress_vec(rest, out, FlushCompress::Full)
-                .map_err(|error| error.to_string())?;
+            let status =
+                self.compress.compress_vec(rest, out, FlushCompress::Full).map_err(|error| error.to_string())?;
             let all_read = usize::try_from(self.compress.total_in()) == Ok(bytes.len());
             let room_left = out.len() < out.capacity();
             if all_read && room_left {
@@ -70,9 +68,8 @@ mod tests {
 
     #[test]
     fn pieces_make_one_gzip_member() {
-        let pieces: Vec<Vec<u8>> = (0..5_u8)
-            .map(|turn| (0..40_000_u32).map(|i| (i * 31 / 7) as u8 ^ turn).collect())
-            .collect();
+        let pieces: Vec<Vec<u8>> =
+            (0..5_u8).map(|turn| (0..40_000_u32).map(|i| (i * 31 / 7) as u8 ^ turn).collect()).collect();
         let mut file = HEADER.to_vec();
         let mut crc = Crc::new();
         let mut deflater = Deflater::new();

@@ -7,6 +7,7 @@ mod gzip;
 mod jsonl;
 mod packed;
 mod parquet;
+mod shapes;
 pub mod sink;
 pub mod source;
 pub mod spool;

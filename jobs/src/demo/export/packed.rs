@@ -46,7 +46,9 @@ fn put_text(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
     put(out);
     let length = u16::try_from(out.len() - start).unwrap_or(u16::MAX);
     out.truncate(start + usize::from(length));
-    out[start - 2..start].copy_from_slice(&length.to_le_bytes());
+    if let Some(place) = out.get_mut(start - 2..start) {
+        place.copy_from_slice(&length.to_le_bytes());
+    }
 }
 
 /// A cell read back.

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder,
-    RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
@@ -31,11 +31,8 @@ const GROUP_ROWS: usize = 262_144;
 /// read back, [`DemoError::Parquet`] where they cannot be encoded.
 pub fn write(shape: &Shape, path: &Path, mut frames: impl Read) -> Result<(), DemoError> {
     let schema = schema(shape);
-    let file = File::create(path).map_err(|source| DemoError::File {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    })?;
+    let file =
+        File::create(path).map_err(|source| DemoError::File { action: "write", path: path.to_owned(), source })?;
     let encode = |source| DemoError::Parquet { path: path.to_owned(), source };
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -130,8 +127,7 @@ impl Values {
             }),
             Self::Integer(values) => values.append_option(narrow),
             Self::Long(values) => values.append_option(number),
-            Self::Double(values) => values
-                .append_option(number.map(|bits| f64::from_le_bytes(bits.to_le_bytes()))),
+            Self::Double(values) => values.append_option(number.map(|bits| f64::from_le_bytes(bits.to_le_bytes()))),
             Self::Boolean(values) => values.append_option(number.map(|number| number != 0)),
             Self::Date(values) => values.append_option(narrow),
             Self::Time(values) => values.append_option(number.map(|second| second * 1_000_000)),

@@ -74,14 +74,8 @@ impl<'c> Sink<'c> {
     pub fn new(calendar: &'c Calendar, plan: Plan) -> Self {
         let count = Source::COUNT * calendar.deliveries().len();
         let faults = (0..Source::COUNT).map(|index| faults(Source::at(index).shape())).collect();
-        let mut sink = Self {
-            calendar,
-            plan,
-            faults,
-            slots: Vec::new(),
-            planted: Vec::new(),
-            deflater: Deflater::new(),
-        };
+        let mut sink =
+            Self { calendar, plan, faults, slots: Vec::new(), planted: Vec::new(), deflater: Deflater::new() };
         sink.slots.resize_with(count, Slot::default);
         sink.restart(plan);
         sink
@@ -114,8 +108,9 @@ impl<'c> Sink<'c> {
         }
         slot.next_dirt = slot.rows + self.plan.gap;
         let kinds = self.faults.get(source.index()).map_or(&[][..], Vec::as_slice);
-        // Sources start at different kinds, so that short files are not all dirty in the same way.
-        let Some(&fault) = kinds.get((slot.turn + source.index()) % kinds.len().max(1)) else { return };
+        // Sources and deliveries start at different kinds, so that short files are not all dirty in the same way.
+        let turn = slot.turn + source.index() + delivery;
+        let Some(&fault) = kinds.get(turn % kinds.len().max(1)) else { return };
         put(&mut slot.bytes, source, cells, Some(fault));
         self.planted.push(Planted { slot: index, row: slot.rows, dirt: fault.dirt });
         slot.rows += 1;

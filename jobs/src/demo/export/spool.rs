@@ -136,8 +136,7 @@ impl Spool {
     /// [`DemoError`] where a file cannot be completed.
     pub fn finish(self, threads: usize) -> Result<Vec<Written>, DemoError> {
         let next = AtomicUsize::new(0);
-        let slots: Vec<_> =
-            self.targets.into_iter().map(|target| std::sync::Mutex::new(Some(target))).collect();
+        let slots: Vec<_> = self.targets.into_iter().map(|target| std::sync::Mutex::new(Some(target))).collect();
         let work = || {
             let mut done = BTreeMap::new();
             loop {
@@ -153,8 +152,7 @@ impl Spool {
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
             for worker in workers {
-                let done: BTreeMap<usize, Written> =
-                    worker.join().map_err(|_panic| DemoError::Worker)??;
+                let done: BTreeMap<usize, Written> = worker.join().map_err(|_panic| DemoError::Worker)??;
                 all.extend(done);
             }
             Ok::<_, DemoError>(())
@@ -166,16 +164,7 @@ impl Spool {
 impl Target {
     fn new(source: Source, folder: &Path, name: String) -> Self {
         let path = folder.join(&name);
-        Self {
-            source,
-            name,
-            path,
-            waiting: Vec::new(),
-            begun: false,
-            crc: Crc::new(),
-            rows: 0,
-            dirt: Vec::new(),
-        }
+        Self { source, name, path, waiting: Vec::new(), begun: false, crc: Crc::new(), rows: 0, dirt: Vec::new() }
     }
 
     fn is_parquet(&self) -> bool {
@@ -260,9 +249,5 @@ impl Target {
 }
 
 fn create_folder(path: &Path) -> Result<(), DemoError> {
-    fs::create_dir_all(path).map_err(|source| DemoError::File {
-        action: "create",
-        path: path.to_owned(),
-        source,
-    })
+    fs::create_dir_all(path).map_err(|source| DemoError::File { action: "create", path: path.to_owned(), source })
 }

@@ -26,12 +26,16 @@ pub fn export(world: &World, desk: &mut Desk<'_>) {
                 }
                 if product.on_sale(day) {
                     let price = product.price(day) as f64 * factor * offer;
-                    desk.sink.row(Source::CompetitorPrices, day, &[
-                        Cell::Date(day),
-                        Cell::Id(product.id()),
-                        Cell::Text(competitor),
-                        Cell::Cents((price.round() as i64).max(10)),
-                    ]);
+                    desk.sink.row(
+                        Source::CompetitorPrices,
+                        day,
+                        &[
+                            Cell::Date(day),
+                            Cell::Id(product.id()),
+                            Cell::Text(competitor),
+                            Cell::Cents((price.round() as i64).max(10)),
+                        ],
+                    );
                 }
             }
         }

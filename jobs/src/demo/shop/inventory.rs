@@ -6,7 +6,7 @@ use super::super::export::cell::{Cell, Id};
 use super::super::export::tables::Source;
 use super::super::random::{Random, Stream, between, chance, stream, whole};
 use super::super::world::World;
-use super::super::world::catalogue::{Product, SUPPLIERS, supplier_id};
+use super::super::world::catalogue::Product;
 use super::restock::{self, Arrival};
 
 /// Exports stock and purchase orders of every product.
@@ -16,11 +16,8 @@ pub fn export(world: &World, tally: &Tally, desk: &mut Desk<'_>) {
         let sold = while_on_sale(world, product, tally.sold(position));
         let calendar = &world.calendar;
         let opens = calendar.offset(product.launched.max(calendar.first)).unwrap_or(0);
-        let outages: Vec<(usize, usize)> = product
-            .outages
-            .iter()
-            .map(|(from, back)| (offset(world, *from), offset(world, *back)))
-            .collect();
+        let outages: Vec<(usize, usize)> =
+            product.outages.iter().map(|(from, back)| (offset(world, *from), offset(world, *back))).collect();
         let arrivals = restock::plan(product, sold, opens, &outages, &mut random);
         export_stock(world, product, sold, &arrivals, desk);
         let mut stock = 0;
@@ -50,16 +47,10 @@ fn offset(world: &World, day: Day) -> usize {
 }
 
 /// Two buildings: three units in ten are kept in the second.
-fn export_stock(
-    world: &World,
-    product: &Product,
-    sold: &[u32],
-    arrivals: &[Arrival],
-    desk: &mut Desk<'_>,
-) {
+fn export_stock(world: &World, product: &Product, sold: &[u32], arrivals: &[Arrival], desk: &mut Desk<'_>) {
     let days = sold.len().max(1) as f64;
     let a_day = f64::from(sold.iter().sum::<u32>()) / days;
-    let lead = f64::from(SUPPLIERS[product.supplier].lead_days);
+    let lead = f64::from(product.supplier.lead_days);
     let reorder_point = (a_day * (lead + 4.0)).ceil() as i64;
     let mut arrivals = arrivals.iter().peekable();
     let mut stock = 0_i64;
@@ -76,14 +67,18 @@ fn export_stock(
         // What is sold today leaves tomorrow; it is no longer counted as stock.
         let shares = [("MAD1", stock - second, 7), ("BCN1", second, 3)];
         for (location, on_hand, tenths) in shares {
-            desk.sink.row(Source::InventorySnapshots, day, &[
-                Cell::Date(day),
-                Cell::Id(product.id()),
-                Cell::Text(location),
-                Cell::Integer(on_hand),
-                Cell::Integer((sales * tenths / 10).min(on_hand)),
-                Cell::Integer((reorder_point * tenths + 9) / 10),
-            ]);
+            desk.sink.row(
+                Source::InventorySnapshots,
+                day,
+                &[
+                    Cell::Date(day),
+                    Cell::Id(product.id()),
+                    Cell::Text(location),
+                    Cell::Integer(on_hand),
+                    Cell::Integer((sales * tenths / 10).min(on_hand)),
+                    Cell::Integer((reorder_point * tenths + 9) / 10),
+                ],
+            );
         }
     }
 }
@@ -97,7 +92,7 @@ fn received(
     random: &mut Random,
     desk: &mut Desk<'_>,
 ) {
-    let supplier = &SUPPLIERS[product.supplier];
+    let supplier = product.supplier;
     let day = |offset: usize| world.calendar.first.plus(i32::try_from(offset).unwrap_or(0));
     let received_on = day(arrival.offset);
     let late = if chance(random, supplier.late) { whole(random, 1, 6) } else { 0 };
@@ -116,19 +111,13 @@ fn received(
 }
 
 /// An order that has not arrived yet, where stock is low.
-fn on_the_way(
-    world: &World,
-    product: &Product,
-    stock: u32,
-    random: &mut Random,
-    desk: &mut Desk<'_>,
-) {
+fn on_the_way(world: &World, product: &Product, stock: u32, random: &mut Random, desk: &mut Desk<'_>) {
     let last = world.calendar.last;
     let out = product.out_of_stock(last);
     if !product.on_sale(last) || !(out || chance(random, 0.3)) {
         return;
     }
-    let lead = SUPPLIERS[product.supplier].lead_days;
+    let lead = product.supplier.lead_days;
     // Behind a stock-out there is an order that is overdue.
     let ordered_on = last.plus(if out { -lead - whole(random, 1, 3) } else { -whole(random, 0, lead - 1) });
     let purchase = Purchase {
@@ -152,26 +141,25 @@ struct Purchase {
 }
 
 impl Purchase {
-    fn export(
-        &self,
-        product: &Product,
-        arrived: Option<(Day, i64)>,
-        sink: &mut super::super::export::sink::Sink<'_>,
-    ) {
+    fn export(&self, product: &Product, arrived: Option<(Day, i64)>, sink: &mut super::super::export::sink::Sink<'_>) {
         // What is ordered from a supplier on one day is one order with several products.
-        let number = product.supplier as u64 * 100_000 + u64::try_from(self.ordered_on.0).unwrap_or(0);
+        let number = (product.supplier.number - 1) * 100_000 + u64::try_from(self.ordered_on.0).unwrap_or(0);
         let day = arrived.map_or(self.ordered_on, |(day, _)| day);
-        sink.row(Source::PurchaseOrders, day, &[
-            Cell::Id(Id::new("PO", number)),
-            Cell::Id(supplier_id(product.supplier)),
-            Cell::Text(SUPPLIERS[product.supplier].name),
-            Cell::Id(product.id()),
-            Cell::Date(self.ordered_on),
-            Cell::Date(self.expected_on),
-            Cell::date(arrived.map(|(day, _)| day)),
-            Cell::Integer(self.ordered),
-            Cell::Integer(arrived.map_or(0, |(_, quantity)| quantity)),
-            Cell::Fine(self.unit_cost),
-        ]);
+        sink.row(
+            Source::PurchaseOrders,
+            day,
+            &[
+                Cell::Id(Id::new("PO", number)),
+                Cell::Id(product.supplier.id()),
+                Cell::Text(product.supplier.name),
+                Cell::Id(product.id()),
+                Cell::Date(self.ordered_on),
+                Cell::Date(self.expected_on),
+                Cell::date(arrived.map(|(day, _)| day)),
+                Cell::Integer(self.ordered),
+                Cell::Integer(arrived.map_or(0, |(_, quantity)| quantity)),
+                Cell::Fine(self.unit_cost),
+            ],
+        );
     }
 }

@@ -18,15 +18,19 @@ pub fn export(world: &World, tally: &Tally, desk: &mut Desk<'_>) {
             }
             let noise = between(&mut random, 0.85, 1.15);
             let clicks = views.count as f64 * clicks_a_view * noise;
-            desk.sink.row(Source::PageSummaries, day, &[
-                Cell::Date(day),
-                Cell::Text(world.pages.path(page)),
-                Cell::Integer(views.count as i64),
-                Cell::Integer(clicks.round() as i64),
-                Cell::Integer((clicks * rage_a_click).round() as i64),
-                Cell::Integer((views.count as i64 + 4) / 5),
-                Cell::Double(views.scroll as f64 / 1000.0 / views.count as f64),
-            ]);
+            desk.sink.row(
+                Source::PageSummaries,
+                day,
+                &[
+                    Cell::Date(day),
+                    Cell::Text(world.pages.path(page)),
+                    Cell::Integer(views.count as i64),
+                    Cell::Integer(clicks.round() as i64),
+                    Cell::Integer((clicks * rage_a_click).round() as i64),
+                    Cell::Integer((views.count as i64 + 4) / 5),
+                    Cell::Double(views.scroll as f64 / 1000.0 / views.count as f64),
+                ],
+            );
         }
     }
 }

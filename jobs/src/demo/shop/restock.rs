@@ -76,6 +76,7 @@ fn levels(
 mod tests {
     use super::super::super::calendar::Day;
     use super::super::super::random::{Stream, stream};
+    use super::super::super::world::catalogue::SUPPLIERS;
     use super::*;
 
     #[test]
@@ -84,9 +85,10 @@ mod tests {
             number: 3,
             name: String::new(),
             category: 0,
+            category_name: "",
             kind: "",
             brand: "",
-            supplier: 0,
+            supplier: &SUPPLIERS[0],
             unit_cost: 1,
             prices: Vec::new(),
             launched: Day(0),

@@ -225,15 +225,12 @@ fn what_is_out_of_stock_is_not_ordered() {
         })
         .collect();
     assert!(outages.len() > 5);
-    let ordered: HashMap<String, String> = rows(&demo, Source::Orders)
-        .iter()
-        .map(|row| (row["order_id"].clone(), day(row, "ordered_at")))
-        .collect();
+    let ordered: HashMap<String, String> =
+        rows(&demo, Source::Orders).iter().map(|row| (row["order_id"].clone(), day(row, "ordered_at"))).collect();
     for line in rows(&demo, Source::OrderItems) {
         let day = &ordered[&line["order_id"]];
-        let out = outages.iter().any(|(product, from, back)| {
-            *product == line["product_id"] && from <= day && day < back
-        });
+        let out =
+            outages.iter().any(|(product, from, back)| *product == line["product_id"] && from <= day && day < back);
         assert!(!out, "{} on {day}", line["product_id"]);
     }
 }
@@ -267,10 +264,8 @@ fn columns_are_those_of_the_contracts() {
         let path = folder.join(format!("{}.yml", shape.name));
         // A checkout without the standard SQL has no contracts to compare with.
         let Ok(contract) = std::fs::read_to_string(&path) else { continue };
-        let names: Vec<&str> = contract
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("- { name: ")?.split(',').next())
-            .collect();
+        let names: Vec<&str> =
+            contract.lines().filter_map(|line| line.trim().strip_prefix("- { name: ")?.split(',').next()).collect();
         let ours: Vec<&str> = shape.columns.iter().map(|column| column.name).collect();
         assert_eq!(names, ours, "{}", shape.name);
         let required: Vec<bool> = contract

@@ -65,8 +65,7 @@ fn every_source_has_a_file_for_every_delivery_and_nothing_else() {
         assert_eq!(count, 1 + 7 + 4, "{}", sums.source);
         assert_eq!(sums.files, 12);
     }
-    let raw: u64 =
-        names.iter().filter(|(name, _)| name.starts_with("raw/")).map(|(_, b)| b.len() as u64).sum();
+    let raw: u64 = names.iter().filter(|(name, _)| name.starts_with("raw/")).map(|(_, b)| b.len() as u64).sum();
     assert_eq!(raw, demo.summary.bytes);
 }
 

@@ -28,8 +28,7 @@ fn told_dirt_is_exactly_what_a_reader_finds() {
         assert_eq!(rows, demo.summary.sources[source.index()].rows, "{source:?}");
     }
     assert_eq!(told, found);
-    let kinds: std::collections::BTreeSet<&str> =
-        demo.summary.dirt.iter().map(|dirt| dirt.kind.as_str()).collect();
+    let kinds: std::collections::BTreeSet<&str> = demo.summary.dirt.iter().map(|dirt| dirt.kind.as_str()).collect();
     assert_eq!(kinds.len(), 6, "every kind is planted: {kinds:?}");
     let expected = demo.summary.expected_quarantine();
     for source in Source::EXPORTS {

@@ -111,8 +111,7 @@ fn rates_dropout_and_baskets_have_their_means() {
     let (x, y) = pairs.iter().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / n, y + pair.1 / n));
     let covariance: f64 = pairs.iter().map(|pair| (pair.0 - x) * (pair.1 - y)).sum();
     let spread = |of: &dyn Fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>().sqrt();
-    let correlation = covariance
-        / (spread(&|pair| (pair.0 - x).powi(2)) * spread(&|pair| (pair.1 - y).powi(2)));
+    let correlation = covariance / (spread(&|pair| (pair.0 - x).powi(2)) * spread(&|pair| (pair.1 - y).powi(2)));
     assert!(n > 300.0);
     assert!((x - y).abs() < 0.25, "log means: target {x}, spent {y}");
     assert!(correlation > 0.6, "correlation {correlation}");

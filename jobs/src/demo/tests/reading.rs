@@ -28,10 +28,7 @@ pub fn files(demo: &Demo, source: Source) -> Vec<(String, Records)> {
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    names
-        .into_iter()
-        .map(|name| (format!("{}/{name}", shape.name), read(shape, &folder.join(&name))))
-        .collect()
+    names.into_iter().map(|name| (format!("{}/{name}", shape.name), read(shape, &folder.join(&name)))).collect()
 }
 
 /// The good rows of a source; of an upsert, the newest of each key (its first column, or for
@@ -173,9 +170,7 @@ fn canonical(shape: &Shape, column: &Column, text: String) -> Result<String, &'s
     let day_first = shape.name == "inventory_snapshots";
     match column.kind {
         Kind::Text | Kind::Boolean => Ok(text),
-        Kind::Integer | Kind::Long => {
-            text.parse::<i64>().map(|_| text).map_err(|_| "unparsable_amount")
-        }
+        Kind::Integer | Kind::Long => text.parse::<i64>().map(|_| text).map_err(|_| "unparsable_amount"),
         Kind::Decimal | Kind::Double => {
             let text = if shape.name == "purchase_orders" { text.replace(',', ".") } else { text };
             text.parse::<f64>().map(|_| text).map_err(|_| "unparsable_amount")
@@ -185,8 +180,8 @@ fn canonical(shape: &Shape, column: &Column, text: String) -> Result<String, &'s
             let date = NaiveDate::parse_from_str(&text, format).map_err(|_| "impossible_date")?;
             Ok(date.to_string())
         }
-        Kind::Timestamp => NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S")
-            .map(|_| text)
-            .map_err(|_| "impossible_date"),
+        Kind::Timestamp => {
+            NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S").map(|_| text).map_err(|_| "impossible_date")
+        }
     }
 }

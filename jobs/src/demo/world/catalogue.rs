@@ -2,7 +2,7 @@
 
 use super::super::calendar::{Calendar, Day};
 use super::super::export::cell::Id;
-use super::super::random::{Random, below, between, chance, exponential, one, whole};
+use super::super::random::{Random, between, chance, exponential, one, pick, whole};
 
 /// A category of products.
 pub struct Category {
@@ -20,20 +20,26 @@ pub struct Category {
     variants: &'static [&'static str],
 }
 
-const FLAVOURS: &[&str] =
-    &["Vainilla 1 kg", "Chocolate 1 kg", "Fresa 1 kg", "Chocolate 2 kg", "Cookies & Cream 900 g"];
+const FLAVOURS: &[&str] = &["Vainilla 1 kg", "Chocolate 1 kg", "Fresa 1 kg", "Chocolate 2 kg", "Cookies & Cream 900 g"];
 const POWDERS: &[&str] = &["Neutro 300 g", "Limón 300 g", "Sandía 500 g", "Neutro 1 kg"];
 const CAPSULES: &[&str] = &["60 cápsulas", "120 cápsulas", "90 comprimidos", "30 días"];
 const BOXES: &[&str] = &["12 uds.", "caja de 24", "Cacahuete", "Coco", "Plátano"];
 const SIZES: &[&str] = &["negro", "700 ml", "talla M", "talla L", "\"Pro\""];
 
 /// Categories, in the order of the catalogue.
-pub const CATEGORIES: [Category; 8] = [
+pub static CATEGORIES: [Category; 8] = [
     category("Proteína", "proteina", 0.2, (1_650.0, 4_900.0), &["Whey", "Isolate", "Caseína", "Vegana"], FLAVOURS),
     category("Creatina", "creatina", 0.08, (990.0, 2_900.0), &["Monohidrato", "Creapure"], POWDERS),
     category("Pre-entreno", "pre-entreno", 0.11, (1_450.0, 3_600.0), &["Con cafeína", "Sin cafeína"], POWDERS),
     category("Aminoácidos", "aminoacidos", 0.12, (1_150.0, 2_900.0), &["BCAA", "EAA", "Glutamina"], POWDERS),
-    category("Vitaminas", "vitaminas", 0.17, (590.0, 2_200.0), &["Multivitamínico", "Omega 3", "Vitamina D", "Magnesio"], CAPSULES),
+    category(
+        "Vitaminas",
+        "vitaminas",
+        0.17,
+        (590.0, 2_200.0),
+        &["Multivitamínico", "Omega 3", "Vitamina D", "Magnesio"],
+        CAPSULES,
+    ),
     category("Snacks", "snacks", 0.15, (160.0, 2_400.0), &["Barritas", "Crema", "Galletas"], BOXES),
     category("Control de peso", "control-de-peso", 0.08, (990.0, 3_300.0), &["L-Carnitina", "Termogénico"], CAPSULES),
     category("Accesorios", "accesorios", 0.09, (420.0, 2_900.0), &["Shaker", "Cinturón", "Guantes", "Camiseta"], SIZES),
@@ -53,7 +59,10 @@ const fn category(
 const BRANDS: [&str; 7] = ["Buhonutri", "Sierra Sport", "Iberfit", "NorteLab", "Atlas", "Kōno", "Green&Co"];
 
 /// Who delivers the goods.
+#[derive(Debug)]
 pub struct Supplier {
+    /// Number in its key, from 1.
+    pub number: u64,
     /// Name in purchase orders.
     pub name: &'static str,
     /// Days promised from order to delivery.
@@ -64,19 +73,24 @@ pub struct Supplier {
     pub short: f64,
 }
 
-/// Suppliers, by number from 1.
-pub const SUPPLIERS: [Supplier; 6] = [
-    Supplier { name: "Lácteos del Norte, S.L.", lead_days: 9, late: 0.12, short: 0.05 },
-    Supplier { name: "Nutri Rohstoffe GmbH", lead_days: 16, late: 0.2, short: 0.08 },
-    Supplier { name: "Laboratorios Ebro", lead_days: 12, late: 0.08, short: 0.03 },
-    Supplier { name: "Barritas \"La Encina\"", lead_days: 7, late: 0.15, short: 0.12 },
-    Supplier { name: "Shenzhen Gear; Export Dept.", lead_days: 34, late: 0.35, short: 0.1 },
-    Supplier { name: "Vitalia Portugal", lead_days: 10, late: 0.1, short: 0.04 },
+/// Suppliers, by number.
+pub static SUPPLIERS: [Supplier; 6] = [
+    Supplier { number: 1, name: "Lácteos del Norte, S.L.", lead_days: 9, late: 0.12, short: 0.05 },
+    Supplier { number: 2, name: "Nutri Rohstoffe GmbH", lead_days: 16, late: 0.2, short: 0.08 },
+    Supplier { number: 3, name: "Laboratorios Ebro", lead_days: 12, late: 0.08, short: 0.03 },
+    Supplier { number: 4, name: "Barritas \"La Encina\"", lead_days: 7, late: 0.15, short: 0.12 },
+    Supplier { number: 5, name: "Shenzhen Gear; Export Dept.", lead_days: 34, late: 0.35, short: 0.1 },
+    Supplier { number: 6, name: "Vitalia Portugal", lead_days: 10, late: 0.1, short: 0.04 },
 ];
 
-/// Key of a supplier by its position.
-pub fn supplier_id(position: usize) -> Id {
-    Id::new("SUP", position as u64 + 1)
+/// The supplier of accessories, far away.
+static ACCESSORIES: &Supplier = &SUPPLIERS[4];
+
+impl Supplier {
+    /// Key in the exports.
+    pub fn id(&self) -> Id {
+        Id::new("SUP", self.number)
+    }
 }
 
 /// A product and what is true of it.
@@ -88,12 +102,14 @@ pub struct Product {
     pub name: String,
     /// Position in [`CATEGORIES`].
     pub category: usize,
+    /// Name of the category.
+    pub category_name: &'static str,
     /// Subcategory.
     pub kind: &'static str,
     /// Brand on the label.
     pub brand: &'static str,
-    /// Position in [`SUPPLIERS`].
-    pub supplier: usize,
+    /// Who delivers it.
+    pub supplier: &'static Supplier,
     /// What a unit costs, in hundredths of a cent.
     pub unit_cost: i64,
     /// Prices in cents and the day from which they hold; the first holds before it too.
@@ -143,7 +159,7 @@ pub fn stock(calendar: &Calendar, customers: u64, random: &mut Random) -> Vec<Pr
         let count = (total * of.share).round().max(2.0) as usize;
         for rank in 0..count {
             let number = products.len() as u64 + 1;
-            products.push(product(calendar, number, category, rank, random));
+            products.push(product(calendar, number, (category, of), rank, random));
         }
     }
     products
@@ -152,11 +168,10 @@ pub fn stock(calendar: &Calendar, customers: u64, random: &mut Random) -> Vec<Pr
 fn product(
     calendar: &Calendar,
     number: u64,
-    category: usize,
+    (category, of): (usize, &Category),
     rank: usize,
     random: &mut Random,
 ) -> Product {
-    let of = &CATEGORIES[category % CATEGORIES.len()];
     let (kind, variant) = (one(random, of.kinds), one(random, of.variants));
     let brand = one(random, &BRANDS);
     let days = calendar.days() as i32;
@@ -176,9 +191,10 @@ fn product(
         number,
         name: format!("{kind} {variant} {brand}"),
         category,
+        category_name: of.name,
         kind,
         brand,
-        supplier: if category == 7 { 4 } else { below(random, SUPPLIERS.len()) },
+        supplier: if of.slug == "accesorios" { ACCESSORIES } else { pick(random, &SUPPLIERS, |_| 1.0) },
         unit_cost: (price as f64 * (1.0 - margin) * 100.0).round() as i64,
         prices: prices(calendar, price, random),
         launched,

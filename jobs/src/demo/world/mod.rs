@@ -35,31 +35,19 @@ pub struct World {
 impl World {
     /// The shop of a demo.
     pub fn new(options: &DemoOptions) -> Self {
-        let calendar =
-            Calendar::new(options.last_night, options.days, options.nights, options.customers);
+        let calendar = Calendar::new(options.last_night, options.days, options.nights, options.customers);
         let mut random = stream(options.seed, Stream::World, 0);
         let campaigns = campaigns::plan(&calendar, &mut random);
         let products = catalogue::stock(&calendar, options.customers, &mut random);
         let tempo = Tempo::new(&calendar, &campaigns);
         let shelf = Shelf::new(&calendar, &products);
         let pages = Pages::new(&products);
-        Self {
-            seed: options.seed,
-            customers: options.customers,
-            calendar,
-            tempo,
-            campaigns,
-            products,
-            shelf,
-            pages,
-        }
+        Self { seed: options.seed, customers: options.customers, calendar, tempo, campaigns, products, shelf, pages }
     }
 
     /// The campaign with a coupon that runs on `day`, if one does.
     pub fn coupon_on(&self, day: Day) -> Option<usize> {
-        self.campaigns
-            .iter()
-            .position(|campaign| campaign.coupon.is_some() && campaign.runs_on(day))
+        self.campaigns.iter().position(|campaign| campaign.coupon.is_some() && campaign.runs_on(day))
     }
 }
 

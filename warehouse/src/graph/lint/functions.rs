@@ -1,9 +1,10 @@
 //! Function calls: allowed names, and the order that some of them need.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgumentClause, FunctionArguments, OrderByExpr, Spanned, Value, WindowSpec,
+    Expr, Function, FunctionArg, FunctionArgumentClause, FunctionArguments, OrderByExpr, Spanned, UnaryOperator, Value, WindowSpec,
     WindowType,
 };
+use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::guard::arguments;
 use super::portable::{AGGREGATE, ORDERED_AGGREGATE, ORDERED_WINDOW, Reading, names, reading};
@@ -65,7 +66,7 @@ impl Linter<'_> {
         }
     }
 
-    fn window(&mut self, name: &str, span: datafusion::sql::sqlparser::tokenizer::Span, spec: &WindowSpec) {
+    fn window(&mut self, name: &str, span: Span, spec: &WindowSpec) {
         self.order_by(&spec.order_by);
         if spec.order_by.is_empty() && spec.window_name.is_none() && ORDERED_WINDOW.contains(&name) {
             let found = format!("`{name}` over a window without ORDER BY depends on chance");
@@ -87,6 +88,9 @@ impl Linter<'_> {
         {
             self.date_part(span, &part);
         }
+        if matches!(name, "substr" | "substring") {
+            self.start_of_text(span, arguments.get(1).copied());
+        }
         if name == "trunc" && arguments.len() > 1 {
             self.find(span, Rule::Function, "`trunc` to decimals is DataFusion's alone".to_owned(), "write round(x, n)");
         }
@@ -95,7 +99,15 @@ impl Linter<'_> {
         }
     }
 
-    pub(super) fn date_part(&mut self, span: datafusion::sql::sqlparser::tokenizer::Span, part: &str) {
+    /// A negative start counts from the end in DuckDB and from before the text in DataFusion.
+    pub(super) fn start_of_text(&mut self, span: Span, start: Option<&Expr>) {
+        if let Some(Expr::UnaryOp { op: UnaryOperator::Minus, .. }) = start {
+            let found = "a negative start of substring counts from the end in DuckDB alone".to_owned();
+            self.find(span, Rule::Function, found, "write right(x, n)");
+        }
+    }
+
+    pub(super) fn date_part(&mut self, span: Span, part: &str) {
         let part = part.to_lowercase();
         if !PARTS.contains(&part.as_str()) {
             let portable = "use year, quarter, month, week, day, doy, dow, isodow, hour, minute, second or epoch";

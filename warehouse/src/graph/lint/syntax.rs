@@ -135,6 +135,7 @@ impl Linter<'_> {
             {
                 self.find(expr.span(), Rule::Syntax, format!("`{expr}` is not read alike"), "write date_trunc or round(x, n)");
             }
+            Expr::Substring { substring_from, .. } => self.start_of_text(expr.span(), substring_from.as_deref()),
             Expr::AtTimeZone { .. } => {
                 let portable = "timestamps already are the wall clock in the project's zone: leave it out";
                 self.find(expr.span(), Rule::Syntax, "AT TIME ZONE is not read alike".to_owned(), portable);

@@ -130,3 +130,10 @@ fn every_portable_function_is_in_the_registry() {
         .collect();
     assert_eq!(missing, Vec::<&str>::new());
 }
+
+#[test]
+fn a_start_before_the_text_is_refused() {
+    assert_eq!(rules("select substr(a, -2) from core.x"), [Rule::Function]);
+    assert_eq!(rules("select substring(a from -2) from core.x"), [Rule::Function]);
+    assert_eq!(rules("select substr(a, 2), right(a, 2) from core.x"), []);
+}

@@ -30,10 +30,6 @@ impl Cutter {
         self.dialect
     }
 
-    pub(crate) fn text(&self) -> &TextReader {
-        &self.text
-    }
-
     /// blake3 of the file as stored.
     pub(crate) fn content(&mut self) -> Result<String, IngestError> {
         self.text.content()

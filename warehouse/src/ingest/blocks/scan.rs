@@ -117,6 +117,9 @@ fn first_line(bytes: &[u8], start: usize, dialect: &Dialect, flaw: Flaw) -> Reco
     match memchr(dialect.newline, bytes.get(start..).unwrap_or_default()) {
         Some(found) => {
             let newline = start + found;
+            // How a line ends that is too long may lie past what was read: its length decides.
+            let too_long = found > dialect.record_bytes;
+            let flaw = if too_long { Flaw::TooLong { limit: dialect.record_bytes } } else { flaw };
             RecordEnd::Flawed { end: without_return(bytes, start, newline, dialect), next: newline + 1, flaw }
         }
         None if bytes.len() - start > dialect.record_bytes => RecordEnd::Endless,

@@ -8,11 +8,8 @@ mod tokens;
 mod zone;
 
 pub(crate) use set::ColumnSet;
-pub(crate) use time::{Layout, Written, iso_date, iso_timestamp};
+pub(crate) use time::Written;
 pub(crate) use tokens::{Field, Misfit, Row, Tokens};
-pub(crate) use zone::ZoneClock;
-
-pub(crate) use number::{decimal, double, integer, with_point};
 
 use crate::project::types::ColumnType;
 

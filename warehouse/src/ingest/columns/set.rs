@@ -23,12 +23,12 @@ use crate::project::types::ColumnType;
 #[derive(Debug, Clone)]
 pub(crate) struct ColumnSet {
     columns: Vec<ColumnReader>,
-    pub(crate) style: Style,
+    style: Style,
 }
 
 /// What columns share.
 #[derive(Debug, Clone)]
-pub(crate) struct Style {
+struct Style {
     /// `1.234,56`.
     decimal_comma: bool,
     /// In JSON a bare number has a point whatever the contract says.
@@ -103,6 +103,36 @@ impl ColumnSet {
         misfits.sort_by_key(|(row, _)| *row);
         misfits.dedup_by_key(|(row, _)| *row);
         Ok((arrays, misfits))
+    }
+}
+
+impl ColumnSet {
+    /// Build one column from the texts of another format.
+    pub(crate) fn read_one(
+        &mut self,
+        column: usize,
+        tokens: &Tokens,
+        bytes: &[u8],
+    ) -> Result<(ArrayRef, Vec<(usize, String)>), ArrowError> {
+        let Some(reader) = self.columns.get(column) else {
+            return Err(ArrowError::SchemaError(format!("there is no column {column}")));
+        };
+        let mut bad = Vec::new();
+        let array = reader.read(Cells { tokens, bytes, place: 0 }, &mut self.style, &mut bad)?;
+        let reasons = bad.into_iter().map(|bad| (bad.row, bad.unfit.reason(bad.text, reader.kind)));
+        Ok((array, reasons.collect()))
+    }
+
+    pub(crate) fn kind(&self, column: usize) -> Option<ColumnType> {
+        self.columns.get(column).map(|reader| reader.kind)
+    }
+
+    pub(crate) fn is_required(&self, column: usize) -> bool {
+        self.columns.get(column).is_some_and(|reader| reader.nulls.required)
+    }
+
+    pub(crate) fn clock(&mut self) -> &mut ZoneClock {
+        &mut self.style.clock
     }
 }
 

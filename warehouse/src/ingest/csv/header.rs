@@ -45,7 +45,12 @@ impl Header {
             contract: contract.file.clone(),
             reason: hint(reason, block),
         })?;
-        let names = Names::new(&names);
+        Self::of_names(&names, contract, path)
+    }
+
+    /// Columns by the names a file has, whatever its format.
+    pub(crate) fn of_names(names: &[String], contract: &Contract, path: &str) -> Result<Self, IngestError> {
+        let names = Names::new(names);
         let (mut places, mut missing) = (Vec::new(), Vec::new());
         let mut warnings = Vec::new();
         for column in &contract.spec.columns {

@@ -4,7 +4,7 @@ mod stored;
 mod text;
 mod unpack;
 
-pub(crate) use stored::{Opener, StoredBytes, from_io};
+pub(crate) use stored::Opener;
 pub(crate) use text::{Malformed, TextReader, encode};
 pub use unpack::Codec;
 pub(crate) use unpack::{UnpackLimits, Unpacked};

@@ -73,10 +73,6 @@ impl TextReader {
         self.encoding
     }
 
-    pub(crate) fn is_packed(&self) -> bool {
-        self.unpacked.is_packed()
-    }
-
     /// The text read ahead by [`TextReader::new`].
     pub(crate) fn ahead(&self) -> &[u8] {
         &self.pending

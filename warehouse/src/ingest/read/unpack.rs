@@ -180,11 +180,6 @@ impl Unpacked {
         Ok(stored.content())
     }
 
-    /// Whether unpacking is work that other files could be read beside.
-    pub(crate) fn is_packed(&self) -> bool {
-        self.codec.is_some()
-    }
-
     fn stored_mut(&mut self) -> &mut StoredBytes {
         match &mut self.decoder {
             Decoder::Plain(stored) => stored,

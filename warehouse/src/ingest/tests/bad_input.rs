@@ -171,7 +171,10 @@ async fn damaged_and_foreign_containers_are_named() {
     let gzip = encoder.finish().unwrap();
     has(&message(&contract, &gzip[..gzip.len() / 2]).await, &["gzip", "the upload was cut", "again"]);
     has(&message(&contract, &gzip[..gzip.len() - 4]).await, &["gzip", "cut"]);
-    let mut zstd = zstd::encode_all(text.as_bytes(), 1).unwrap();
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(text.as_bytes()).unwrap();
+    let mut zstd = encoder.finish().unwrap();
     let middle = zstd.len() / 2;
     zstd[middle..middle + 50].fill(0xaa);
     has(&message(&contract, &zstd).await, &["damaged zstd", "deliver it again"]);

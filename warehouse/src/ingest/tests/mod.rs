@@ -2,4 +2,11 @@
 
 mod bad_input;
 mod clean;
+mod deliveries;
+mod freshness;
+mod fuzz;
+mod parquet;
+mod properties;
+mod storage;
 mod support;
+mod times;

@@ -16,11 +16,12 @@ use crate::ingest::columns::{ColumnSet, Tokens};
 use crate::ingest::error::{IngestError, SinkError};
 use crate::ingest::options::BatchSink;
 use crate::ingest::quarantine::QuarantineRow;
+use crate::project::contract::Contract;
 
 /// One thread of a load.
-pub(super) struct Worker {
+pub(crate) struct Worker {
     pub(super) shared: Arc<Shared>,
-    pub(super) columns: ColumnSet,
+    pub(crate) columns: ColumnSet,
     pub(super) block: Block,
     pub(super) tokens: Tokens,
     sink: Option<Box<dyn BatchSink>>,
@@ -35,12 +36,12 @@ struct Constants {
 }
 
 /// The rows of one block (or Parquet batch), typed.
-pub(super) struct Typed {
-    pub(super) columns: Vec<ArrayRef>,
+pub(crate) struct Typed {
+    pub(crate) columns: Vec<ArrayRef>,
     /// 1-based record numbers in the file.
-    pub(super) records: Vec<i64>,
+    pub(crate) records: Vec<i64>,
     /// Rows to take out: those that went to quarantine.
-    pub(super) refused: Vec<usize>,
+    pub(crate) refused: Vec<usize>,
 }
 
 impl Worker {
@@ -50,7 +51,7 @@ impl Worker {
     }
 
     /// Write the rows that fit, keep those that do not.
-    pub(super) fn emit(
+    pub(crate) fn emit(
         &mut self,
         job: &Job,
         typed: Typed,
@@ -73,6 +74,15 @@ impl Worker {
         sink.write(&batch).map_err(failed)
     }
 
+    pub(crate) fn contract(&self) -> Arc<Contract> {
+        Arc::clone(&self.shared.contract)
+    }
+
+    /// Whether the load is to stop.
+    pub(crate) fn stopped(&self) -> bool {
+        self.shared.stopped()
+    }
+
     /// Complete the sink.
     pub(super) fn finish(mut self) -> Result<(), IngestError> {
         let path = self.shared.contract.name.clone();
@@ -82,7 +92,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn defect(&self, error: &ArrowError) -> IngestError {
+    pub(crate) fn defect(&self, error: &ArrowError) -> IngestError {
         IngestError::Defect { contract: self.shared.contract.name.clone(), reason: error.to_string() }
     }
 
@@ -116,7 +126,7 @@ impl Worker {
             ];
             Constants { number: job.number, rows, columns }
         });
-        let cut = [0, 1, 2].map(|column: usize| made.columns[column].slice(0, rows));
+        let cut = made.columns.each_ref().map(|column| column.slice(0, rows));
         self.constants = Some(made);
         cut
     }

@@ -60,7 +60,7 @@ impl Job {
     ///
     /// # Errors
     /// [`IngestError::Changed`] where it is not the one that was planned with.
-    pub(super) fn read(&self, content: String) -> Result<(), IngestError> {
+    pub(crate) fn read(&self, content: String) -> Result<(), IngestError> {
         if self.expected.as_ref().is_some_and(|expected| *expected != content) {
             let detail = "its content is another than when it was first read".to_owned();
             return Err(IngestError::Changed { path: self.file.path.clone(), detail });

@@ -10,8 +10,11 @@
 mod emit;
 mod job;
 mod open;
+mod probe;
 mod schedule;
 mod text;
 
+pub(crate) use emit::{Typed, Worker};
 pub(crate) use job::Job;
+pub(crate) use probe::probe;
 pub(crate) use schedule::{Outcome, run};

@@ -1,0 +1,92 @@
+//! When a source is late or thin, and what follows.
+
+use chrono::{Days, NaiveDateTime, Utc};
+
+use super::support::*;
+use crate::ingest::*;
+use crate::project::contract::{Contract, Missing};
+
+fn expecting(expect: &str) -> Contract {
+    columns(&format!("path: 'o_{{date:%Y-%m-%d}}.csv'\nexpect: {expect}"), &["id BIGINT"])
+}
+
+fn ledger(rows: &[(&str, u64)]) -> Ledger {
+    let deliveries = rows.iter().zip(1..).map(|((night, rows), number)| DeliveryRecord {
+        number,
+        path: format!("o_{night}.csv"),
+        size: 1,
+        etag: None,
+        modified: chrono::DateTime::<Utc>::UNIX_EPOCH,
+        content: String::new(),
+        date: Some(date(night)),
+        night: date(night),
+        rows: *rows,
+        quarantined: 0,
+        state: DeliveryState::Loaded,
+    });
+    Ledger { deliveries: deliveries.collect(), numbered: rows.len() as i64 }
+}
+
+fn at(text: &str) -> NaiveDateTime {
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap()
+}
+
+fn check(expect: &str, rows: &[(&str, u64)], night: &str, now: &str) -> Freshness {
+    freshness(&expecting(expect), &ledger(rows), date(night), at(now)).unwrap()
+}
+
+#[test]
+fn what_came_for_the_night_is_fresh_and_what_did_not_is_late() {
+    let found = check("{ every: 1 day, missing: hold }", &[("2024-01-05", 10)], "2024-01-05", "2024-01-06 09:00");
+    assert_eq!((found.state, found.action), (FreshnessState::Fresh { last: date("2024-01-05") }, None));
+    let found = check("{ every: 1 day, missing: hold }", &[("2024-01-05", 10)], "2024-01-06", "2024-01-07 09:00");
+    assert_eq!((found.state, found.action), (FreshnessState::Late { last: date("2024-01-05") }, Some(Missing::Hold)));
+    assert!(found.message.contains("nothing for 2024-01-06") && found.message.contains("2024-01-05"), "{}", found.message);
+    let found = check("{ every: 1 week }", &[("2024-01-05", 10)], "2024-01-11", "2024-01-12 09:00");
+    assert_eq!(found.action, None);
+    let found = check("{ every: 1 month }", &[("2024-01-31", 10)], "2024-02-29", "2024-03-01 09:00");
+    assert_eq!(found.state, FreshnessState::Late { last: date("2024-01-31") });
+}
+
+#[test]
+fn what_never_came_is_missing_and_a_later_night_does_not_count() {
+    let found = check("{ every: 1 day, missing: fail }", &[("2024-01-05", 10)], "2024-01-04", "2024-01-06 09:00");
+    assert_eq!((found.state, found.action), (FreshnessState::Never, Some(Missing::Fail)));
+    assert!(found.message.contains("o_{date:%Y-%m-%d}.csv"), "{}", found.message);
+}
+
+#[test]
+fn before_its_hour_nothing_is_late() {
+    let rows = [("2024-01-05", 10)];
+    let expect = "{ every: 1 day, by: '06:00' }";
+    let found = check(expect, &rows, "2024-01-06", "2024-01-07 05:59");
+    assert_eq!(found.state, FreshnessState::NotDue { last: Some(date("2024-01-05")), due: at("2024-01-07 06:00") });
+    assert_eq!(found.action, None);
+    assert_eq!(check(expect, &rows, "2024-01-06", "2024-01-07 06:00").action, Some(Missing::Warn));
+}
+
+#[test]
+fn fewer_rows_than_the_share_of_the_usual_are_thin() {
+    let start = date("2024-01-01");
+    let nights: Vec<String> = (0..10).map(|n| (start + Days::new(n)).to_string()).collect();
+    let mut rows: Vec<(&str, u64)> = nights.iter().map(|night| (night.as_str(), 100)).collect();
+    rows[3].1 = 100_000;
+    rows[9].1 = 49;
+    let expect = "{ every: 1 day, rows: 0.5 }";
+    let found = check(expect, &rows, "2024-01-10", "2024-01-11 09:00");
+    assert_eq!((found.state, found.action), (FreshnessState::Thin { rows: 49, usual: 100 }, Some(Missing::Warn)));
+    assert!(found.message.contains("49 rows") && found.message.contains("50 %"), "{}", found.message);
+    rows[9].1 = 50;
+    assert_eq!(check(expect, &rows, "2024-01-10", "2024-01-11 09:00").action, None);
+    assert_eq!(check(expect, &rows[7..], "2024-01-10", "2024-01-11 09:00").action, None, "two nights tell no usual");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_its_field() {
+    for (expect, field) in [("{ every: often }", "expect.every"), ("{ every: 1 day, by: noon }", "expect.by")] {
+        let error = freshness(&expecting(expect), &Ledger::default(), date("2024-01-01"), at("2024-01-02 00:00"));
+        let error = error.err().unwrap();
+        assert!(error.to_string().contains(field), "{error}");
+        assert_eq!(error.kind(), crate::error::ErrorKind::User);
+    }
+}
