@@ -67,7 +67,7 @@ def test_bad_input(case: Case, buho: Buho, tmp_path: Path):
 def test_a_source_that_failed_is_loaded_once_it_is_delivered_again(buho: Buho, tmp_path: Path):
     project = write_project(tmp_path / "project")
     at = buho.at(project)
-    deliver(project, FILE, b"")
+    deliver(project, FILE, CLEAN.replace("amount", "sum").encode())
     at.night(NIGHT).expect(1)
     deliver(project, FILE, CLEAN.encode())
     at.night(NIGHT).expect(0)

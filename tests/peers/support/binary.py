@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.peers.support.places import ROOT
 
+SHOWN_LINES = 20
 # The child sees these and what a test gives it: a developer's own BUHO_… or AWS_… must not leak in.
 INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "RUST_BACKTRACE")
 
@@ -39,7 +40,13 @@ class Outcome:
 
     def __str__(self) -> str:
         command = " ".join(self.arguments)
-        return f"$ buho {command}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
+        return f"$ buho {command}\n--- stdout\n{tail(self.stdout)}\n--- stderr\n{tail(self.stderr)}"
+
+
+def tail(text: str) -> str:
+    """The end of a long story, for a failed assertion."""
+    lines = text.splitlines()
+    return "\n".join(lines if len(lines) <= SHOWN_LINES else ["…", *lines[-SHOWN_LINES:]])
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ COLUMNS = [
 def contract(source: str, form: dict[str, object], more: dict[str, object]) -> dict[str, object]:
     return {
         "description": f"Rows of the {source} source.",
-        "path": f"{source}/{source}_{{date:%Y-%m-%d}}*",
+        "path": f"{source}/{source}_{{date:%Y-%m-%d}}*.csv*",
         "format": {"type": "csv", **form},
         "delivery": "append",
         "key": ["id"],
