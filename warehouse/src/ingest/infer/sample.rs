@@ -17,8 +17,8 @@ use crate::ingest::{csv, jsonl};
 use crate::project::contract::{Compression, FormatKind};
 use crate::project::types::ColumnType;
 
-/// Text read of one file.
-const FILE_BYTES: usize = 4 << 20;
+/// Text read of all files: rare values (a third decimal place, a missing one) come late.
+const TEXT_BYTES: usize = 48 << 20;
 /// Files read.
 const FILES: usize = 8;
 /// Text that tells encoding and delimiter.
@@ -30,6 +30,8 @@ pub(super) struct Sample {
     pub(super) shape: Shape,
     pub(super) columns: Vec<SampleColumn>,
     pub(super) rows: usize,
+    /// Text to read of each file.
+    file_bytes: usize,
 }
 
 /// One column: a text a row, `None` where there is no value.
@@ -65,6 +67,7 @@ pub(super) fn read(opener: &Opener, name: &str, files: &[RawFile]) -> Result<Sam
         shape: Shape { encoding: shape::encoding(&head), delimiter, ..Shape::default() },
         columns: Vec::new(),
         rows: 0,
+        file_bytes: TEXT_BYTES / files.len().clamp(1, FILES),
     };
     for file in files.iter().take(FILES) {
         match kind {
@@ -124,7 +127,7 @@ impl Sample {
             self.add(&first, &tokens, &order);
         }
         let mut block = Block::default();
-        if cutter.next(&mut block, FILE_BYTES)? {
+        if cutter.next(&mut block, self.file_bytes)? {
             csv::tokenise(&block, &cutter.dialect(), names.len(), encoding, &mut tokens);
             self.shape.misfits += tokens.misfits.len();
             self.add(&block, &tokens, &order);
@@ -156,7 +159,7 @@ impl Sample {
     fn add_jsonl(&mut self, opener: &Opener, file: &RawFile) -> Result<(), IngestError> {
         let mut cutter = self.cutter(opener, file, None)?;
         let mut block = Block::default();
-        if !cutter.next(&mut block, FILE_BYTES)? {
+        if !cutter.next(&mut block, self.file_bytes)? {
             return Ok(());
         }
         let mut places: HashMap<String, usize> =
@@ -208,6 +211,7 @@ fn parquet(opener: &Opener, file: &RawFile) -> Result<Sample, IngestError> {
         shape: Shape::default(),
         columns: columns.collect(),
         rows: usize::try_from(rows).unwrap_or(0),
+        file_bytes: 0,
     })
 }
 

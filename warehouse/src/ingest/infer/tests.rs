@@ -89,6 +89,14 @@ async fn files_without_header_json_lines_and_packed_files_are_described() {
 }
 
 #[tokio::test]
+async fn columns_called_like_words_of_yaml_stay_names() {
+    let (world, inferred) = infer(&[("a.csv", b"No,null,true,\"say \"\"hi\"\": #1\"\n1,2,3,4\n")]).await;
+    let names: Vec<&str> = inferred.contract.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["no", "null", "true", "say_hi_1"]);
+    assert_eq!(loaded(&world, &inferred).await.rows, 1);
+}
+
+#[tokio::test]
 async fn what_cannot_be_described_is_an_error() {
     let world = World::new();
     world.put("raw/a.csv", "").await;

@@ -68,6 +68,8 @@ pub(super) fn infer(column: &SampleColumn, numbers: Numbers) -> InferredColumn {
     let name = canonical(&column.name);
     let values: Vec<&str> = texts(column).collect();
     let (kind, layout, ambiguous) = match column.kind {
+        // A float is how a library writes a number that may be missing, and never an identifier.
+        Some(ColumnType::Double) if is_identifier(&name) => (ColumnType::Bigint, None, false),
         Some(kind) => (kind, None, false),
         None => of_values(&name, &values, numbers),
     };

@@ -3,10 +3,14 @@
 //! A deterministic mutator over the kept corpus `fuzz-corpus/csv`. `BUHO_FUZZ_SECONDS=600` runs it
 //! that long instead of its few hundred cases; `BUHO_FUZZ_SEED` starts it elsewhere.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use object_store::path::Path;
 
 use super::properties::Dice;
 use super::support::*;
+use crate::ingest::{RawFile, infer_contract};
 use crate::project::contract::Contract;
 
 const CASES: usize = 400;
@@ -85,6 +89,16 @@ async fn told(contract: &Contract, bytes: &[u8], block: usize, threads: usize, r
     }
 }
 
+/// A contract can be inferred from anything, or the reason is not ours.
+async fn described(bytes: &[u8]) {
+    let world = World::new();
+    world.put("raw/a.csv", bytes).await;
+    let file = RawFile::at(&*world.store, Path::from("raw/a.csv"), "a.csv".to_owned()).await.unwrap();
+    if let Err(error) = infer_contract(Arc::clone(&world.store), "fuzz", &[file]).await {
+        assert_ne!(error.kind(), crate::error::ErrorKind::Defect, "{error}: {:?}", String::from_utf8_lossy(bytes));
+    }
+}
+
 #[test]
 fn hostile_bytes_never_panic_and_never_depend_on_the_blocks() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -100,6 +114,7 @@ fn hostile_bytes_never_panic_and_never_depend_on_the_blocks() {
         let record_bytes = [20, 60, 1 << 20][dice.roll(3)];
         let whole = runtime.block_on(told(contract, &bytes, 1 << 20, 1, record_bytes));
         let small = runtime.block_on(told(contract, &bytes, 1 + dice.roll(40), 2, record_bytes));
+        runtime.block_on(described(&bytes));
         assert_eq!(small, whole, "seed {seed}: {:?}", String::from_utf8_lossy(&bytes));
         (seed, cases) = (seed + 1, cases + 1);
     }
