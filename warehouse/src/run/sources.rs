@@ -244,8 +244,9 @@ fn judge_freshness(
     match action {
         _ if failed_already => {}
         None => {}
-        // A pack whose exports were never delivered is not used: one line says so, not one a source.
-        Some(Missing::Warn) if never => {}
+        // Every standard export is optional: one that never came is not used, and what reads it is
+        // built without it. Only a contract that says `fail` insists.
+        Some(Missing::Warn | Missing::Hold) if never => outcome.report.message = None,
         Some(Missing::Warn) => outcome.warnings.push(message),
         Some(Missing::Hold) => outcome.blocked = Some(Blocked { because: message, failed: None }),
         Some(Missing::Fail) => {
