@@ -23,7 +23,8 @@ pub fn run(context: &Context, args: &SourceAddArgs) -> Result<Exit, CommandError
     }
     let project = context.load_project()?;
     let file = format!("sql/sources/{}.yml", args.name);
-    let target = project.root.join(&file);
+    let root = project.root.strip_prefix(".").unwrap_or(&project.root);
+    let target = root.join(&file);
     if target.exists() {
         return Err(CommandError::user(format!(
             "{} is there already — nothing was written; edit it, or take another name",

@@ -42,7 +42,9 @@ impl Lines {
             _ => ("·", "2"),
         };
         let mark = self.painted(mark, paint);
-        let subject = if found.subject.is_empty() { String::new() } else { format!("{} ", found.subject) };
+        // A message that names its subject itself is not told twice.
+        let named = found.subject.is_empty() || found.message.starts_with(&found.subject);
+        let subject = if named { String::new() } else { format!("{} ", found.subject) };
         let mut line = format!("{mark} {subject}{}", found.message);
         if !found.rest.is_empty() {
             let rest = format!("  {}", found.rest.join("  "));
@@ -111,6 +113,14 @@ mod tests {
             rest: vec!["1234 rows".to_owned(), "0.4 s".to_owned()],
         };
         assert_eq!(lines.line(Level::INFO, &found), "✓ marts.revenue_daily built  1234 rows  0.4 s");
+    }
+
+    #[test]
+    fn a_message_that_names_its_node_is_not_given_it_again() {
+        let lines = Lines { colour: false, stamps: false };
+        let found =
+            Found { message: "orders: nothing came".to_owned(), subject: "orders".to_owned(), ..Found::default() };
+        assert_eq!(lines.line(Level::WARN, &found), "! orders: nothing came");
     }
 
     #[test]

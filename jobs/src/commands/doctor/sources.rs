@@ -114,12 +114,14 @@ impl Examination<'_> {
         let night = default_night(now, time_zone);
         let ledger = as_if_loaded(contract, files, night);
         let local = now.with_timezone(&time_zone).naive_local();
+        let about = format!("{}: ", contract.name);
+        let plain = |message: String| message.strip_prefix(&about).map(str::to_owned).unwrap_or(message);
         match ingest::freshness(contract, &ledger, night, local) {
             Ok(Freshness { state: FreshnessState::Unwatched | FreshnessState::Fresh { .. }, .. }) => {}
             Ok(Freshness { action: Some(Missing::Hold | Missing::Fail), message, .. }) => {
-                findings.problem(ErrorKind::User, subject, message);
+                findings.problem(ErrorKind::User, subject, plain(message));
             }
-            Ok(Freshness { message, .. }) => findings.note(subject, message),
+            Ok(Freshness { message, .. }) => findings.note(subject, plain(message)),
             Err(error) => findings.problem(error.kind(), subject, chain(&error)),
         }
     }
