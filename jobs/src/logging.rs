@@ -48,13 +48,14 @@ fn format_of(asked: Option<LogFormat>, terminal: bool) -> LogFormat {
     asked.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json })
 }
 
-/// Our own events from INFO up, those of libraries from WARN up; `-q`, `-v` and `-vv` move that.
+/// Our own events from INFO up; `-q`, `-v` and `-vv` move that. Libraries log as errors what we ask
+/// them in order to know (a table that is not there yet): theirs are told from `-v` on.
 /// `BUHO_LOG` holds directives (`warehouse::run=debug`) that are added.
 fn filter_of(quiet: bool, verbose: u8) -> EnvFilter {
     let directives = match (quiet, verbose) {
-        (true, _) => "error,buho=warn,warehouse=warn",
-        (_, 0) => "error,buho=info,warehouse=info",
-        (_, 1) => "warn,buho=debug,warehouse=debug",
+        (true, _) => "off,buho=warn,warehouse=warn",
+        (_, 0) => "off,buho=info,warehouse=info",
+        (_, 1) => "error,buho=debug,warehouse=debug",
         _ => "debug",
     };
     let added = std::env::var("BUHO_LOG").unwrap_or_default();

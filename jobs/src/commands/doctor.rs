@@ -56,7 +56,8 @@ async fn examine(context: &Context, project: Project) -> Findings {
 
 fn settings(findings: &mut Findings, project: &Project) {
     let settings = &project.settings;
-    findings.fine("project", format!("{} in {}", settings.name, project.root.display()));
+    let root = std::path::absolute(&project.root).unwrap_or_else(|_| project.root.clone());
+    findings.fine("project", format!("{} in {}", settings.name, root.display()));
     let shown = [
         ("raw", settings.raw.to_string()),
         ("lake", settings.lake.to_string()),

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 
-use super::{build, resolve};
+use super::lint::lint;
+use super::{build, parse, resolve};
 use crate::project::contract::{Contract, ContractFile};
 use crate::project::model::Model;
 
@@ -66,4 +67,44 @@ async fn every_standard_model_is_portable_and_gives_what_its_yml_declares() {
     let resolved = resolve(&graph, &models, &contracts, &BTreeMap::new(), night).await;
     let resolved = resolved.unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(resolved.plans.len(), models.len());
+}
+
+/// Texts near the real ones find what a planner does not expect; a longer search is
+/// `BUHO_TEST_ROUNDS=100`.
+#[tokio::test]
+async fn a_text_with_tokens_missing_or_swapped_is_an_error_and_never_a_panic() {
+    let rounds = option_env!("BUHO_TEST_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(1_usize);
+    let (models, contracts) = standard();
+    let whole = build(&models, &contracts).unwrap_or_else(|errors| panic!("{errors}"));
+    let mut state = 7_u64;
+    let mut next = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below.max(1)
+    };
+    let words: Vec<String> = models.values().flat_map(|model| model.sql.split_whitespace().map(str::to_owned)).collect();
+    for _ in 0..rounds {
+        let mut broken = models.clone();
+        let mut graph = whole.clone();
+        for node in &mut graph.nodes {
+            let Some(model) = broken.get_mut(&node.name) else { continue };
+            let lines = model.sql.lines().filter(|line| !line.starts_with("--"));
+            let mut tokens: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+            for _ in 0..=next(2) {
+                let (at, other) = (next(tokens.len()), next(tokens.len()));
+                match next(3) {
+                    0 => drop(tokens.remove(at)),
+                    1 => tokens.swap(at, other),
+                    _ => tokens[at] = &words[next(words.len())],
+                }
+            }
+            model.sql = tokens.join(" ");
+            if let Ok(parsed) = parse(&model.sql_file, &model.sql) {
+                lint(&model.sql_file, &model.layer, &parsed);
+                node.parsed = parsed;
+            }
+        }
+        let night = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
+        let result = resolve(&graph, &broken, &contracts, &BTreeMap::new(), night).await;
+        assert!(models.len() < 10 || result.is_err_and(|errors| !errors.to_string().is_empty()));
+    }
 }

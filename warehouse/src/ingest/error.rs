@@ -18,7 +18,7 @@ pub enum IngestError {
         action: &'static str,
         advice: &'static str,
         #[source]
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
 
     #[error("cannot read raw file `{path}`: {source}; check the disk and its permissions")]
@@ -111,7 +111,7 @@ impl IngestError {
                 } else {
                     "check the raw location and try again"
                 };
-                Self::Storage { path: path.to_owned(), action, advice, source }
+                Self::Storage { path: path.to_owned(), action, advice, source: Box::new(source) }
             }
         }
     }

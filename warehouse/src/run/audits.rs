@@ -45,7 +45,7 @@ async fn audit_node(
     let mut reads: BTreeSet<String> = audit::tables_read(model);
     reads.insert(model.name.clone());
     let session = context.engine.session(Joins::Hash);
-    build.scene(&reads)?.open(&session, night).await?;
+    build.scene(&reads).await?.open(&session, night).await?;
     match audit::run(&session, &checks).await {
         Ok(outcomes) => Ok(outcomes.into_iter().map(report).collect()),
         // A table whose audit cannot be asked is not published, the others are.

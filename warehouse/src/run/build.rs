@@ -23,7 +23,7 @@ use crate::graph::Node;
 use crate::project::model::{Materialized, Model};
 use crate::release::{Recipe, Release, ReleasedTable};
 use crate::session::Joins;
-use crate::table::{StagedFile, TableSnapshot};
+use crate::table::{PinnedTable, StagedFile, TableSnapshot};
 
 /// What the build phase knows and learns.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(super) struct Build<'a> {
     pub candidates: BTreeMap<String, Candidate>,
     /// What identifies the rows of each table and view, for the keys of what reads them.
     identities: BTreeMap<String, String>,
+    /// Versions of the tables that stay as they are.
+    kept: BTreeMap<String, u64>,
     pub states: BTreeMap<String, NodeState>,
     pub reports: BTreeMap<String, NodeReport>,
     /// Readers share it; a node that ran out of memory takes it alone.
@@ -70,6 +72,7 @@ impl<'a> Build<'a> {
             previous,
             candidates: BTreeMap::new(),
             identities: BTreeMap::new(),
+            kept: BTreeMap::new(),
             states: BTreeMap::new(),
             reports: BTreeMap::new(),
             gate: Arc::new(RwLock::new(())),
@@ -105,7 +108,7 @@ impl<'a> Build<'a> {
             for node in waiting {
                 if running.len() >= self.context.engine.threads() || !self.is_ready(node) {
                     rest.push(node);
-                } else if let Some(recipe) = self.decide(node).await? {
+                } else if let Some(recipe) = self.decide(node) {
                     running.push(self.compute(node, recipe).await?);
                 }
             }
@@ -123,50 +126,46 @@ impl<'a> Build<'a> {
     }
 
     /// Settles a node that needs no work; what one that does is made from.
-    async fn decide(&mut self, node: &Node) -> Result<Option<Recipe>, RunError> {
+    fn decide(&mut self, node: &Node) -> Option<Recipe> {
         let released = self.previous.and_then(|release| release.tables.get(&node.name)).cloned();
         let recipe = recipe(node, &self.identities, self.night);
         match decision(node, &self.states, released.as_ref(), &recipe, self.request) {
             Decision::Hold { because } => {
-                self.hold(node, released, because).await?;
-                Ok(None)
+                self.hold(node, released, because);
+                None
             }
             Decision::View => {
                 self.identities.insert(node.name.clone(), recipe.identity());
                 self.states.insert(node.name.clone(), NodeState::Built { recipe });
-                Ok(None)
+                None
             }
             Decision::Keep { released } => {
-                self.keep(node, &released).await?;
+                self.keep(node, &released);
                 self.note(node, "skipped", None, 0.0);
                 self.states.insert(node.name.clone(), NodeState::Current { released });
-                Ok(None)
+                None
             }
             Decision::Build { why } => {
                 tracing::debug!(node = %node.name, "to build: {why}");
-                Ok(Some(recipe))
+                Some(recipe)
             }
         }
     }
 
     /// Leaves a node at its released version, if it has one.
-    async fn hold(&mut self, node: &Node, released: Option<ReleasedTable>, because: String) -> Result<(), RunError> {
+    fn hold(&mut self, node: &Node, released: Option<ReleasedTable>, because: String) {
         if let Some(table) = &released {
-            self.keep(node, table).await?;
+            self.keep(node, table);
         }
         tracing::warn!(node = %node.name, "held: {because}");
         self.note(node, "held", Some(because.clone()), 0.0);
         self.states.insert(node.name.clone(), NodeState::Held { because });
-        Ok(())
     }
 
-    async fn keep(&mut self, node: &Node, table: &ReleasedTable) -> Result<(), RunError> {
+    /// Remembers the released version; its log is read only if something built reads the table.
+    fn keep(&mut self, node: &Node, table: &ReleasedTable) {
         self.identities.insert(node.name.clone(), format!("v{}", table.version));
-        let snapshot = TableSnapshot::load(&self.context.lake, &node.name, Some(table.version)).await?;
-        let schema = snapshot.as_ref().map(|found| Arc::clone(&found.schema));
-        let schema = schema.unwrap_or_else(|| target_schema(&[]));
-        self.candidates.insert(node.name.clone(), Candidate::Unchanged { snapshot, schema });
-        Ok(())
+        self.kept.insert(node.name.clone(), table.version);
     }
 
     fn note(&mut self, node: &Node, status: &str, message: Option<String>, seconds: f64) {
@@ -241,7 +240,7 @@ impl<'a> Build<'a> {
         recipe: Recipe,
     ) -> Result<impl Future<Output = Computed> + use<>, RunError> {
         let model = self.context.project.models.get(&node.name).cloned();
-        let scene = self.scene(&node.inputs)?;
+        let scene = self.scene(&node.inputs).await?;
         let base = TableSnapshot::load(&self.context.lake, &node.name, None).await?;
         let work = Work {
             context: self.context.clone(),
@@ -256,7 +255,7 @@ impl<'a> Build<'a> {
     }
 
     /// The tables and views that a query over `names` sees, with what the views read.
-    pub fn scene(&self, names: &BTreeSet<String>) -> Result<Scene, RunError> {
+    pub async fn scene(&self, names: &BTreeSet<String>) -> Result<Scene, RunError> {
         let graph = &self.context.graph;
         let mut needed: BTreeSet<String> = names.clone();
         let mut views = Vec::new();
@@ -271,11 +270,23 @@ impl<'a> Build<'a> {
         views.reverse();
         let mut tables = BTreeMap::new();
         for name in needed {
-            if let Some(candidate) = self.candidates.get(&name) {
-                tables.insert(name.clone(), self.provider(&name, candidate)?);
+            let provider = match (self.candidates.get(&name), self.kept.get(&name)) {
+                (Some(candidate), _) => Some(self.provider(&name, candidate)?),
+                (None, Some(version)) => self.kept_table(&name, *version).await?,
+                (None, None) => None,
+            };
+            if let Some(provider) = provider {
+                tables.insert(name, provider);
             }
         }
         Ok(Scene { tables, views })
+    }
+
+    async fn kept_table(&self, name: &str, version: u64) -> Result<Option<Arc<dyn TableProvider>>, RunError> {
+        let Some(snapshot) = TableSnapshot::load(&self.context.lake, name, Some(version)).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(PinnedTable::from_snapshot(&self.context.lake, &snapshot)?)))
     }
 
     fn provider(&self, name: &str, candidate: &Candidate) -> Result<Arc<dyn TableProvider>, RunError> {

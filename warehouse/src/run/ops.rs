@@ -144,8 +144,10 @@ fn rows<T: serde::Serialize>(report: &RunReport, parts: &[T]) -> Result<Vec<Valu
         .map(|part| {
             let mut row = serde_json::to_value(part)
                 .map_err(|source| RunError::Form { what: "ops row".to_owned(), source })?;
-            row["run_id"] = json!(report.run_id);
-            row["night"] = json!(report.night);
+            if let Value::Object(columns) = &mut row {
+                columns.insert("run_id".to_owned(), json!(report.run_id));
+                columns.insert("night".to_owned(), json!(report.night));
+            }
             Ok(row)
         })
         .collect()

@@ -12,7 +12,7 @@ use super::error::RunError;
 use super::ledgers;
 use super::state::{Candidate, NodeState};
 use super::views;
-use crate::ingest::{self, IngestError, Reason};
+use crate::ingest::{self, FreshnessState, IngestError, Reason};
 use crate::project::contract::{Contract, Missing};
 use crate::project::model::Materialized;
 use crate::project::types::ColumnType;
@@ -152,6 +152,10 @@ async fn look(
     }
     let now = context.clock.now().with_timezone(&context.project.settings.time_zone).naive_local();
     let freshness = ingest::freshness(contract, ledger, night, now)?;
+    let unused = freshness.state == FreshnessState::Never && freshness.action != Some(Missing::Fail);
+    if unused {
+        return Ok(None);
+    }
     plan.freshness = Some(freshness.message.clone());
     Ok(match freshness.action {
         Some(Missing::Hold | Missing::Fail) => Some(NodeState::Held { because: freshness.message }),

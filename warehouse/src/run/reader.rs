@@ -19,6 +19,9 @@ use crate::release::{self, Release, ReleaseId};
 use crate::session::{Engine, Joins};
 use crate::table::{Lake, TableSnapshot};
 
+/// Views by name and text, each after those it reads.
+type ViewTexts = Vec<(String, String)>;
+
 /// Answers queries from one release.
 #[derive(Debug)]
 pub struct Reader<'a> {
@@ -98,7 +101,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The tables behind the names, and the views among them in the order they read each other.
-    fn needed(&self, names: &BTreeSet<String>) -> Result<(BTreeSet<String>, Vec<(String, String)>), RunError> {
+    fn needed(&self, names: &BTreeSet<String>) -> Result<(BTreeSet<String>, ViewTexts), RunError> {
         let known = self.known();
         let mut tables = BTreeSet::new();
         let mut views = Vec::new();

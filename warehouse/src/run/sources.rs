@@ -221,11 +221,9 @@ async fn without_deliveries(
 
 /// Whether a file's statistics allow rows of one of the deliveries.
 fn may_hold(file: &DataFile, deliveries: &[i64]) -> bool {
-    let stats: Option<serde_json::Value> = file.stats.as_deref().and_then(|json| serde_json::from_str(json).ok());
-    let bound = |side: &str| stats.as_ref().and_then(|stats| stats[side]["_delivery"].as_i64());
-    match (bound("minValues"), bound("maxValues")) {
-        (Some(min), Some(max)) => deliveries.iter().any(|number| (min..=max).contains(number)),
-        _ => true,
+    match file.integers("_delivery") {
+        Some((least, greatest)) => deliveries.iter().any(|number| (least..=greatest).contains(number)),
+        None => true,
     }
 }
 
@@ -246,8 +244,9 @@ fn judge_freshness(
     match action {
         _ if failed_already => {}
         None => {}
-        // A pack whose exports were never delivered is not used: one line says so, not one a source.
-        Some(Missing::Warn) if never => {}
+        // Every standard export is optional: one that never came is not used, and what reads it is
+        // built without it. Only a contract that says `fail` insists.
+        Some(Missing::Warn | Missing::Hold) if never => outcome.report.message = None,
         Some(Missing::Warn) => outcome.warnings.push(message),
         Some(Missing::Hold) => outcome.blocked = Some(Blocked { because: message, failed: None }),
         Some(Missing::Fail) => {

@@ -95,15 +95,10 @@ pub enum NodeState {
 pub fn horizon(files: &[DataFile], event_time: Option<&str>) -> Option<NaiveDate> {
     let mut latest = NaiveDate::MIN;
     for file in files {
-        let stats: serde_json::Value = serde_json::from_str(file.stats.as_deref()?).ok()?;
         for column in std::iter::once("_night").chain(event_time) {
-            let all_null = stats["nullCount"][column].as_u64().is_some_and(|nulls| Some(nulls) == stats["numRecords"].as_u64());
-            if all_null {
-                continue;
+            if let Some(day) = file.last_day(column)? {
+                latest = latest.max(day);
             }
-            let text = stats["maxValues"][column].as_str()?;
-            let day: NaiveDate = text.get(..10)?.parse().ok()?;
-            latest = latest.max(day);
         }
     }
     Some(latest)

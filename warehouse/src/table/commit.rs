@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use deltalake::DeltaTableError;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitData, TransactionError};
-use deltalake::kernel::{Action, Add, Metadata, Protocol, Remove, StructType, Transaction, new_metadata};
+use deltalake::kernel::{Action, Add, Metadata, MetadataExt, Protocol, Remove, StructType, Transaction, new_metadata};
 use deltalake::logstore::CommitOrBytes;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::{Value, json};
@@ -89,16 +89,14 @@ async fn settle(lake: &Lake, change: &Change, version: u64, error: TransactionEr
     }
 }
 
+/// Whether a log entry is this very change: our run, our `txn`.
 fn holds_transaction(entry: &[u8], change: &Change) -> bool {
-    entry.split(|byte| *byte == b'\n').any(|line| {
-        let action: Option<Value> = serde_json::from_slice(line).ok();
-        let run = action.as_ref().and_then(|action| action.pointer("/commitInfo/buhoRun")).cloned();
-        run == Some(json!(change.run_id))
-    }) && entry.split(|byte| *byte == b'\n').any(|line| {
-        let action: Option<Value> = serde_json::from_slice(line).ok();
-        let txn = action.as_ref().and_then(|action| action.get("txn"));
-        txn.is_some_and(|txn| txn["appId"] == json!(change.app_id) && txn["version"] == json!(change.sequence))
-    })
+    let actions: Vec<Value> =
+        entry.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let has = |pointer: &str, value: Value| actions.iter().any(|action| action.pointer(pointer) == Some(&value));
+    has("/commitInfo/buhoRun", json!(change.run_id))
+        && has("/txn/appId", json!(change.app_id))
+        && has("/txn/version", json!(change.sequence))
 }
 
 fn log_entry(base: Option<&TableSnapshot>, change: &Change) -> Result<bytes::Bytes, TableError> {
@@ -109,9 +107,9 @@ fn log_entry(base: Option<&TableSnapshot>, change: &Change) -> Result<bytes::Byt
     }
     let millis = change.at.timestamp_millis();
     if let Some(base) = base {
-        actions.extend(removes(base, change, millis).into_iter().map(Action::Remove));
+        actions.extend(remove_actions(base, change, millis).into_iter().map(Action::Remove));
     }
-    actions.extend(change.adds.iter().map(|file| Action::Add(add(file, millis))));
+    actions.extend(change.adds.iter().map(|file| Action::Add(add_action(file, millis))));
     let mode = if change.removes.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
     let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
     let mut info = operation.get_commit_info();
@@ -123,7 +121,7 @@ fn log_entry(base: Option<&TableSnapshot>, change: &Change) -> Result<bytes::Byt
     CommitData::new(actions, operation, notes, vec![txn]).get_bytes().map_err(|error| defect(&error))
 }
 
-fn add(file: &StagedFile, millis: i64) -> Add {
+fn add_action(file: &StagedFile, millis: i64) -> Add {
     Add {
         path: file.path.clone(),
         size: file.size as i64,
@@ -134,7 +132,7 @@ fn add(file: &StagedFile, millis: i64) -> Add {
     }
 }
 
-fn removes(base: &TableSnapshot, change: &Change, millis: i64) -> Vec<Remove> {
+fn remove_actions(base: &TableSnapshot, change: &Change, millis: i64) -> Vec<Remove> {
     base.files
         .iter()
         .filter(|file| change.removes.contains(&file.path))
@@ -174,9 +172,8 @@ fn schema_actions(base: Option<&TableSnapshot>, change: &Change) -> Result<Vec<A
     let mut metadata: Metadata = new_metadata(&kernel_schema, Vec::<String>::new(), settings)
         .map_err(|error| defect(error.to_string()))?;
     if let Some(base) = base {
-        let mut value = serde_json::to_value(&metadata).map_err(|error| defect(error.to_string()))?;
-        value["id"] = json!(base.metadata()?.id());
-        metadata = serde_json::from_value(value).map_err(|error| defect(error.to_string()))?;
+        let id = base.metadata()?.id().to_owned();
+        metadata = metadata.with_table_id(id).map_err(|error| defect(error.to_string()))?;
     }
     let mut actions = vec![Action::Protocol(protocol(&change.schema).map_err(|error| defect(error.to_string()))?)];
     actions.push(Action::Metadata(metadata));

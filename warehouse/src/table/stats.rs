@@ -11,6 +11,8 @@ use parquet::file::statistics::Statistics as ParquetStatistics;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
+use super::snapshot::DataFile;
+
 /// Text bounds longer than this are left out: a cut upper bound would have to be rounded up.
 const LONGEST_TEXT: usize = 64;
 /// Decimal digits that survive a JSON number read as a double.
@@ -76,7 +78,7 @@ impl Bounds {
         };
         let all_null = column.min_bytes_opt().is_none() && column.null_count_opt() == Some(0);
         let (min, max) = if all_null { (None, None) } else { bounds(column, data_type) };
-        self.min = Some(merge(self.min.take(), min, |new, old| less(new, old)));
+        self.min = Some(merge(self.min.take(), min, less));
         self.max = Some(merge(self.max.take(), max, |new, old| less(old, new)));
     }
 }
@@ -180,6 +182,30 @@ fn decimal(value: i128, scale: i8) -> Option<Value> {
     }
     let double = value as f64 / 10_f64.powi(i32::from(scale));
     Number::from_f64(double).map(Value::Number)
+}
+
+/// Bounds of a column of one file, as its statistics give them.
+impl DataFile {
+    /// The last day in a DATE or TIMESTAMP column: outer `None` where the file does not say, inner
+    /// `None` where the column has no value.
+    pub fn last_day(&self, column: &str) -> Option<Option<NaiveDate>> {
+        let stats = self.parsed_stats()?;
+        if stats.null_count.get(column) == Some(&stats.num_records) {
+            return Some(None);
+        }
+        let text = stats.max_values.get(column)?.as_str()?;
+        text.get(..10)?.parse().ok().map(Some)
+    }
+
+    /// The least and the greatest value of an integer column, where the file says.
+    pub fn integers(&self, column: &str) -> Option<(i64, i64)> {
+        let stats = self.parsed_stats()?;
+        Some((stats.min_values.get(column)?.as_i64()?, stats.max_values.get(column)?.as_i64()?))
+    }
+
+    fn parsed_stats(&self) -> Option<FileStats> {
+        serde_json::from_str(self.stats.as_deref()?).ok()
+    }
 }
 
 /// DataFusion's statistics of a file, from Delta's JSON. What cannot be read back is absent.

@@ -9,8 +9,9 @@ use tokio::time::timeout;
 use warehouse::clock::default_night;
 use warehouse::error::ErrorKind;
 use warehouse::ingest::{
-    self, DeliveryRecord, DeliveryState, Freshness, FreshnessState, IngestError, Ledger, LoadOptions, RawFile,
+    self, DeliveryRecord, DeliveryState, Freshness, FreshnessState, Ledger, LoadOptions, RawFile,
 };
+use warehouse::project::contract::Missing;
 use warehouse::project::{Contract, Project};
 
 use super::PATIENCE;
@@ -23,7 +24,15 @@ const LOOKED_THROUGH: usize = 20_000;
 /// How many of them a message names.
 const NAMED: usize = 3;
 
-/// Examines every source; standard ones without files are told together.
+/// What every source is examined with.
+struct Examination<'a> {
+    context: &'a Context,
+    project: &'a Project,
+    store: Arc<dyn ObjectStore>,
+    root: &'a Path,
+}
+
+/// Examines every source; standard ones that nothing was ever delivered for are told together.
 pub async fn examine(
     findings: &mut Findings,
     context: &Context,
@@ -31,102 +40,94 @@ pub async fn examine(
     store: Arc<dyn ObjectStore>,
     root: &Path,
 ) {
-    let mut unused = Vec::new();
-    let mut paths = None;
+    let examination = Examination { context, project, store, root };
+    let mut absent = Vec::new();
     for contract in project.contracts.values() {
-        let subject = format!("source {}", contract.name);
-        let files = match timeout(PATIENCE, ingest::discover(store.as_ref(), root, contract)).await {
-            Ok(Ok(files)) => files,
-            Ok(Err(error)) => {
-                findings.problem(error.kind(), &subject, chain(&error));
-                continue;
+        if let Some(contract) = examination.source(findings, contract).await {
+            absent.push(contract);
+        }
+    }
+    let is_own = |contract: &&Contract| project.root.join(&contract.file).is_file();
+    let (own, standard): (Vec<&Contract>, Vec<&Contract>) = absent.into_iter().partition(is_own);
+    if !own.is_empty() {
+        let paths = all_paths(examination.store.as_ref(), root).await;
+        for contract in own {
+            let pattern = contract.spec.path.as_str();
+            let near = nearest_paths(pattern, &paths);
+            let text = format!("no file matches `{pattern}`{near} — deliver one, or mend `path` in {}", contract.file);
+            findings.problem(ErrorKind::User, &subject(contract), text);
+        }
+    }
+    if !standard.is_empty() {
+        let names: Vec<&str> = standard.iter().map(|contract| contract.name.as_str()).collect();
+        let text = format!("no files for {} — what these feed stays empty or is held", names.join(", "));
+        findings.note("standard", text);
+    }
+}
+
+fn subject(contract: &Contract) -> String {
+    format!("source {}", contract.name)
+}
+
+impl Examination<'_> {
+    /// Examines one source; gives it back where it has no files.
+    async fn source<'c>(&self, findings: &mut Findings, contract: &'c Contract) -> Option<&'c Contract> {
+        let subject = subject(contract);
+        match timeout(PATIENCE, ingest::discover(self.store.as_ref(), self.root, contract)).await {
+            Ok(Ok(files)) => {
+                let newest = newest(&files);
+                let Some(newest) = newest else { return Some(contract) };
+                self.fits(findings, &subject, contract, newest, files.len()).await;
+                self.freshness(findings, &subject, contract, &files);
             }
+            Ok(Err(error)) => findings.problem(error.kind(), &subject, chain(&error)),
             Err(_) => {
                 let text = format!("no answer within {} seconds — check the network", PATIENCE.as_secs());
                 findings.problem(ErrorKind::Retry, &subject, text);
-                continue;
             }
-        };
-        let Some(newest) = newest(&files) else {
-            let is_own = project.root.join(&contract.file).is_file();
-            if !is_own && contract.spec.expect.is_none() {
-                unused.push(contract.name.as_str());
-                continue;
-            }
-            if paths.is_none() {
-                paths = Some(all_paths(store.as_ref(), root).await);
-            }
-            let near = nearest_paths(&contract.spec.path, paths.as_deref().unwrap_or_default());
-            let text = format!("no file matches `{}`{near}", contract.spec.path.as_str());
-            if is_own {
-                findings.problem(ErrorKind::User, &subject, format!("{text} — deliver one, or mend `path` in {}", contract.file));
-            } else {
-                findings.note(&subject, format!("{text}; what it feeds stays empty"));
-            }
-            continue;
-        };
-        fits(findings, &subject, project, contract, &store, newest, files.len()).await;
-        freshness(findings, &subject, context, project, contract, &files);
+        }
+        None
     }
-    if !unused.is_empty() {
-        let text = format!("no files for {} — what they feed stays empty", unused.join(", "));
-        findings.note("standard", text);
+
+    async fn fits(&self, findings: &mut Findings, subject: &str, contract: &Contract, newest: &RawFile, count: usize) {
+        let options = LoadOptions::new(self.project.settings.time_zone, 1);
+        let probed = timeout(PATIENCE, ingest::probe(Arc::clone(&self.store), contract, newest, &options)).await;
+        let plural = if count == 1 { "" } else { "s" };
+        match probed {
+            Ok(Ok(warnings)) if warnings.is_empty() => {
+                findings.fine(subject, format!("{count} file{plural}; `{}` fits {}", newest.path, contract.file));
+            }
+            Ok(Ok(warnings)) => findings.note(subject, format!("{count} file{plural}; {}", warnings.join("\n"))),
+            Ok(Err(error)) => findings.problem(error.kind(), subject, chain(&error)),
+            Err(_) => {
+                let seconds = PATIENCE.as_secs();
+                let text = format!("`{}` cannot be read within {seconds} seconds — check the network", newest.path);
+                findings.problem(ErrorKind::Retry, subject, text);
+            }
+        }
+    }
+
+    /// Whether the last delivery is as recent as expected, told from the files alone.
+    fn freshness(&self, findings: &mut Findings, subject: &str, contract: &Contract, files: &[RawFile]) {
+        let time_zone = self.project.settings.time_zone;
+        let now = self.context.clock.now();
+        let night = default_night(now, time_zone);
+        let ledger = as_if_loaded(contract, files, night);
+        let local = now.with_timezone(&time_zone).naive_local();
+        match ingest::freshness(contract, &ledger, night, local) {
+            Ok(Freshness { state: FreshnessState::Unwatched | FreshnessState::Fresh { .. }, .. }) => {}
+            Ok(Freshness { action: Some(Missing::Hold | Missing::Fail), message, .. }) => {
+                findings.problem(ErrorKind::User, subject, message);
+            }
+            Ok(Freshness { message, .. }) => findings.note(subject, message),
+            Err(error) => findings.problem(error.kind(), subject, chain(&error)),
+        }
     }
 }
 
 /// The newest file: by the date in its name, then by when it was written.
 fn newest(files: &[RawFile]) -> Option<&RawFile> {
     files.iter().max_by(|a, b| (a.date, a.modified, &a.path).cmp(&(b.date, b.modified, &b.path)))
-}
-
-async fn fits(
-    findings: &mut Findings,
-    subject: &str,
-    project: &Project,
-    contract: &Contract,
-    store: &Arc<dyn ObjectStore>,
-    newest: &RawFile,
-    count: usize,
-) {
-    let options = LoadOptions::new(project.settings.time_zone, 1);
-    let probed = timeout(PATIENCE, ingest::probe(Arc::clone(store), contract, newest, &options)).await;
-    let plural = if count == 1 { "" } else { "s" };
-    match probed {
-        Ok(Ok(warnings)) if warnings.is_empty() => {
-            findings.fine(subject, format!("{count} file{plural}; `{}` fits {}", newest.path, contract.file));
-        }
-        Ok(Ok(warnings)) => findings.note(subject, format!("{count} file{plural}; {}", warnings.join("\n"))),
-        Ok(Err(error)) => findings.problem(error.kind(), subject, chain(&error)),
-        Err(_) => {
-            let text = format!("`{}` cannot be read within {} seconds — check the network", newest.path, PATIENCE.as_secs());
-            findings.problem(ErrorKind::Retry, subject, text);
-        }
-    }
-}
-
-/// Whether the last delivery is as recent as expected, told from the files alone.
-fn freshness(
-    findings: &mut Findings,
-    subject: &str,
-    context: &Context,
-    project: &Project,
-    contract: &Contract,
-    files: &[RawFile],
-) {
-    use warehouse::project::contract::Missing;
-    let now = context.clock.now();
-    let night = default_night(now, project.settings.time_zone);
-    let ledger = as_if_loaded(contract, files, night);
-    let local = now.with_timezone(&project.settings.time_zone).naive_local();
-    let judged: Result<Freshness, IngestError> = ingest::freshness(contract, &ledger, night, local);
-    match judged {
-        Ok(Freshness { state: FreshnessState::Unwatched | FreshnessState::Fresh { .. }, .. }) => {}
-        Ok(Freshness { action: Some(Missing::Hold | Missing::Fail), message, .. }) => {
-            findings.problem(ErrorKind::User, subject, message);
-        }
-        Ok(Freshness { message, .. }) => findings.note(subject, message),
-        Err(error) => findings.problem(error.kind(), subject, chain(&error)),
-    }
 }
 
 /// A ledger in which every file of the night is loaded.

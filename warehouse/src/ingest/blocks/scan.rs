@@ -48,8 +48,9 @@ pub(crate) fn record_end(bytes: &[u8], start: usize, dialect: &Dialect, last: bo
             continue;
         }
         match closing_quote(bytes, hit, quote) {
-            // Decided by length alone, so that it does not depend on how much was read ahead.
-            Closing::At { quote: close, .. } if close - start > dialect.record_bytes => {
+            // What follows the quote may lie past what was read: this close to the limit the length
+            // decides.
+            Closing::At { quote: close, .. } if close + 1 - start >= dialect.record_bytes => {
                 return too_long(bytes, start, dialect);
             }
             Closing::At { quote: close, .. } => match after_quote(bytes, close, dialect) {

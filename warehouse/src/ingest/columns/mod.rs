@@ -8,7 +8,8 @@ mod tokens;
 mod zone;
 
 pub(crate) use set::ColumnSet;
-pub(crate) use time::Written;
+pub(crate) use number::{decimal, double, integer, with_point};
+pub(crate) use time::{Layout, Written, iso_date, iso_timestamp};
 pub(crate) use tokens::{Field, Misfit, Row, Tokens};
 
 use crate::project::types::ColumnType;

@@ -84,6 +84,7 @@ fn long_decimal(text: &[u8], precision: u8, scale: u8) -> Result<i128, Unfit> {
 /// Ten to `n`, at most 38; larger ones saturate and so fail every comparison.
 #[inline]
 fn power_of_ten(n: usize) -> i128 {
+    #[expect(clippy::indexing_slicing, reason = "computed by the compiler, which refuses a wrong index")]
     const POWERS: [i128; 39] = {
         let mut powers = [1_i128; 39];
         let mut n = 1;

@@ -26,6 +26,14 @@ pub(crate) struct ColumnSet {
     style: Style,
 }
 
+/// A block in types.
+pub(crate) struct Typed {
+    /// One a column, as long as the block has rows with fields.
+    pub(crate) arrays: Vec<ArrayRef>,
+    /// Rows that do not fit, by their place among those.
+    pub(crate) misfits: Vec<(usize, Misfit)>,
+}
+
 /// What columns share.
 #[derive(Debug, Clone)]
 struct Style {
@@ -81,7 +89,7 @@ impl ColumnSet {
         tokens: &Tokens,
         bytes: &[u8],
         places: &[Option<usize>],
-    ) -> Result<(Vec<ArrayRef>, Vec<(usize, Misfit)>), ArrowError> {
+    ) -> Result<Typed, ArrowError> {
         let mut arrays = Vec::with_capacity(self.columns.len());
         let mut misfits: Vec<(usize, Misfit)> = Vec::new();
         let mut bad = Vec::new();
@@ -102,7 +110,7 @@ impl ColumnSet {
         // Stable: of one row's misfits the first column's stays.
         misfits.sort_by_key(|(row, _)| *row);
         misfits.dedup_by_key(|(row, _)| *row);
-        Ok((arrays, misfits))
+        Ok(Typed { arrays, misfits })
     }
 }
 

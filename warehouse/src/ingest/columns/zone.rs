@@ -62,11 +62,11 @@ impl ZoneClock {
             Some(offset) => offset,
             None => self.offset_from(written.micros.div_euclid(MICROS))?,
         };
-        self.from_utc(written.micros - i64::from(offset) * MICROS)
+        self.instant(written.micros - i64::from(offset) * MICROS)
     }
 
     /// Microseconds of UTC to the project's wall clock.
-    pub(crate) fn from_utc(&mut self, micros: i64) -> Result<i64, Unfit> {
+    pub(crate) fn instant(&mut self, micros: i64) -> Result<i64, Unfit> {
         let (seconds, to) = (micros.div_euclid(MICROS), self.to);
         let offset = self.to_offset.get(seconds, || {
             let utc = DateTime::from_timestamp(seconds, 0).ok_or(Unfit::Range)?.naive_utc();

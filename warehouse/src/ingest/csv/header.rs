@@ -62,12 +62,12 @@ impl Header {
                 times,
             })?;
             match place {
-                Some((_, Some(found))) => warnings.push(format!("the header writes `{found}` for column `{wanted}`")),
+                Some(Found { written: Some(found), .. }) => warnings.push(format!("the header writes `{found}` for column `{wanted}`")),
                 None if column.required => missing.push(format!("`{wanted}`")),
                 None => warnings.push(format!("there is no column `{wanted}`; `{}` is NULL", column.name.as_str())),
                 Some(_) => {}
             }
-            places.push(place.map(|(place, _)| place));
+            places.push(place.map(|found| found.place));
         }
         if !missing.is_empty() {
             return Err(IngestError::MissingColumns {
@@ -91,6 +91,13 @@ fn hint(reason: String, block: &Block) -> String {
     reason
 }
 
+/// Where a column was found.
+struct Found<'a> {
+    place: usize,
+    /// How the header writes it, where that differs.
+    written: Option<&'a str>,
+}
+
 /// The names of a header.
 struct Names<'a> {
     all: &'a [String],
@@ -109,15 +116,14 @@ impl<'a> Names<'a> {
         Self { all, exact, loose }
     }
 
-    /// The place of a name, and how it is written where that differs; `Err`: so many times.
-    #[expect(clippy::type_complexity, reason = "a name for it would say less")]
-    fn find(&self, wanted: &str) -> Result<Option<(usize, Option<&'a str>)>, usize> {
+    /// The place of a name; `Err`: it is there so many times.
+    fn find(&self, wanted: &str) -> Result<Option<Found<'a>>, usize> {
         if let Some(places) = self.exact.get(wanted) {
-            return one(places).map(|place| Some((place, None)));
+            return one(places).map(|place| Some(Found { place, written: None }));
         }
         let Some(places) = self.loose.get(&wanted.trim().to_lowercase()) else { return Ok(None) };
         let place = one(places)?;
-        Ok(Some((place, self.all.get(place).map(String::as_str))))
+        Ok(Some(Found { place, written: self.all.get(place).map(String::as_str) }))
     }
 
     fn extra(&self, places: &[Option<usize>]) -> Vec<String> {

@@ -8,5 +8,5 @@ mod header;
 mod tokens;
 
 pub(crate) use header::{Header, dialect};
-pub(crate) use tokens::tokenise;
+pub(crate) use tokens::{fields_of, tokenise};
 

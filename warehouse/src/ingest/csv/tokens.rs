@@ -203,7 +203,7 @@ impl Careful<'_> {
 }
 
 /// The fields of the first record, for the header.
-pub(super) fn fields_of(block: &Block, dialect: &Dialect, encoding: &str) -> Result<Vec<String>, String> {
+pub(crate) fn fields_of(block: &Block, dialect: &Dialect, encoding: &str) -> Result<Vec<String>, String> {
     if let Some(flawed) = block.flaws.first() {
         return Err(flawed.flaw.to_string());
     }

@@ -3,4 +3,4 @@
 mod scan;
 mod tokens;
 
-pub(crate) use tokens::{Keys, tokenise};
+pub(crate) use tokens::{Keys, texts, tokenise};

@@ -125,3 +125,24 @@ fn unescaped(line: &[u8], start: usize, end: usize) -> Result<String, String> {
     let quoted = line.get(start.saturating_sub(1)..=end).unwrap_or_default();
     serde_json::from_slice(quoted).map_err(|error| format!("not JSON: {error} of a text"))
 }
+
+/// The members of a line as texts, `None` for null, in the order they stand.
+pub(crate) fn texts(line: &[u8]) -> Result<Vec<(String, Option<String>)>, String> {
+    let mut members = Members::new(line)?;
+    let mut texts = Vec::new();
+    while let Some((key, value)) = members.next(texts.is_empty())? {
+        let key = text_of(line, key)?.unwrap_or_default();
+        texts.push((key, text_of(line, value)?));
+    }
+    Ok(texts)
+}
+
+fn text_of(line: &[u8], value: Value) -> Result<Option<String>, String> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bare { start, end } => {
+            Ok(Some(String::from_utf8_lossy(line.get(start..end).unwrap_or_default()).into_owned()))
+        }
+        Value::Text { start, end, .. } => unescaped(line, start, end).map(Some),
+    }
+}

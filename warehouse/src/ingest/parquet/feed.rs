@@ -12,6 +12,7 @@ use parquet::errors::ParquetError;
 
 use super::cast::{Cast, cast_batch};
 use super::reader::ObjectReader;
+use crate::ingest::csv::Header;
 use crate::ingest::error::IngestError;
 use crate::ingest::quarantine::QuarantineRow;
 use crate::ingest::read::Opener;
@@ -44,7 +45,7 @@ impl ParquetFeed {
         let load = || opener.runtime.block_on(ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()));
         let metadata = guarded(&job, load)?;
         let names: Vec<String> = metadata.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let (columns, warnings) = find_columns(&names, contract, &job)?;
+        let Header { places: columns, warnings, .. } = Header::of_names(&names, contract, &job.file.path)?;
         let mut records = 0;
         let before = metadata.metadata().row_groups().iter().map(|group| {
             let first = records;
@@ -139,15 +140,4 @@ fn guarded<T>(job: &Job, decode: impl FnOnce() -> Result<T, ParquetError>) -> Re
         Ok(Err(error)) => Err(IngestError::Parquet { path: path.clone(), reason: error.to_string() }),
         Err(_) => Err(IngestError::Parquet { path: path.clone(), reason: "its pages are damaged".to_owned() }),
     }
-}
-
-#[expect(clippy::type_complexity, reason = "places and warnings, as the header of a CSV gives them")]
-fn find_columns(
-    names: &[String],
-    contract: &Contract,
-    job: &Job,
-) -> Result<(Vec<Option<usize>>, Vec<String>), IngestError> {
-    use crate::ingest::csv::Header;
-    let header = Header::of_names(names, contract, &job.file.path)?;
-    Ok((header.places, header.warnings))
 }

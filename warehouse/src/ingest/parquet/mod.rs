@@ -5,3 +5,4 @@ mod feed;
 mod reader;
 
 pub(crate) use feed::ParquetFeed;
+pub(crate) use reader::ObjectReader;

@@ -16,9 +16,9 @@ use crate::ingest::discover::RawFile;
 
 /// Ranged reads of one listed file.
 #[derive(Clone)]
-pub(super) struct ObjectReader {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) file: RawFile,
+pub(crate) struct ObjectReader {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) file: RawFile,
 }
 
 fn external(error: object_store::Error) -> ParquetError {

@@ -52,7 +52,7 @@ impl Opener {
         if meta.size != file.size {
             return changed(format!("{} bytes when listed, {} now", file.size, meta.size));
         }
-        if meta.e_tag != file.etag {
+        if meta.e_tag.is_some() && file.etag.is_some() && meta.e_tag != file.etag {
             return changed("its etag is another".to_owned());
         }
         // Remote stores answer with whole seconds where their listing had more.

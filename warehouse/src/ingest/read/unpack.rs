@@ -116,7 +116,7 @@ impl From<&Limits> for UnpackLimits {
 }
 
 enum Decoder {
-    Plain(StoredBytes),
+    Plain(Box<StoredBytes>),
     Gzip(Box<MultiGzDecoder<BufReader<StoredBytes>>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<StoredBytes>>>),
     Bzip2(Box<MultiBzDecoder<BufReader<StoredBytes>>>),
@@ -134,7 +134,7 @@ impl Unpacked {
         let codec = codec(declared, head, path)?;
         let buffered = |stored| BufReader::with_capacity(BUFFER_BYTES, stored);
         let decoder = match codec {
-            None => Decoder::Plain(stored),
+            None => Decoder::Plain(Box::new(stored)),
             Some(Codec::Gzip) => Decoder::Gzip(Box::new(MultiGzDecoder::new(buffered(stored)))),
             Some(Codec::Bzip2) => Decoder::Bzip2(Box::new(MultiBzDecoder::new(buffered(stored)))),
             Some(Codec::Zstd) => {

@@ -142,3 +142,49 @@ async fn json_lines_keep_every_digit_and_nested_values_as_text() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_remote_file_is_read_in_requests_and_in_order() {
+    let contract = columns("path: '*'", &["id BIGINT!", "name VARCHAR"]);
+    let mut text = String::from("id,name\n");
+    // Several requests of 4 MiB.
+    (0..600_000).for_each(|id| text.push_str(&format!("{id},name of number {id}\n")));
+    let mut world = World::new();
+    world.options.threads = 3;
+    world.put("raw/a.csv", &text).await;
+    let loaded = world.load(&contract, "2024-06-30").await.unwrap();
+    assert_eq!(loaded.report.rows, 600_000);
+    let right = loaded.rows.iter().enumerate().all(|(id, row)| {
+        row[0] == id.to_string() && row[1] == format!("name of number {id}") && row[2] == (id + 1).to_string()
+    });
+    assert!(right);
+    assert_eq!(loaded.report.ledger.deliveries[0].content, blake3::hash(text.as_bytes()).to_hex().to_string());
+}
+
+#[tokio::test]
+async fn lines_that_end_in_a_return_alone_are_lines() {
+    let contract = columns("path: '*'\ntolerance: 1.0", &["id BIGINT!", "name VARCHAR"]);
+    for block in [1, 1 << 20] {
+        let loaded = load_file(&contract, "a.csv", "id,name\r1,a\rx,b\r\r3,\"c\rd\"", block, 2).await.unwrap();
+        assert_eq!(joined(&loaded), ["1|a|1", "3|c\rd|3"]);
+        assert_eq!(quarantine(&loaded)[0][..2], ["2", "3"]);
+    }
+}
+
+#[tokio::test]
+async fn many_files_are_read_beside_each_other_and_each_keeps_its_records() {
+    let contract = columns("path: 'o_{date:%Y-%m-%d}.csv.gz'", &["id BIGINT!"]);
+    let mut world = World::new();
+    (world.options.threads, world.options.block_bytes) = (4, 64);
+    for day in 1..=28 {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"id\n").unwrap();
+        (0..day).for_each(|n| encoder.write_all(format!("{}\n", day * 100 + n).as_bytes()).unwrap());
+        world.put(&format!("raw/o_2024-02-{day:02}.csv.gz"), encoder.finish().unwrap()).await;
+    }
+    let loaded = world.load(&contract, "2024-06-30").await.unwrap();
+    let expected: Vec<String> =
+        (1..=28).flat_map(|day| (0..day).map(move |n| format!("{}|{}", day * 100 + n, n + 1))).collect();
+    assert_eq!(joined(&loaded), expected);
+    assert!(loaded.report.ledger.deliveries.iter().zip(1..).all(|(record, day)| record.rows == day && record.number == day as i64));
+}

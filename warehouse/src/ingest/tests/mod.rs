@@ -8,5 +8,5 @@ mod fuzz;
 mod parquet;
 mod properties;
 mod storage;
-mod support;
+pub(crate) mod support;
 mod times;

@@ -18,7 +18,7 @@ const AHEAD_BYTES: usize = 1 << 16;
 
 /// A file that workers take blocks from.
 pub(super) enum Feed {
-    Text(TextFeed),
+    Text(Box<TextFeed>),
     Parquet(ParquetFeed),
 }
 
@@ -31,7 +31,7 @@ pub(super) fn open(shared: &Shared, job: Arc<Job>) -> Result<Feed, IngestError> 
             warn(shared, &warnings, &job);
             Ok(Feed::Parquet(feed))
         }
-        kind => open_text(shared, job, kind).map(Feed::Text),
+        kind => open_text(shared, job, kind).map(|feed| Feed::Text(Box::new(feed))),
     }
 }
 

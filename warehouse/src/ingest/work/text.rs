@@ -96,13 +96,13 @@ impl TextFeed {
 }
 
 fn typed(worker: &mut Worker, places: &[Option<usize>]) -> Result<(Typed, Vec<Misfit>), ArrowError> {
-    let (columns, unfit) = worker.columns.read(&worker.tokens, &worker.block.bytes, places)?;
-    let refused = unfit.iter().map(|(row, _)| *row).collect();
+    let read = worker.columns.read(&worker.tokens, &worker.block.bytes, places)?;
+    let refused = read.misfits.iter().map(|(row, _)| *row).collect();
     let mut misfits = std::mem::take(&mut worker.tokens.misfits);
-    misfits.extend(unfit.into_iter().map(|(_, misfit)| misfit));
+    misfits.extend(read.misfits.into_iter().map(|(_, misfit)| misfit));
     let first = worker.block.first_record;
     let records = worker.tokens.rows.iter().map(|row| first + i64::from(row.ordinal)).collect();
-    Ok((Typed { columns, records, refused }, misfits))
+    Ok((Typed { columns: read.arrays, records, refused }, misfits))
 }
 
 /// A record's text, and its bytes where the text is not exact.

@@ -1,0 +1,129 @@
+//! Contracts that are right without a hand laid on them.
+
+use object_store::path::Path;
+
+use super::names::{canonical, pattern};
+use super::*;
+use crate::ingest::tests::support::{World, contract, date};
+use crate::ingest::{LoadReport, discover, load, plan_deliveries};
+
+async fn infer(files: &[(&str, &[u8])]) -> (World, Inferred) {
+    let world = World::new();
+    let mut found = Vec::new();
+    for (path, content) in files {
+        world.put(&format!("raw/{path}"), content).await;
+        let location = Path::from(format!("raw/{path}"));
+        found.push(RawFile::at(&*world.store, location, (*path).to_owned()).await.unwrap());
+    }
+    let inferred = infer_contract(Arc::clone(&world.store), "orders", &found).await.unwrap();
+    (world, inferred)
+}
+
+/// Load what was inferred from, by the contract that was inferred.
+async fn loaded(world: &World, inferred: &Inferred) -> LoadReport {
+    let contract = contract(&inferred.yaml);
+    let files = discover(&*world.store, &Path::from("raw"), &contract).await.unwrap();
+    let plan = plan_deliveries(&contract, &files, &Default::default(), date("2030-01-01"));
+    let kept = Arc::new(crate::ingest::tests::support::Kept::default());
+    load(Arc::clone(&world.store), &contract, &plan, &world.options, kept).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_csv_of_a_shop_is_described_and_loads_without_a_misfit() {
+    let text = "OrderID,Customer Name,Email,Order Date,Total,Units,Paid?,Código Postal,Weight\n\
+        0001,Ana,a@b.es,2024-01-01 10:00:00,10.50,1,true,08001,1.5e3\n\
+        0002,Bob,,2024-01-02 11:00:00,7,NULL,false,28001,2.25\n";
+    let (world, inferred) = infer(&[("orders/orders_2024-01-02.csv", text.as_bytes())]).await;
+    let expected = r#"description: "TODO: what one row of orders is."
+path: "orders/orders_{date:%Y-%m-%d}.csv"
+format:
+  type: csv
+  delimiter: ','
+  header: true
+  null_words: ["NULL"]
+delivery: append # append: new rows | upsert: the newest of each key wins | snapshot: all of it each time
+key: [order_id] # different in every row that was read
+event_time: order_date
+tolerance: 0.01 # share of rows that may be quarantined before the source fails
+expect: { every: 1 day, rows: 0.5, missing: warn }
+columns:
+  - { name: order_id, from: "OrderID",            type: VARCHAR,         required: true }
+  - { name: customer_name, from: "Customer Name", type: VARCHAR,         required: true, pii: name }
+  - { name: email, from: "Email",                 type: VARCHAR,         pii: email }
+  - { name: order_date, from: "Order Date",       type: TIMESTAMP,       required: true }
+  - { name: total, from: "Total",                 type: "DECIMAL(18,2)", required: true }
+  - { name: units, from: "Units",                 type: INTEGER }
+  - { name: paid, from: "Paid?",                  type: BOOLEAN,         required: true }
+  - { name: codigo_postal, from: "Código Postal", type: VARCHAR,         required: true, pii: postal_code }
+  - { name: weight, from: "Weight",               type: DOUBLE,          required: true }
+"#;
+    assert_eq!(inferred.yaml, expected);
+    let report = loaded(&world, &inferred).await;
+    assert_eq!((report.rows, report.quarantined, report.warnings.len()), (2, 0, 0));
+}
+
+#[tokio::test]
+async fn foreign_habits_are_recognised() {
+    let text = "fecha;importe;cantidad;nota\n31/12/2023;1.234,56;1;ñ\n01/02/2024;0,5;2;\n";
+    let bytes = encoding_rs::WINDOWS_1252.encode(text).0.into_owned();
+    let (world, inferred) = infer(&[("a.csv", &bytes)]).await;
+    for part in ["delimiter: ';'", "encoding: windows-1252", "decimal_comma: true", "date_formats: [\"%d/%m/%Y\"]", "name: fecha,    type: DATE", "path: \"a.csv\""] {
+        assert!(inferred.yaml.contains(part), "{part}: {}", inferred.yaml);
+    }
+    assert_eq!(loaded(&world, &inferred).await.rows, 2);
+    let (_, inferred) = infer(&[("a.csv", b"day\n01/02/2024\n")]).await;
+    assert!(inferred.notes.iter().any(|note| note.contains("day/month")), "{:?}", inferred.notes);
+}
+
+#[tokio::test]
+async fn files_without_header_json_lines_and_packed_files_are_described() {
+    let (world, inferred) = infer(&[("a.csv", b"1\t2024-01-01\tx\n2\t2024-01-02\ty\n")]).await;
+    assert!(inferred.yaml.contains("header: false") && inferred.yaml.contains("delimiter: '\\t'"), "{}", inferred.yaml);
+    assert_eq!(loaded(&world, &inferred).await.rows, 2);
+    let lines = zstd::encode_all(b"{\"order_id\":\"a\",\"n\":1,\"tags\":[1]}\n{\"order_id\":\"b\",\"extra\":1.5}\n".as_slice(), 1).unwrap();
+    let (world, inferred) = infer(&[("l_20240101.jsonl.zst", &lines), ("l_20240102.jsonl.zst", &lines)]).await;
+    for part in ["type: jsonl", "l_{date:%Y%m%d}.jsonl.zst", "name: n,        type: INTEGER }", "name: extra,    type: \"DECIMAL(18,2)\" }"] {
+        assert!(inferred.yaml.contains(part), "{part}: {}", inferred.yaml);
+    }
+    assert_eq!(loaded(&world, &inferred).await.rows, 4);
+}
+
+#[tokio::test]
+async fn what_cannot_be_described_is_an_error() {
+    let world = World::new();
+    world.put("raw/a.csv", "").await;
+    let file = RawFile::at(&*world.store, Path::from("raw/a.csv"), "a.csv".to_owned()).await.unwrap();
+    let error = infer_contract(Arc::clone(&world.store), "orders", &[file]).await.unwrap_err();
+    assert!(error.to_string().contains("no columns"), "{error}");
+}
+
+#[test]
+fn names_become_snake_case() {
+    for (name, expected) in [
+        ("OrderID", "order_id"),
+        ("Order Id", "order_id"),
+        ("HTMLPage", "html_page"),
+        ("año", "ano"),
+        ("% discount ", "discount"),
+        ("2nd", "c_2nd"),
+        ("", "column"),
+        ("already_fine", "already_fine"),
+        ("Address2Line", "address2_line"),
+    ] {
+        assert_eq!(canonical(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn paths_become_one_pattern() {
+    for (paths, expected) in [
+        (vec!["a/orders_2024-01-01.csv", "a/orders_2024-01-02.csv"], "a/orders_{date:%Y-%m-%d}.csv"),
+        (vec!["o_20240101_1.csv", "o_20240101_2.csv"], "o_{date:%Y%m%d}_*.csv"),
+        (vec!["2024/01/31/o.csv"], "{date:%Y/%m/%d}/o.csv"),
+        (vec!["north.csv", "south.csv"], "*th.csv"),
+        (vec!["x_2024-99-99.csv"], "x_2024-99-99.csv"),
+        (vec!["m_2024-02.csv"], "m_{date:%Y-%m}.csv"),
+    ] {
+        assert_eq!(pattern(&paths), expected, "{paths:?}");
+    }
+}
