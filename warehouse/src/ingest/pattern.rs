@@ -82,8 +82,8 @@ impl PathPattern {
         while let Some(next) = rest.chars().next() {
             rest = translation.step(next, rest)?;
         }
-        let regex = Regex::new(&format!("^{}$", translation.regex))
-            .map_err(|error| format!("is not a pattern ({error})"))?;
+        let regex =
+            Regex::new(&format!("^{}$", translation.regex)).map_err(|error| format!("is not a pattern ({error})"))?;
         let literal = pattern.find(['*', '?', '[', '{']).unwrap_or(pattern.len());
         let folder = pattern.get(..literal).and_then(|head| head.rsplit_once('/')).map_or("", |(folder, _)| folder);
         Ok(Self { regex, folder: folder.to_owned(), date: translation.date, text: pattern.to_owned() })

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use encoding_rs::UTF_8;
 
-use super::types::{InferredColumn, Numbers};
 use super::Draft;
+use super::types::{InferredColumn, Numbers};
 use crate::project::contract::FormatKind;
 use crate::project::types::ColumnType;
 
@@ -15,7 +15,9 @@ pub(super) fn write(draft: &Draft) -> String {
     text.push_str(&format!("description: {}\n", quoted(&format!("TODO: what one row of {} is.", draft.name))));
     text.push_str(&format!("path: {}\n", quoted(&draft.path)));
     write_format(&mut text, draft);
-    text.push_str("delivery: append # append: new rows | upsert: the newest of each key wins | snapshot: all of it each time\n");
+    text.push_str(
+        "delivery: append # append: new rows | upsert: the newest of each key wins | snapshot: all of it each time\n",
+    );
     match draft.key.as_slice() {
         [] => text.push_str("# key: [] # no column was found that identifies a row\n"),
         key => {

@@ -23,12 +23,18 @@ fn corpus() -> Vec<Vec<u8>> {
 }
 
 fn contracts() -> Vec<Contract> {
-    let typed = ["id BIGINT!", "name VARCHAR", "amount DECIMAL(12,2)", "day DATE", "at TIMESTAMP", "ok BOOLEAN", "x DOUBLE"];
+    let typed =
+        ["id BIGINT!", "name VARCHAR", "amount DECIMAL(12,2)", "day DATE", "at TIMESTAMP", "ok BOOLEAN", "x DOUBLE"];
     let head = |format: &str| format!("path: '*'\ntolerance: 1.0\n{format}");
     vec![
         columns(&head(""), &typed),
         columns(&head("format: { header: false, delimiter: ';', decimal_comma: true }"), &typed[..3]),
-        columns(&head("format: { encoding: utf-16le, date_formats: ['%d/%m/%Y', '%b %d %Y'], timestamp_formats: ['%d/%m/%Y %H:%M', '%s'] }"), &typed),
+        columns(
+            &head(
+                "format: { encoding: utf-16le, date_formats: ['%d/%m/%Y', '%b %d %Y'], timestamp_formats: ['%d/%m/%Y %H:%M', '%s'] }",
+            ),
+            &typed,
+        ),
         columns(&head("format: { quote: '', null_words: ['NULL', '1'] }\ntime_zone: America/New_York"), &typed),
         columns(&head("format: { type: jsonl }"), &typed),
         columns(&head("format: { header: false, encoding: shift_jis }"), &typed[..2]),
@@ -37,8 +43,28 @@ fn contracts() -> Vec<Contract> {
 
 fn mutate(dice: &mut Dice, corpus: &[Vec<u8>]) -> Vec<u8> {
     const PIECES: [&[u8]; 22] = [
-        b"\"", b"\"\"", b",", b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\xd8\x00", b";", b"9999999999999999999",
-        b"1e400", b"2024-02-31", b"-", b"{", b"}", b"\\", b"\x1f\x8b\x08", b"\xf0\x9f\xa6\x89", b"\xe2\x82",
+        b"\"",
+        b"\"\"",
+        b",",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\0",
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b"\xff\xfe",
+        b"\xd8\x00",
+        b";",
+        b"9999999999999999999",
+        b"1e400",
+        b"2024-02-31",
+        b"-",
+        b"{",
+        b"}",
+        b"\\",
+        b"\x1f\x8b\x08",
+        b"\xf0\x9f\xa6\x89",
+        b"\xe2\x82",
     ];
     let mut bytes = corpus[dice.roll(corpus.len())].clone();
     for _ in 0..dice.roll(8) {
