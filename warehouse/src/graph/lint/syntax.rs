@@ -144,12 +144,8 @@ impl Linter<'_> {
             Expr::BinaryOp { left, op, right } => self.binary(expr, left, op, right),
             Expr::Cast { kind, data_type, .. } => {
                 if matches!(kind, CastKind::SafeCast) {
-                    self.find(
-                        expr.span(),
-                        Rule::Cast,
-                        "SAFE_CAST is in neither engine".to_owned(),
-                        "write TRY_CAST(x AS type)",
-                    );
+                    let found = "SAFE_CAST is in neither engine".to_owned();
+                    self.find(expr.span(), Rule::Cast, found, "write TRY_CAST(x AS type)");
                 }
                 self.type_name(expr.span(), data_type);
             }
@@ -174,12 +170,8 @@ impl Linter<'_> {
                 self.find(expr.span(), Rule::Syntax, "AT TIME ZONE is not read alike".to_owned(), portable);
             }
             Expr::SimilarTo { .. } | Expr::RLike { .. } => {
-                self.find(
-                    expr.span(),
-                    Rule::Syntax,
-                    format!("`{expr}` matches differently in each engine"),
-                    "write LIKE or ILIKE",
-                );
+                let found = format!("`{expr}` matches differently in each engine");
+                self.find(expr.span(), Rule::Syntax, found, "write LIKE or ILIKE");
             }
             Expr::Struct { .. }
             | Expr::Map(_)

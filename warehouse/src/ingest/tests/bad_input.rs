@@ -28,6 +28,7 @@ fn has(text: &str, parts: &[&str]) {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn each_row_that_does_not_fit_is_kept_with_its_place_column_reason_and_text() {
     let contract = tolerant(
         "path: '*'",

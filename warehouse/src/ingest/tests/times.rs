@@ -141,6 +141,7 @@ async fn dates_may_carry_midnight_and_nothing_else() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn numbers_are_exact_or_refused() {
     let decimal = typed("DECIMAL(38,2)", "");
     all_read(
