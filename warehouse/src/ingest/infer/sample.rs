@@ -19,6 +19,8 @@ use crate::project::types::ColumnType;
 
 /// Text read of all files: rare values (a third decimal place, a missing one) come late.
 const TEXT_BYTES: usize = 48 << 20;
+/// Text taken at a time.
+const BLOCK_BYTES: usize = 1 << 20;
 /// Files read.
 const FILES: usize = 8;
 /// Text that tells encoding and delimiter.
@@ -126,8 +128,9 @@ impl Sample {
             csv::tokenise(&first, &cutter.dialect(), names.len(), encoding, &mut tokens);
             self.add(&first, &tokens, &order);
         }
-        let mut block = Block::default();
-        if cutter.next(&mut block, self.file_bytes)? {
+        let (mut block, mut read) = (Block::default(), 0);
+        while read < self.file_bytes && cutter.next(&mut block, BLOCK_BYTES)? {
+            read += block.bytes.len();
             csv::tokenise(&block, &cutter.dialect(), names.len(), encoding, &mut tokens);
             self.shape.misfits += tokens.misfits.len();
             self.add(&block, &tokens, &order);
@@ -158,13 +161,19 @@ impl Sample {
 
     fn add_jsonl(&mut self, opener: &Opener, file: &RawFile) -> Result<(), IngestError> {
         let mut cutter = self.cutter(opener, file, None)?;
-        let mut block = Block::default();
-        if !cutter.next(&mut block, self.file_bytes)? {
-            return Ok(());
-        }
         let mut places: HashMap<String, usize> =
             self.columns.iter().enumerate().map(|(place, column)| (column.name.clone(), place)).collect();
-        let mut rest = block.bytes.as_slice();
+        let (mut block, mut read) = (Block::default(), 0);
+        while read < self.file_bytes && cutter.next(&mut block, BLOCK_BYTES)? {
+            read += block.bytes.len();
+            self.add_lines(&block.bytes, &mut places);
+        }
+        self.columns.iter_mut().for_each(|column| column.values.resize(self.rows, None));
+        Ok(())
+    }
+
+    fn add_lines(&mut self, lines: &[u8], places: &mut HashMap<String, usize>) {
+        let mut rest = lines;
         while let Some(end) = memchr(b'\n', rest) {
             let line = rest.get(..end).unwrap_or_default();
             rest = rest.get(end + 1..).unwrap_or_default();
@@ -184,8 +193,6 @@ impl Sample {
             }
             self.rows += 1;
         }
-        self.columns.iter_mut().for_each(|column| column.values.resize(self.rows, None));
-        Ok(())
     }
 }
 
