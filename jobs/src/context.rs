@@ -68,15 +68,10 @@ impl Context {
         settings: &Settings,
         future: impl Future<Output = Result<T, CommandError>>,
     ) -> Result<T, CommandError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(settings.threads)
-            .enable_all()
-            .build()
-            .map_err(|source| CommandError::File {
-                action: "start",
-                path: "the threads of the run".to_owned(),
-                source,
-            })?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(settings.threads).enable_all().build().map_err(
+                |source| CommandError::File { action: "start", path: "the threads of the run".to_owned(), source },
+            )?;
         let result = runtime.block_on(async {
             tokio::select! {
                 result = future => result,
@@ -122,8 +117,7 @@ fn nearest_project(start: &Path) -> PathBuf {
 /// Waits for SIGINT or SIGTERM; for ever where the system has no such thing.
 async fn signalled() -> Signal {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };

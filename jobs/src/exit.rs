@@ -104,8 +104,14 @@ impl CommandError {
 pub fn kind_of(error: &std::io::Error) -> ErrorKind {
     use std::io::ErrorKind as Io;
     match error.kind() {
-        Io::NotFound | Io::PermissionDenied | Io::AlreadyExists | Io::InvalidInput | Io::IsADirectory
-        | Io::NotADirectory | Io::ReadOnlyFilesystem | Io::InvalidData => ErrorKind::User,
+        Io::NotFound
+        | Io::PermissionDenied
+        | Io::AlreadyExists
+        | Io::InvalidInput
+        | Io::IsADirectory
+        | Io::NotADirectory
+        | Io::ReadOnlyFilesystem
+        | Io::InvalidData => ErrorKind::User,
         _ => ErrorKind::Retry,
     }
 }

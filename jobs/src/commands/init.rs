@@ -62,9 +62,7 @@ fn name_of(dir: &Path) -> String {
 /// Writes a file that is not there; one that is there is kept.
 fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
     match fs::File::create_new(path) {
-        Ok(mut file) => {
-            file.write_all(text.as_bytes()).map_err(|source| CommandError::file("write", path, source))
-        }
+        Ok(mut file) => file.write_all(text.as_bytes()).map_err(|source| CommandError::file("write", path, source)),
         Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => {
             tracing::warn!(file = %path.display(), "kept as it is");
             Ok(())

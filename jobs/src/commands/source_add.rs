@@ -141,11 +141,9 @@ fn agreed(context: &Context, args: &SourceAddArgs, target: &FsPath) -> Result<bo
 /// Writes a file that is not there yet, whole or not at all.
 fn write(target: &FsPath, text: &str) -> Result<(), CommandError> {
     if let Some(folder) = target.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|source| CommandError::file("create the folder", folder, source))?;
+        std::fs::create_dir_all(folder).map_err(|source| CommandError::file("create the folder", folder, source))?;
     }
-    let mut file =
-        std::fs::File::create_new(target).map_err(|source| CommandError::file("create", target, source))?;
+    let mut file = std::fs::File::create_new(target).map_err(|source| CommandError::file("create", target, source))?;
     file.write_all(text.as_bytes()).map_err(|source| CommandError::file("write", target, source))
 }
 

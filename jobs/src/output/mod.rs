@@ -225,7 +225,9 @@ fn of_arrow(error: ArrowError) -> CommandError {
         ArrowError::IoError(_, source) => CommandError::output(source),
         other => CommandError::Told {
             kind: ErrorKind::User,
-            message: format!("the rows cannot be written in this format: {other} — cast the column, or use another --format"),
+            message: format!(
+                "the rows cannot be written in this format: {other} — cast the column, or use another --format"
+            ),
         },
     }
 }
@@ -239,7 +241,9 @@ fn of_parquet(error: &ParquetError) -> CommandError {
         Some(source) => CommandError::output(io::Error::new(source.kind(), source.to_string())),
         None => CommandError::Told {
             kind: ErrorKind::User,
-            message: format!("the rows cannot be written as Parquet: {error} — cast the column, or use another --format"),
+            message: format!(
+                "the rows cannot be written as Parquet: {error} — cast the column, or use another --format"
+            ),
         },
     }
 }

@@ -105,9 +105,7 @@ impl RowWriter for TableWriter {
     fn finish(mut self: Box<Self>) -> Result<(), CommandError> {
         self.settle()?;
         let plural = if self.rows == 1 { "" } else { "s" };
-        writeln!(self.out, "({} row{plural})", self.rows)
-            .and_then(|()| self.out.flush())
-            .map_err(CommandError::output)
+        writeln!(self.out, "({} row{plural})", self.rows).and_then(|()| self.out.flush()).map_err(CommandError::output)
     }
 }
 

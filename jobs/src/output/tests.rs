@@ -25,8 +25,13 @@ fn batch() -> RecordBatch {
     let counts: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(-20), None]));
     let amounts = Decimal128Array::from(vec![Some(1050), None, Some(-5)]).with_precision_and_scale(18, 2).unwrap();
     let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(20_484), Some(0), None]));
-    RecordBatch::try_from_iter([("name", names), ("count", counts), ("amount", Arc::new(amounts) as ArrayRef), ("day", days)])
-        .unwrap()
+    RecordBatch::try_from_iter([
+        ("name", names),
+        ("count", counts),
+        ("amount", Arc::new(amounts) as ArrayRef),
+        ("day", days),
+    ])
+    .unwrap()
 }
 
 fn written(format: RowFormat, batches: &[RecordBatch]) -> String {

@@ -192,8 +192,22 @@ impl Check<'_> {
 
 /// Labels a message offers; any label of the WHATWG standard is taken.
 const ENCODINGS: &[&str] = &[
-    "utf-8", "utf-16le", "utf-16be", "windows-1250", "windows-1251", "windows-1252", "iso-8859-1", "iso-8859-2",
-    "iso-8859-15", "macintosh", "shift_jis", "euc-jp", "euc-kr", "gbk", "gb18030", "big5",
+    "utf-8",
+    "utf-16le",
+    "utf-16be",
+    "windows-1250",
+    "windows-1251",
+    "windows-1252",
+    "iso-8859-1",
+    "iso-8859-2",
+    "iso-8859-15",
+    "macintosh",
+    "shift_jis",
+    "euc-jp",
+    "euc-kr",
+    "gbk",
+    "gb18030",
+    "big5",
 ];
 
 /// A delimiter as written: `\t` without double quotes is two characters in YAML.
@@ -206,7 +220,8 @@ fn is_every(text: &str) -> bool {
     let Some((number, unit)) = text.trim().split_once(' ') else { return false };
     let unit = unit.trim();
     let singular = unit.strip_suffix('s').unwrap_or(unit);
-    number.parse::<u32>().is_ok_and(|number| (1..=366).contains(&number)) && ["day", "week", "month"].contains(&singular)
+    number.parse::<u32>().is_ok_and(|number| (1..=366).contains(&number))
+        && ["day", "week", "month"].contains(&singular)
 }
 
 /// Shows a moment by a pattern, or says that it is none.

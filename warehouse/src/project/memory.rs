@@ -68,10 +68,8 @@ pub fn machine(read: &dyn Fn(&str) -> Option<String>) -> Option<u64> {
 
 /// Files that hold a limit of this process's control groups, version 2 (each level) and 1.
 fn control_groups(read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-    let mut files = vec![
-        "/sys/fs/cgroup/memory.max".to_owned(),
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned(),
-    ];
+    let mut files =
+        vec!["/sys/fs/cgroup/memory.max".to_owned(), "/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned()];
     let own = read("/proc/self/cgroup").unwrap_or_default();
     for line in own.lines() {
         if let Some(path) = line.strip_prefix("0::/") {
@@ -97,7 +95,8 @@ mod tests {
 
     #[test]
     fn amounts_without_unit_or_sense_are_refused() {
-        for text in ["", "4", "GiB", "-4GiB", "4 gigs", "1..5GiB", "10MiB", "0GiB", "1e99GiB", "99999999TiB", "nanGiB"] {
+        for text in ["", "4", "GiB", "-4GiB", "4 gigs", "1..5GiB", "10MiB", "0GiB", "1e99GiB", "99999999TiB", "nanGiB"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -61,7 +61,12 @@ impl Check<'_> {
             if let Some(tolerance) = column.tolerance
                 && !(tolerance.is_finite() && tolerance >= 0.0)
             {
-                self.refuse(line, "tolerance", &tolerance.to_string(), "write a number that is not negative, such as 1e-9");
+                self.refuse(
+                    line,
+                    "tolerance",
+                    &tolerance.to_string(),
+                    "write a number that is not negative, such as 1e-9",
+                );
             }
         }
     }
@@ -102,7 +107,11 @@ impl Check<'_> {
     fn audit(&mut self, line: u64, audit: &Audit) {
         let rules = rules_of(audit);
         if rules.len() != 1 {
-            let found = if rules.is_empty() { "no rule".to_owned() } else { format!("{} rules ({})", rules.len(), rules.join(", ")) };
+            let found = if rules.is_empty() {
+                "no rule".to_owned()
+            } else {
+                format!("{} rules ({})", rules.len(), rules.join(", "))
+            };
             self.report(line, Fault::RuleCount { found });
         }
         for (rule, columns) in [("not_null", &audit.not_null), ("unique", &audit.unique)] {

@@ -51,11 +51,15 @@ pub enum Fault {
     NotOneOf { key: String, found: String, advice: Advice },
     #[error("`{key}` is `{found}` — {rule}")]
     BadValue { key: String, found: String, rule: String },
-    #[error("{what} `{name}` is not a name SQL reads without quotes — use small letters, digits and `_`, not starting with a digit")]
+    #[error(
+        "{what} `{name}` is not a name SQL reads without quotes — use small letters, digits and `_`, not starting with a digit"
+    )]
     BadName { what: &'static str, name: String },
     #[error("column `{column}` is named a second time — it is on line {first} already; rename or remove one")]
     DuplicateColumn { column: String, first: u64 },
-    #[error("column `{column}` has the name of one that Buho adds to every bronze table — rename it and give the file's name in `from`")]
+    #[error(
+        "column `{column}` has the name of one that Buho adds to every bronze table — rename it and give the file's name in `from`"
+    )]
     ReservedColumn { column: String },
     #[error("`{used_by}` names the column `{column}`, which is not among the columns — {advice}")]
     NoSuchColumn { used_by: String, column: String, advice: Advice },
@@ -67,13 +71,17 @@ pub enum Fault {
     NotForFormat { key: String, kind: &'static str, only: &'static str },
     #[error("`path: {path}` {rule}")]
     BadPath { path: String, rule: String },
-    #[error("an audit has {found} — give it exactly one of not_null, unique, accepted_values, relationships, row_count, reconcile, sql")]
+    #[error(
+        "an audit has {found} — give it exactly one of not_null, unique, accepted_values, relationships, row_count, reconcile, sql"
+    )]
     RuleCount { found: String },
     #[error("the name `{name}` is used a second time, first on line {first} — rename one")]
     DuplicateName { name: String, first: u64 },
     #[error("`{used_by}` names the table `{table}`, which the project does not have — {advice}")]
     NoSuchTable { used_by: String, table: String, advice: Advice },
-    #[error("`materialized: view` in the layer marts — use `table`: others read marts as Delta, where a view has no file")]
+    #[error(
+        "`materialized: view` in the layer marts — use `table`: others read marts as Delta, where a view has no file"
+    )]
     MartView,
     #[error("defines `{name}`, and so does {other} — keep one of the two")]
     TwoFiles { name: String, other: String },

@@ -29,7 +29,9 @@ pub enum Origin {
     /// An environment variable: `BUHO_MEMORY`.
     Environment(String),
     /// A line of buho.toml.
-    File { line: u64 },
+    File {
+        line: u64,
+    },
     Default,
 }
 

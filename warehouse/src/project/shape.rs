@@ -112,7 +112,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn object(&mut self, node: &Node, entries: &[(super::located::Located<String>, Node)], schema: &'a Value, name: &str) {
+    fn object(
+        &mut self,
+        node: &Node,
+        entries: &[(super::located::Located<String>, Node)],
+        schema: &'a Value,
+        name: &str,
+    ) {
         let empty = serde_json::Map::new();
         let properties = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties");

@@ -21,7 +21,12 @@ impl Folder {
         std::fs::write(full, text).unwrap();
     }
 
-    fn load_with(&self, overrides: &Overrides, env: &[(&str, &str)], standard: &[StandardFile]) -> Result<Project, ProjectErrors> {
+    fn load_with(
+        &self,
+        overrides: &Overrides,
+        env: &[(&str, &str)],
+        standard: &[StandardFile],
+    ) -> Result<Project, ProjectErrors> {
         let env = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         Project::load(self.0.path(), overrides, &env, standard)
     }
@@ -50,14 +55,20 @@ fn contract_with(lines: &str) -> Vec<String> {
 fn one_contract_problem(lines: &str, line: u64, text: &str) {
     let problems = contract_with(lines);
     assert!(
-        problems.iter().any(|problem| problem.starts_with(&format!("sql/sources/orders.yml:{line}: ")) && problem.contains(text)),
+        problems
+            .iter()
+            .any(|problem| problem.starts_with(&format!("sql/sources/orders.yml:{line}: ")) && problem.contains(text)),
         "expected line {line} to say `{text}`, found {problems:#?}"
     );
     assert_eq!(problems.len(), 1, "{problems:#?}");
 }
 
 fn one_model_problem(lines: &str, line: u64, text: &str) {
-    let folder = Folder::new(&[("buho.toml", ""), ("sql/marts/commerce/x.sql", "select 1"), ("sql/marts/commerce/x.yml", lines)]);
+    let folder = Folder::new(&[
+        ("buho.toml", ""),
+        ("sql/marts/commerce/x.sql", "select 1"),
+        ("sql/marts/commerce/x.yml", lines),
+    ]);
     let problems = folder.problems();
     assert!(
         problems.iter().any(|problem| problem.starts_with(&format!("sql/marts/commerce/x.yml:{line}: ")) && problem.contains(text)),
@@ -116,7 +127,10 @@ fn a_wrong_setting_names_its_flag_variable_or_line() {
 #[test]
 fn a_folder_without_buho_toml_says_how_to_make_one() {
     let folder = Folder::new(&[("sql/mart/x.sql", "select 1")]);
-    assert_eq!(folder.problems(), ["buho.toml: no buho.toml here — run `buho init` to make a project, or name its folder with --project"]);
+    assert_eq!(
+        folder.problems(),
+        ["buho.toml: no buho.toml here — run `buho init` to make a project, or name its folder with --project"]
+    );
 }
 
 #[test]
@@ -204,7 +218,10 @@ fn two_files_for_one_model_are_refused() {
         ("sql/marts/b/x.yml", MODEL),
     ]);
     let problems = folder.problems();
-    assert_eq!(problems[0], "sql/marts/b/x.sql: defines `marts.x`, and so does sql/marts/a/x.sql — keep one of the two");
+    assert_eq!(
+        problems[0],
+        "sql/marts/b/x.sql: defines `marts.x`, and so does sql/marts/a/x.sql — keep one of the two"
+    );
 }
 
 #[test]
@@ -214,7 +231,10 @@ fn two_contracts_for_one_table_are_refused() {
         ("sql/sources/a.yml", &format!("table: bronze.t\n{CONTRACT}")),
         ("sql/sources/b.yml", &format!("table: bronze.t\n{CONTRACT}")),
     ]);
-    assert_eq!(folder.problems(), ["sql/sources/b.yml:1: defines `bronze.t`, and so does sql/sources/a.yml — keep one of the two"]);
+    assert_eq!(
+        folder.problems(),
+        ["sql/sources/b.yml:1: defines `bronze.t`, and so does sql/sources/a.yml — keep one of the two"]
+    );
 }
 
 #[test]
@@ -257,7 +277,11 @@ columns:
 fn contracts_that_cannot_be_meant_are_refused_with_their_line() {
     let base = "path: x.csv\ncolumns:\n  - { name: order_id, type: VARCHAR }\n";
     one_contract_problem(&format!("{base}  - {{ name: order_id, type: DATE }}"), 4, "it is on line 3 already");
-    one_contract_problem(&format!("{base}  - {{ name: _file, type: DATE }}"), 4, "one that Buho adds to every bronze table");
+    one_contract_problem(
+        &format!("{base}  - {{ name: _file, type: DATE }}"),
+        4,
+        "one that Buho adds to every bronze table",
+    );
     one_contract_problem(&format!("{base}  - {{ name: Order, type: DATE }}"), 4, "small letters");
     one_contract_problem(&format!("{base}key: [ordr_id]"), 4, "did you mean `order_id`?");
     one_contract_problem(&format!("{base}event_time: at"), 4, "not among the columns");
@@ -331,7 +355,14 @@ fn paths_that_leave_raw_or_cannot_be_read_are_refused() {
     ] {
         one_contract_problem(&format!("columns: [{{ name: a, type: VARCHAR }}]\npath: '{path}'"), 2, text);
     }
-    for path in ["**/x_{date:%Y%m%d}*.csv.gz", "{date:%Y/%m/%d}/x.csv", "x_{date:%Y-%m}.csv", "x_{date:%Y}.csv", "x_{date:%F}T*.csv", "a?/[0-9]*.csv"] {
+    for path in [
+        "**/x_{date:%Y%m%d}*.csv.gz",
+        "{date:%Y/%m/%d}/x.csv",
+        "x_{date:%Y-%m}.csv",
+        "x_{date:%Y}.csv",
+        "x_{date:%F}T*.csv",
+        "a?/[0-9]*.csv",
+    ] {
         let text = format!("columns: [{{ name: a, type: VARCHAR }}]\npath: '{path}'\n");
         let folder = Folder::new(&[("buho.toml", ""), ("sql/sources/orders.yml", &text)]);
         assert!(folder.load().is_ok(), "{path}: {}", folder.load().unwrap_err());
@@ -346,9 +377,17 @@ fn models_that_cannot_be_meant_are_refused_with_their_line() {
     one_model_problem(&format!("{base}materialized: view\n"), 3, "others read marts as Delta");
     one_model_problem(&format!("{base}materialized: incremental\n"), 3, "use one of view, table");
     one_model_problem(&format!("{base}audits:\n  - {{ severity: warn }}\n"), 4, "an audit has no rule");
-    one_model_problem(&format!("{base}audits:\n  - {{ not_null: [order_id], unique: [order_id] }}\n"), 4, "2 rules (not_null, unique)");
+    one_model_problem(
+        &format!("{base}audits:\n  - {{ not_null: [order_id], unique: [order_id] }}\n"),
+        4,
+        "2 rules (not_null, unique)",
+    );
     one_model_problem(&format!("{base}audits:\n  - {{ unique: [id] }}\n"), 4, "`unique` names the column `id`");
-    one_model_problem(&format!("{base}audits:\n  - {{ accepted_values: {{ column: stat, values: [a] }} }}\n"), 4, "`stat`");
+    one_model_problem(
+        &format!("{base}audits:\n  - {{ accepted_values: {{ column: stat, values: [a] }} }}\n"),
+        4,
+        "`stat`",
+    );
     one_model_problem(&format!("{base}audits:\n  - {{ row_count: {{ min: 9, max: 1 }} }}\n"), 4, "at most `max`");
     one_model_problem(&format!("{base}audits:\n  - {{ row_count: {{ min: -1 }} }}\n"), 4, "not negative");
     one_model_problem(&format!("{base}audits:\n  - {{ sql: ' ' }}\n"), 4, "empty query");
@@ -358,26 +397,42 @@ fn models_that_cannot_be_meant_are_refused_with_their_line() {
         "which the project does not have",
     );
     one_model_problem(
-        &format!("{base}tests:\n  - {{ name: a, night: 2026-01-31, expect: [] }}\n  - {{ name: a, night: 2026-01-31, expect: [] }}\n"),
+        &format!(
+            "{base}tests:\n  - {{ name: a, night: 2026-01-31, expect: [] }}\n  - {{ name: a, night: 2026-01-31, expect: [] }}\n"
+        ),
         5,
         "used a second time",
     );
-    one_model_problem(&format!("{base}tests:\n  - {{ name: a, night: 2026-01-32, expect: [] }}\n"), 4, "a day that exists");
+    one_model_problem(
+        &format!("{base}tests:\n  - {{ name: a, night: 2026-01-32, expect: [] }}\n"),
+        4,
+        "a day that exists",
+    );
     one_model_problem("description: x\n", 1, "the model has no `columns`");
 }
 
 #[test]
 fn a_model_needs_both_its_files_and_a_query() {
-    let folder = Folder::new(&[("buho.toml", ""), ("sql/core/a.yml", MODEL), ("sql/core/b.sql", " \n"), ("sql/core/b.yml", MODEL)]);
+    let folder = Folder::new(&[
+        ("buho.toml", ""),
+        ("sql/core/a.yml", MODEL),
+        ("sql/core/b.sql", " \n"),
+        ("sql/core/b.yml", MODEL),
+    ]);
     assert_eq!(
         folder.problems(),
-        ["sql/core/a.yml: has no a.sql beside it — write its SELECT there", "sql/core/b.sql:1: is an empty query — write one SELECT"]
+        [
+            "sql/core/a.yml: has no a.sql beside it — write its SELECT there",
+            "sql/core/b.sql:1: is an empty query — write one SELECT"
+        ]
     );
 }
 
 #[test]
 fn a_country_called_no_stays_text() {
-    let text = format!("{MODEL}tests:\n  - name: norway\n    night: 2026-01-31\n    given: {{ core.a: [{{ country: NO }}] }}\n    expect: []\n");
+    let text = format!(
+        "{MODEL}tests:\n  - name: norway\n    night: 2026-01-31\n    given: {{ core.a: [{{ country: NO }}] }}\n    expect: []\n"
+    );
     let folder = Folder::new(&[("buho.toml", ""), ("sql/core/x.sql", "select 1"), ("sql/core/x.yml", &text)]);
     let project = folder.load().unwrap();
     assert_eq!(project.models["core.x"].spec.tests[0].given["core.a"][0]["country"], "NO");
@@ -385,9 +440,17 @@ fn a_country_called_no_stays_text() {
 
 #[test]
 fn broken_yaml_is_told_with_its_line() {
-    for (text, line) in [("path: [x\ncolumns: 1\n", 2), ("path: x\npath: y\n", 2), ("a: b: c\n", 1), ("", 0), ("- a\n", 1), ("path: \"\\q\"\n", 1)] {
+    for (text, line) in [
+        ("path: [x\ncolumns: 1\n", 2),
+        ("path: x\npath: y\n", 2),
+        ("a: b: c\n", 1),
+        ("", 0),
+        ("- a\n", 1),
+        ("path: \"\\q\"\n", 1),
+    ] {
         let problems = contract_with(text);
-        let place = if line == 0 { "sql/sources/orders.yml".to_owned() } else { format!("sql/sources/orders.yml:{line}: ") };
+        let place =
+            if line == 0 { "sql/sources/orders.yml".to_owned() } else { format!("sql/sources/orders.yml:{line}: ") };
         assert!(problems[0].starts_with(&place), "{text:?}: {problems:?}");
     }
 }

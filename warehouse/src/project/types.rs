@@ -97,10 +97,7 @@ impl FromStr for ColumnType {
             "TIMESTAMP" => return Ok(Self::Timestamp),
             _ => {}
         }
-        let inner = upper
-            .strip_prefix("DECIMAL(")
-            .and_then(|rest| rest.strip_suffix(')'))
-            .ok_or_else(unknown)?;
+        let inner = upper.strip_prefix("DECIMAL(").and_then(|rest| rest.strip_suffix(')')).ok_or_else(unknown)?;
         let (precision, scale) = inner.split_once(',').unwrap_or((inner, "0"));
         let precision: u8 = precision.trim().parse().map_err(|_| unknown())?;
         let scale: i8 = scale.trim().parse().map_err(|_| unknown())?;

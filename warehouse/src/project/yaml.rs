@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::located::Located;
 use super::problem::{Fault, Problem};
@@ -32,9 +32,7 @@ impl Node {
     /// The value under a key, if this is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {
-            NodeValue::Map(entries) => {
-                entries.iter().find(|(name, _)| name.as_str() == key).map(|(_, node)| node)
-            }
+            NodeValue::Map(entries) => entries.iter().find(|(name, _)| name.as_str() == key).map(|(_, node)| node),
             _ => None,
         }
     }

@@ -22,9 +22,8 @@ use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
-    Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
 
 static FSYNC_NANOS: AtomicU64 = AtomicU64::new(0);
@@ -138,9 +137,7 @@ impl fmt::Display for DurableStore {
 fn failed(path: &FsPath, action: &'static str, source: io::Error) -> Error {
     let message = io::Error::new(source.kind(), format!("cannot {action} {}: {source}", path.display()));
     match source.kind() {
-        ErrorKind::NotFound => {
-            Error::NotFound { path: path.display().to_string(), source: Box::new(message) }
-        }
+        ErrorKind::NotFound => Error::NotFound { path: path.display().to_string(), source: Box::new(message) },
         ErrorKind::AlreadyExists => {
             Error::AlreadyExists { path: path.display().to_string(), source: Box::new(message) }
         }
@@ -178,8 +175,7 @@ impl Staged {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     let folder = path.parent().unwrap_or(FsPath::new("/"));
                     folders.forget(folder);
-                    std::fs::create_dir_all(folder)
-                        .map_err(|source| failed(folder, "create the folder", source))?;
+                    std::fs::create_dir_all(folder).map_err(|source| failed(folder, "create the folder", source))?;
                 }
                 Err(source) => return Err(failed(&path, "create", source)),
             }
@@ -190,13 +186,11 @@ impl Staged {
     fn place(&mut self, mode: &PutMode) -> Result<()> {
         timed_sync(|| self.file.sync_data()).map_err(|source| failed(&self.target, "sync", source))?;
         if matches!(mode, PutMode::Create) {
-            std::fs::hard_link(&self.path, &self.target)
-                .map_err(|source| failed(&self.target, "create", source))?;
+            std::fs::hard_link(&self.path, &self.target).map_err(|source| failed(&self.target, "create", source))?;
             // The target is in place: a leftover name beside it is hidden and harmless.
             let _ = std::fs::remove_file(&self.path);
         } else {
-            std::fs::rename(&self.path, &self.target)
-                .map_err(|source| failed(&self.target, "replace", source))?;
+            std::fs::rename(&self.path, &self.target).map_err(|source| failed(&self.target, "replace", source))?;
         }
         self.placed = true;
         settle_entry(&self.target, &self.folders)
@@ -246,11 +240,7 @@ impl ObjectStore for DurableStore {
         self.result_of(location).await
     }
 
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        opts: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         refuse_attributes(opts.attributes.is_empty(), "upload with attributes")?;
         let target = self.inner.path_to_filesystem(location)?;
         let folders = Arc::clone(&self.folders);
@@ -271,10 +261,7 @@ impl ObjectStore for DurableStore {
         self.inner.get_ranges(location, ranges).await
     }
 
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         self.inner.delete_stream(locations)
     }
 
@@ -282,11 +269,7 @@ impl ObjectStore for DurableStore {
         self.inner.list(prefix)
     }
 
-    fn list_with_offset(
-        &self,
-        prefix: Option<&Path>,
-        offset: &Path,
-    ) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
         self.inner.list_with_offset(prefix, offset)
     }
 
@@ -336,10 +319,7 @@ impl MultipartUpload for DurableUpload {
         blocking(move || {
             let staged = staged.ok_or_else(ended)?;
             for chunk in data.iter() {
-                staged
-                    .file
-                    .write_all_at(chunk, offset)
-                    .map_err(|source| failed(&staged.target, "write", source))?;
+                staged.file.write_all_at(chunk, offset).map_err(|source| failed(&staged.target, "write", source))?;
                 offset += chunk.len() as u64;
             }
             Ok(())

@@ -59,9 +59,7 @@ impl StoreError {
     /// What the caller should do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::CreateFolder { source, .. }
-                if !matches!(source.kind(), std::io::ErrorKind::PermissionDenied) =>
-            {
+            Self::CreateFolder { source, .. } if !matches!(source.kind(), std::io::ErrorKind::PermissionDenied) => {
                 ErrorKind::Retry
             }
             _ => ErrorKind::User,
@@ -101,8 +99,7 @@ pub fn open_lake(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, 
         if folder.exists() && !folder.is_dir() {
             return Err(StoreError::NotAFolder { path: folder });
         }
-        durable::create_folder(&folder)
-            .map_err(|source| StoreError::CreateFolder { path: folder.clone(), source })?;
+        durable::create_folder(&folder).map_err(|source| StoreError::CreateFolder { path: folder.clone(), source })?;
         return Ok((Arc::new(DurableStore::new()), local_root(url, &folder)?));
     }
     open_bucket(url, env)
@@ -166,16 +163,11 @@ pub fn check(url: &Url) -> Result<(), StoreError> {
 }
 
 fn open_bucket(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
-    let built = |source| StoreError::Build {
-        url: url.to_string(),
-        variables: variables_of(url),
-        source,
-    };
+    let built = |source| StoreError::Build { url: url.to_string(), variables: variables_of(url), source };
     let store: Arc<dyn ObjectStore> = match url.scheme() {
         "s3" | "s3a" => {
-            let mut builder = AmazonS3Builder::new()
-                .with_url(url.as_str())
-                .with_conditional_put(S3ConditionalPut::ETagMatch);
+            let mut builder =
+                AmazonS3Builder::new().with_url(url.as_str()).with_conditional_put(S3ConditionalPut::ETagMatch);
             for (key, value) in settings::read(AWS_VARIABLES, env) {
                 builder = builder.with_config(key, value);
             }
@@ -196,7 +188,6 @@ fn open_bucket(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, Pa
             Arc::new(builder.build().map_err(built)?)
         }
     };
-    let root = Path::from_url_path(url.path())
-        .map_err(|source| built(object_store::Error::InvalidPath { source }))?;
+    let root = Path::from_url_path(url.path()).map_err(|source| built(object_store::Error::InvalidPath { source }))?;
     Ok((store, root))
 }

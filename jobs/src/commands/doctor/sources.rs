@@ -8,9 +8,7 @@ use object_store::path::Path;
 use tokio::time::timeout;
 use warehouse::clock::default_night;
 use warehouse::error::ErrorKind;
-use warehouse::ingest::{
-    self, DeliveryRecord, DeliveryState, Freshness, FreshnessState, Ledger, LoadOptions, RawFile,
-};
+use warehouse::ingest::{self, DeliveryRecord, DeliveryState, Freshness, FreshnessState, Ledger, LoadOptions, RawFile};
 use warehouse::project::contract::Missing;
 use warehouse::project::{Contract, Project};
 

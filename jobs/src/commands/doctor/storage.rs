@@ -199,7 +199,11 @@ mod tests {
                 self.0.put(path, payload).await
             }
 
-            async fn put_multipart_opts(&self, path: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+            async fn put_multipart_opts(
+                &self,
+                path: &Path,
+                opts: PutMultipartOptions,
+            ) -> Result<Box<dyn MultipartUpload>> {
                 self.0.put_multipart_opts(path, opts).await
             }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::job::{Job, Shared, Warnings, lock};
 use super::open::open;
+use crate::error::ErrorKind;
 use crate::ingest::columns::ColumnSet;
 use crate::ingest::discover::RawFile;
 use crate::ingest::error::{IngestError, SinkError};
@@ -12,7 +13,6 @@ use crate::ingest::options::{BatchSink, LoadOptions, SinkFactory};
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::read::Opener;
 use crate::ingest::schema::bronze_schema;
-use crate::error::ErrorKind;
 use crate::project::contract::Contract;
 
 /// What a load would warn of when it opens the file.
@@ -42,10 +42,7 @@ pub(crate) async fn probe(
         let warnings = lock(&shared.warnings).told();
         Ok(warnings)
     });
-    opened.await.map_err(|panic| IngestError::Defect {
-        contract: contract.name.clone(),
-        reason: panic.to_string(),
-    })?
+    opened.await.map_err(|panic| IngestError::Defect { contract: contract.name.clone(), reason: panic.to_string() })?
 }
 
 /// Where rows would go, if any were read.
