@@ -45,7 +45,7 @@ pub(crate) struct FlawedRecord {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    /// Longer than `limit` bytes on one line; `length` where it was read to its end.
+    /// One line that is longer than `limit` bytes.
     TooLong { limit: usize },
     /// The quotes of a record of many lines do not end within `limit` bytes.
     OpenQuote { limit: usize },

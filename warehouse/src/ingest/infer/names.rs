@@ -61,17 +61,17 @@ pub(super) fn distinct(columns: &mut [InferredColumn]) {
 
 /// The dates that names carry, most telling first.
 const DATES: [(&str, &str); 5] = [
-    (r"\d{4}-\d{2}-\d{2}", "%Y-%m-%d"),
-    (r"\d{4}_\d{2}_\d{2}", "%Y_%m_%d"),
-    (r"\d{4}/\d{2}/\d{2}", "%Y/%m/%d"),
-    (r"\d{8}", "%Y%m%d"),
-    (r"\d{4}-\d{2}", "%Y-%m"),
+    ("[0-9]{4}-[0-9]{2}-[0-9]{2}", "%Y-%m-%d"),
+    ("[0-9]{4}_[0-9]{2}_[0-9]{2}", "%Y_%m_%d"),
+    ("[0-9]{4}/[0-9]{2}/[0-9]{2}", "%Y/%m/%d"),
+    ("[0-9]{8}", "%Y%m%d"),
+    ("[0-9]{4}-[0-9]{2}", "%Y-%m"),
 ];
 
 /// One pattern for all paths: their date, and `*` where they differ otherwise.
 pub(super) fn pattern(paths: &[&str]) -> String {
     let dated = DATES.iter().find_map(|(regex, format)| {
-        let regex = Regex::new(&format!(r"(^|\D)({regex})(\D|$)")).ok()?;
+        let regex = Regex::new(&format!("(^|[^0-9])({regex})([^0-9]|$)")).ok()?;
         let cut: Option<Vec<(String, String)>> = paths.iter().map(|path| around_date(path, &regex, format)).collect();
         let cut = cut.filter(|cut| !cut.is_empty())?;
         let before: Vec<&str> = cut.iter().map(|(before, _)| before.as_str()).collect();

@@ -138,9 +138,11 @@ fn hostile_bytes_never_panic_and_never_depend_on_the_blocks() {
         let bytes = mutate(&mut dice, &corpus);
         let contract = &contracts[dice.roll(contracts.len())];
         let record_bytes = [20, 60, 1 << 20][dice.roll(3)];
-        let whole = runtime.block_on(told(contract, &bytes, 1 << 20, 1, record_bytes));
+        let whole = runtime.block_on(told(contract, &bytes, 1 << 14, 1, record_bytes));
         let small = runtime.block_on(told(contract, &bytes, 1 + dice.roll(40), 2, record_bytes));
-        runtime.block_on(described(&bytes));
+        if seed % 8 == 0 {
+            runtime.block_on(described(&bytes));
+        }
         assert_eq!(small, whole, "seed {seed}: {:?}", String::from_utf8_lossy(&bytes));
         (seed, cases) = (seed + 1, cases + 1);
     }
