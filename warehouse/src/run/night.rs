@@ -49,6 +49,7 @@ async fn phases(context: &RunContext, request: &RunRequest, report: &mut RunRepo
 
     let sources = ingest_all(context, request.night, &report.run_id).await?;
     report.take_sources(&sources);
+    warn_of_nothing(context, &sources, report);
     clock.mark(context, report, "ingest");
 
     let run_id = report.run_id.clone();
@@ -65,6 +66,19 @@ async fn phases(context: &RunContext, request: &RunRequest, report: &mut RunRepo
     report.take_nodes(&build, &sources);
     report.conclude(released.as_ref());
     Ok(())
+}
+
+/// A raw location without a single export is more often a wrong location than a quiet shop.
+fn warn_of_nothing(context: &RunContext, sources: &[SourceOutcome], report: &mut RunReport) {
+    let nothing = sources.iter().all(|source| source.ledger.ledger.deliveries.is_empty() && source.blocked.is_none());
+    if nothing {
+        let said = format!(
+            "no export was found below {} and none was ever loaded — check `raw` in buho.toml; `buho doctor` shows what each source looks for",
+            context.project.settings.raw
+        );
+        tracing::warn!("{said}");
+        report.warnings.push(said);
+    }
 }
 
 /// Tables are whole: an older night adds its deliveries, and the tables are built for the highest.

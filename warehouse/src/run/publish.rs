@@ -32,6 +32,7 @@ pub(super) async fn publish(
 ) -> Result<Option<Release>, RunError> {
     for source in sources {
         quarantine::append(context, source, run_id).await?;
+        quarantine::mark_replaced(context, source, run_id).await?;
     }
     let bronze: BTreeMap<String, ReleasedTable> = stream::iter(sources)
         .map(|source| commit_source(context, source, night, run_id))

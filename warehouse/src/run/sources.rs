@@ -38,6 +38,8 @@ pub(super) struct SourceOutcome {
     /// Whether the ledger must be stored beside a commit.
     pub ledger_changed: bool,
     pub quarantine: Vec<RecordBatch>,
+    /// Deliveries that a corrected one replaced.
+    pub replaced: Vec<i64>,
     pub report: SourceReport,
     /// Why what reads it must stay at the last release, and whether the source itself failed.
     pub blocked: Option<Blocked>,
@@ -131,6 +133,8 @@ async fn loaded(
     };
     let mut adds = sinks.files();
     adds.extend(rewritten);
+    let mut warnings = report.warnings;
+    warnings.extend(empty_files(&report.ledger, &report.loaded));
     let staged = StagedTable { table: contract.table.clone(), schema, base: snapshot, adds, removes };
     Ok(SourceOutcome {
         source: contract.name.clone(),
@@ -145,9 +149,26 @@ async fn loaded(
         ledger: NumberedLedger { ledger: report.ledger, number: numbered.number },
         ledger_changed: report.ledger_changed,
         quarantine: report.quarantine,
+        replaced: report.replaced,
         blocked: None,
-        warnings: report.warnings,
+        warnings,
     })
+}
+
+/// A file of no byte is a delivery without rows; more often it is an export that failed.
+fn empty_files(ledger: &ingest::Ledger, loaded: &[i64]) -> Vec<String> {
+    let is_new = |number: i64| loaded.contains(&number);
+    ledger
+        .deliveries
+        .iter()
+        .filter(|delivery| delivery.size == 0 && is_new(delivery.number))
+        .map(|delivery| {
+            format!(
+                "`{}` is empty (0 bytes) and counts as a delivery without rows; if the export failed, deliver it again",
+                delivery.path
+            )
+        })
+        .collect()
 }
 
 fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, ledger: NumberedLedger) -> SourceOutcome {
@@ -158,6 +179,7 @@ fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, ledger: Numbe
         ledger,
         ledger_changed: false,
         quarantine: Vec::new(),
+        replaced: Vec::new(),
         report: empty_report(contract),
         blocked: None,
         warnings: Vec::new(),

@@ -126,9 +126,10 @@ impl Careful<'_> {
 
     fn record(&mut self, row: Row) {
         if !self.clean
-            && let Some(reason) = self.unclean(row)
+            && let Some((offset, reason)) = self.unclean(row)
         {
-            self.tokens.refuse(row, None, reason);
+            let field = self.field_at(row, offset);
+            self.tokens.refuse(row, Some(field), reason);
             return;
         }
         let found = self.fields(row);
@@ -142,24 +143,48 @@ impl Careful<'_> {
         self.tokens.refuse(row, None, format!("{shape}: {found} field{plural} where {width} are expected"));
     }
 
-    /// What in a record is no text.
-    fn unclean(&mut self, row: Row) -> Option<String> {
+    /// What in a record is no text, and where in the block.
+    fn unclean(&mut self, row: Row) -> Option<(usize, String)> {
         let (start, end) = (row.start as usize, row.end as usize);
         let malformed = self.block.malformed.get(self.malformed..).unwrap_or_default();
         let before = malformed.partition_point(|bad| bad.offset < start);
         self.malformed += before;
-        if malformed.get(before).is_some_and(|bad| bad.offset < end) {
-            return Some(format!("bytes that are not {}", self.encoding));
+        if let Some(bad) = malformed.get(before).filter(|bad| bad.offset < end) {
+            return Some((bad.offset, format!("bytes that are not {}", self.encoding)));
         }
         let text = self.block.bytes.get(start..end).unwrap_or_default();
         if let Err(error) = std::str::from_utf8(text) {
-            return Some(format!(
-                "bytes that are not {}, from byte {} of the record",
-                self.encoding,
-                error.valid_up_to() + 1
+            let at = error.valid_up_to();
+            return Some((
+                start + at,
+                format!("bytes that are not {}, from byte {} of the record", self.encoding, at + 1),
             ));
         }
-        memchr(0, text).map(|at| format!("a NUL byte, at byte {} of the record", at + 1))
+        memchr(0, text).map(|at| (start + at, format!("a NUL byte, at byte {} of the record", at + 1)))
+    }
+
+    /// The place in the file's columns of the field that holds a byte of the record.
+    fn field_at(&self, row: Row, offset: usize) -> usize {
+        let (bytes, dialect) = (self.block.bytes.as_slice(), self.dialect);
+        let (mut at, end) = (row.start as usize, row.end as usize);
+        let mut field = 0;
+        loop {
+            let quoted = dialect.quote.filter(|quote| bytes.get(at) == Some(quote) && at < end);
+            let next = match quoted.map(|quote| closing_quote(bytes, at, quote)) {
+                Some(Closing::At { quote: close, .. }) => match after_quote(bytes, close, dialect) {
+                    AfterQuote::Delimiter => close + 2,
+                    _ => return field,
+                },
+                _ => match memchr(dialect.delimiter, bytes.get(at..end).unwrap_or_default()) {
+                    Some(length) => at + length + 1,
+                    None => return field,
+                },
+            };
+            if offset < next {
+                return field;
+            }
+            (at, field) = (next, field + 1);
+        }
     }
 
     /// Push the fields of a whole record; gives how many there are.
@@ -220,7 +245,7 @@ pub(crate) fn fields_of(block: &Block, dialect: &Dialect, encoding: &str) -> Res
     };
     let mut tokens = Tokens::default();
     let mut careful = Careful { block, dialect, clean: false, encoding, tokens: &mut tokens, malformed: 0 };
-    if let Some(reason) = careful.unclean(row) {
+    if let Some((_, reason)) = careful.unclean(row) {
         return Err(reason);
     }
     careful.fields(row);

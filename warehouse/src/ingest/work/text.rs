@@ -99,6 +99,10 @@ fn typed(worker: &mut Worker, places: &[Option<usize>]) -> Result<(Typed, Vec<Mi
     let read = worker.columns.read(&worker.tokens, &worker.block.bytes, places)?;
     let refused = read.misfits.iter().map(|(row, _)| *row).collect();
     let mut misfits = std::mem::take(&mut worker.tokens.misfits);
+    for misfit in &mut misfits {
+        // Tokens know the file's columns; the quarantine names the contract's.
+        misfit.column = misfit.column.and_then(|field| places.iter().position(|place| *place == Some(field)));
+    }
     misfits.extend(read.misfits.into_iter().map(|(_, misfit)| misfit));
     let first = worker.block.first_record;
     let records = worker.tokens.rows.iter().map(|row| first + i64::from(row.ordinal)).collect();
