@@ -72,9 +72,8 @@ pub(super) async fn mark_replaced(context: &RunContext, source: &SourceOutcome, 
         let provider = PinnedTable::new(&context.lake, TABLE, &base.schema, std::slice::from_ref(file))?;
         register(&session, TABLE, Arc::new(provider)).map_err(failed)?;
         let gone: Vec<Expr> = source.replaced.iter().map(|number| lit(*number)).collect();
-        let status = when(ident("delivery").in_list(gone, false), lit("replaced"))
-            .otherwise(ident("status"))
-            .map_err(failed)?;
+        let status =
+            when(ident("delivery").in_list(gone, false), lit("replaced")).otherwise(ident("status")).map_err(failed)?;
         let rows = session.table(TABLE).await.and_then(|table| table.with_column("status", status)).map_err(failed)?;
         let rows = rows.collect().await.map_err(failed)?;
         let stem = file.path.trim_end_matches(".zstd.parquet");
