@@ -67,7 +67,10 @@ test-rust: build
 
 .PHONY: test-sql
 test-sql: build
-	$(BUHO) --project . test
+	@for project in . tests/projects/*/; do \
+	    echo "buho test: $$project"; \
+	    $(BUHO) --project $$project --quiet test; \
+	done
 
 .PHONY: test-peers
 test-peers: build venv
@@ -90,7 +93,7 @@ check-deny: $(DENY)
 
 .PHONY: check-sql
 check-sql: venv
-	$(if $(SQL_FILES),$(PY)/sqlfluff lint --disable-progress-bar --processes 2 $(SQL_FILES),@echo "sqlfluff: no SQL yet")
+	@$(if $(SQL_FILES),echo "sqlfluff lint: $(words $(SQL_FILES)) files"; $(PY)/sqlfluff lint --disable-progress-bar --processes 2 $(SQL_FILES),echo "sqlfluff: no SQL yet")
 
 .PHONY: check-python
 check-python: venv

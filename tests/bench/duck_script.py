@@ -87,7 +87,7 @@ class Reader:
         if self.kind != "csv":
             return columns
         opened = gzip.open if first.suffix == ".gz" else open
-        with opened(first, "rt", encoding="utf-8-sig") as file:
+        with opened(first, "rt", encoding="utf-8-sig", errors="replace") as file:
             names = next(csv.reader(file, delimiter=str(self.form.get("delimiter", ","))))
         return [column for column in columns if column["from"] in names]
 
@@ -135,7 +135,7 @@ class Reader:
         nights = f"coalesce({day}, date '{night}')" if dated else f"date '{night}'"
         return (
             f"select\n    {self.columns()},\n    filename as _file,\n    row_number() over () as _record,\n"
-            f"    cast(strftime({nights}, '%Y%m%d') as bigint) as _delivery,\n    {nights} as _night\n"
+            f"    cast({nights} - date '2000-01-01' as bigint) as _delivery,\n    {nights} as _night\n"
             f"from {READERS[self.kind]}({self.arguments()})"
         )
 

@@ -59,11 +59,12 @@ def asked(setup: Any, folder: Path, query: str) -> list[dict[str, Any]]:
     return json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
 
 
-def parquet_files(lake: Path) -> dict[str, list[str]]:
+def parquet_files(lake: Path, project: SqlProject) -> dict[str, list[str]]:
     """The files of every table's newest version: what both engines read."""
     found = {}
     for name, folder in tables(lake).items():
-        found[name] = deltalake.DeltaTable(str(folder)).file_uris()
+        if name in project.models or name in project.bronze:
+            found[name] = deltalake.DeltaTable(str(folder)).file_uris()
     return found
 
 
@@ -112,7 +113,7 @@ def entries(setup: Any) -> list[Entry]:
     night, project = last_night(setup, folder), project_of(folder)
     marts = [model for name, model in sorted(project.models.items()) if name.startswith("marts.")]
     out = setup.work / "peer-marts"
-    inputs = parquet_files(folder / "lake")
+    inputs = parquet_files(folder / "lake", project)
     found = []
     for model in marts:
         print(f"    {model.name}", file=sys.stderr)

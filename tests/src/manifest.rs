@@ -16,10 +16,7 @@ fn root_manifest() -> String {
 
 /// An entry may run over several lines; its reason stands on the line where its brackets close.
 fn dependencies(manifest: &str) -> Vec<Dependency> {
-    let section = manifest
-        .lines()
-        .skip_while(|line| *line != "[workspace.dependencies]")
-        .skip(1);
+    let section = manifest.lines().skip_while(|line| *line != "[workspace.dependencies]").skip(1);
     let mut found: Vec<Dependency> = Vec::new();
     let mut depth = 0_i32;
     for line in section.take_while(|line| is_inside_section(line)) {
@@ -60,11 +57,7 @@ fn balance(code: &str) -> i32 {
 #[test]
 fn every_dependency_says_why_it_is_there() {
     let all = dependencies(&root_manifest());
-    assert!(
-        all.len() > 20,
-        "only {} dependencies were found: has the manifest changed its form?",
-        all.len()
-    );
+    assert!(all.len() > 20, "only {} dependencies were found: has the manifest changed its form?", all.len());
     for dependency in all.iter().filter(|dependency| !dependency.is_ours) {
         assert!(
             dependency.reason.len() >= 5,
@@ -77,10 +70,7 @@ fn every_dependency_says_why_it_is_there() {
 #[test]
 fn members_take_their_versions_from_the_root() {
     for member in ["jobs", "models", "warehouse", "tests"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("..")
-            .join(member)
-            .join("Cargo.toml");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(member).join("Cargo.toml");
         let text = std::fs::read_to_string(&path).expect("every member has a manifest");
         let is_header = |line: &str| line.starts_with('[');
         let mut inside = false;
@@ -88,12 +78,8 @@ fn members_take_their_versions_from_the_root() {
             if is_header(line) {
                 inside = line.contains("dependencies");
             } else if inside && line.contains('=') {
-                let inherited =
-                    line.contains(".workspace = true") || line.contains("workspace = true");
-                assert!(
-                    inherited,
-                    "{member}/Cargo.toml: `{line}` should be `….workspace = true`"
-                );
+                let inherited = line.contains(".workspace = true") || line.contains("workspace = true");
+                assert!(inherited, "{member}/Cargo.toml: `{line}` should be `….workspace = true`");
             }
         }
     }
@@ -105,16 +91,6 @@ fn a_reason_is_found_where_an_entry_of_several_lines_ends() {
         "[workspace.dependencies]\n# Ours.\nmodels = { path = \"models\" }\n",
         "a = { version = \"1\", features = [\n    \"x\",\n] } # why a is here\nb = \"2\"\n[profile.dev]\nc = 1\n",
     ));
-    let seen: Vec<_> = found
-        .iter()
-        .map(|d| (d.name.as_str(), d.reason.as_str(), d.is_ours))
-        .collect();
-    assert_eq!(
-        seen,
-        [
-            ("models", "", true),
-            ("a", "why a is here", false),
-            ("b", "", false)
-        ]
-    );
+    let seen: Vec<_> = found.iter().map(|d| (d.name.as_str(), d.reason.as_str(), d.is_ours)).collect();
+    assert_eq!(seen, [("models", "", true), ("a", "why a is here", false), ("b", "", false)]);
 }

@@ -47,7 +47,8 @@ impl Engine {
             .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, named)))
             .with_disk_manager_builder(disk)
             .build_arc()?;
-        let url = lake.store_url().map_err(|error: TableError| datafusion::error::DataFusionError::External(error.into()))?;
+        let url =
+            lake.store_url().map_err(|error: TableError| datafusion::error::DataFusionError::External(error.into()))?;
         runtime.register_object_store(url.as_ref(), Arc::clone(lake.store()));
         Ok(Self { runtime, threads: threads.max(1) })
     }
@@ -106,7 +107,7 @@ pub fn visible(session: &SessionContext) -> BTreeSet<String> {
 }
 
 fn split(table: &str) -> Result<(&str, &str)> {
-    table.split_once('.').ok_or_else(|| {
-        datafusion::error::DataFusionError::Internal(format!("`{table}` is not layer.name"))
-    })
+    table
+        .split_once('.')
+        .ok_or_else(|| datafusion::error::DataFusionError::Internal(format!("`{table}` is not layer.name")))
 }

@@ -27,10 +27,7 @@ const SETTINGS: &str = include_str!("demo/buho.toml");
 /// What to look at first, and why.
 const TOUR: [(&str, &str); 4] = [
     ("the shop on one line a day", "select * from marts.executive_daily order by day desc nulls last limit 5"),
-    (
-        "the best customers",
-        "select * from marts.customer_value order by net_revenue desc nulls last limit 5",
-    ),
+    ("the best customers", "select * from marts.customer_value order by net_revenue desc nulls last limit 5"),
     ("where visitors are lost", "select * from marts.conversion_funnel limit 8"),
     (
         "rows that did not fit, kept with the reason",
@@ -52,8 +49,7 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
             context.print(&super::run::summary(&report))?;
             failed = failed.or(report.worst());
         }
-        let reader =
-            Reader::open(&opened.project, &opened.lake, &opened.engine, None, context.clock.as_ref()).await?;
+        let reader = Reader::open(&opened.project, &opened.lake, &opened.engine, None, context.clock.as_ref()).await?;
         for (title, query) in TOUR {
             context.say(format!("\n{title}\n  {query}"))?;
             show(&reader, query).await?;

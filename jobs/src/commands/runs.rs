@@ -39,9 +39,8 @@ async fn list(lake: &Lake, limit: usize, format: RowFormat) -> Result<(), Comman
     let texts = |of: &dyn Fn(&RunReport) -> Option<String>| -> ArrayRef {
         Arc::new(StringArray::from_iter(runs.iter().map(of)))
     };
-    let counts = |of: &dyn Fn(&RunReport) -> u64| -> ArrayRef {
-        Arc::new(UInt64Array::from_iter_values(runs.iter().map(of)))
-    };
+    let counts =
+        |of: &dyn Fn(&RunReport) -> u64| -> ArrayRef { Arc::new(UInt64Array::from_iter_values(runs.iter().map(of))) };
     let seconds: ArrayRef =
         Arc::new(Float64Array::from_iter_values(runs.iter().map(|run| (run.seconds * 10.0).round() / 10.0)));
     let batch = RecordBatch::try_from_iter([
@@ -95,11 +94,16 @@ fn text(report: &RunReport) -> String {
     for node in &report.node_reports {
         let rows = node.rows.map(|rows| format!("{rows} rows")).unwrap_or_default();
         let message = node.message.as_deref().unwrap_or_default();
-        let _ = writeln!(text, "{:<8} {:<width$} {rows:>14} {:>7.1} s  {message}", node.status, node.node, node.seconds);
+        let _ =
+            writeln!(text, "{:<8} {:<width$} {rows:>14} {:>7.1} s  {message}", node.status, node.node, node.seconds);
     }
     for audit in report.audits.iter().filter(|audit| !audit.passed) {
         let examples = audit.examples.as_deref().unwrap_or_default();
-        let _ = writeln!(text, "{:<8} {}: {} on {} rows  {examples}", audit.severity, audit.node, audit.audit, audit.failing_rows);
+        let _ = writeln!(
+            text,
+            "{:<8} {}: {} on {} rows  {examples}",
+            audit.severity, audit.node, audit.audit, audit.failing_rows
+        );
     }
     text
 }

@@ -37,7 +37,8 @@ pub fn run(context: &Context, args: &SqlArgs) -> Result<Exit, CommandError> {
 pub fn open(context: &Context, project: &Project) -> Result<(Lake, Engine), CommandError> {
     let env = |name: &str| context.env(name);
     let lake = open_lake(project, &env)?;
-    let engine = Engine::new(&lake, project.settings.memory, project.settings.threads).map_err(|error| failed(&error))?;
+    let engine =
+        Engine::new(&lake, project.settings.memory, project.settings.threads).map_err(|error| failed(&error))?;
     Ok((lake, engine))
 }
 

@@ -1,4 +1,5 @@
--- Open carts are left out of the rates: they may still become orders.
+-- Open carts are left out of the rates: they may still become orders. On the night's own day no cart can be
+-- abandoned yet, so a rate would count successes only and is absent.
 with days as (
     select
         created_on as day,
@@ -38,10 +39,11 @@ select
     cast(converted_carts as bigint) as converted_carts,
     cast(abandoned_carts as bigint) as abandoned_carts,
     cast(open_carts as bigint) as open_carts,
-    cast(abandoned_carts as double)
-        / nullif(cast(abandoned_carts + converted_carts as double), 0) as abandonment_rate,
+    case when day < $night then
+        cast(abandoned_carts as double) / nullif(cast(abandoned_carts + converted_carts as double), 0)
+    end as abandonment_rate,
     cast(case when has_checkouts then abandoned_checkouts end as bigint) as abandoned_checkouts,
-    case when has_checkouts then
+    case when has_checkouts and day < $night then
         cast(completed_checkouts as double)
         / nullif(cast(completed_checkouts + abandoned_checkouts as double), 0)
     end as checkout_completion_rate,

@@ -1,15 +1,15 @@
--- A session is delivered once.
+-- The analytics tool writes its own code words, so they are read as they are.
 select
     session_id,
     visitor_id,
     customer_id,
     started_at,
     ended_at,
-    lower(trim(platform)) as platform,
-    lower(trim(device)) as device,
-    lower(trim(channel)) as channel,
+    platform,
+    device,
+    channel,
     campaign,
     landing_page,
-    upper(trim(country)) as country,
+    country,
     page_views
 from bronze.sessions

@@ -14,9 +14,8 @@ def delta_extension() -> Path:
 
 def duckdb_with_delta(threads: int = 2) -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory that reads Delta tables, with nothing fetched."""
-    connection = duckdb.connect(
-        config={"threads": threads, "autoinstall_known_extensions": False, "TimeZone": "UTC"}
-    )
+    connection = duckdb.connect(config={"threads": threads, "autoinstall_known_extensions": False})
+    connection.execute("set TimeZone = 'UTC'")
     connection.load_extension(str(delta_extension()))
     return connection
 

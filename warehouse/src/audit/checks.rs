@@ -106,7 +106,9 @@ pub fn tables_read(model: &Model) -> BTreeSet<String> {
 pub fn fingerprint(model: &Model) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     for check in checks(model) {
-        for part in [check.name.as_str(), if check.severity == Severity::Error { "error" } else { "warn" }, &check.sql()] {
+        for part in
+            [check.name.as_str(), if check.severity == Severity::Error { "error" } else { "warn" }, &check.sql()]
+        {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
@@ -170,11 +172,19 @@ impl Builder<'_> {
                 table(&rule.to)
             );
             let promise = format!("every {} is in {}.{}", *rule.column, *rule.to, rule.field);
-            self.push(name, format!("relationships_{}", *rule.column), severity, promise, rule.column.line, Reads::Query { sql });
+            self.push(
+                name,
+                format!("relationships_{}", *rule.column),
+                severity,
+                promise,
+                rule.column.line,
+                Reads::Query { sql },
+            );
         }
         if let Some(rule) = &audit.reconcile {
             let sql = reconcile(&self.model.name, rule);
-            let within = if rule.tolerance > 0.0 { format!(" within {}", number(rule.tolerance)) } else { String::new() };
+            let within =
+                if rule.tolerance > 0.0 { format!(" within {}", number(rule.tolerance)) } else { String::new() };
             let promise = format!("sum({}) equals sum({}) of {}{within}", rule.sum, rule.to_sum, *rule.to);
             let other = rule.to.replace('.', "_");
             self.push(name, format!("reconcile_{other}"), severity, promise, rule.to.line, Reads::Query { sql });
@@ -196,8 +206,11 @@ impl Builder<'_> {
         let declared = |of: &dyn Fn(&Audit) -> Option<Vec<String>>| -> BTreeSet<Vec<String>> {
             self.model.spec.audits.iter().filter_map(of).collect()
         };
-        let nulls = declared(&|audit| audit.not_null.as_ref().map(|names| names.iter().map(|name| name.value.clone()).collect()));
-        let twice = declared(&|audit| audit.unique.as_ref().map(|names| sorted(names.iter().map(|name| name.as_str()))));
+        let nulls = declared(&|audit| {
+            audit.not_null.as_ref().map(|names| names.iter().map(|name| name.value.clone()).collect())
+        });
+        let twice =
+            declared(&|audit| audit.unique.as_ref().map(|names| sorted(names.iter().map(|name| name.as_str()))));
         let own = |name: &str, audit: ColumnAudit| {
             self.model.spec.columns.iter().any(|column| *column.name == *name && column.audits.contains(&audit))
         };
@@ -206,7 +219,8 @@ impl Builder<'_> {
             .copied()
             .filter(|name| !own(name, ColumnAudit::NotNull) && !nulls.iter().flatten().any(|declared| declared == name))
             .collect();
-        let once = matches!(names.as_slice(), [one] if own(one, ColumnAudit::Unique)) || twice.contains(&sorted(names.iter().copied()));
+        let once = matches!(names.as_slice(), [one] if own(one, ColumnAudit::Unique))
+            || twice.contains(&sorted(names.iter().copied()));
         if !never_null.is_empty() {
             self.not_null(Some("key_not_null"), Severity::Error, line, &never_null);
         }
@@ -231,7 +245,15 @@ impl Builder<'_> {
         self.push(name, format!("unique_{}", names.join("_")), severity, promise, line, Reads::Query { sql });
     }
 
-    fn push(&mut self, name: Option<&str>, default: String, severity: Severity, promise: String, line: u64, reads: Reads) {
+    fn push(
+        &mut self,
+        name: Option<&str>,
+        default: String,
+        severity: Severity,
+        promise: String,
+        line: u64,
+        reads: Reads,
+    ) {
         let name = name.map_or(default, str::to_owned);
         let count = self.names.entry(name.clone()).or_default();
         *count += 1;

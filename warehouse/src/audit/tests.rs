@@ -79,7 +79,8 @@ async fn a_key_is_never_null_and_never_twice() {
 #[test]
 fn what_a_key_implies_is_not_asked_twice_and_a_milder_word_of_the_yml_wins() {
     let declared = audited("key: [id]\naudits:\n  - { not_null: [id] }\n  - { unique: [id], severity: warn }");
-    let names: Vec<(String, Severity)> = checks(&declared).into_iter().map(|check| (check.name, check.severity)).collect();
+    let names: Vec<(String, Severity)> =
+        checks(&declared).into_iter().map(|check| (check.name, check.severity)).collect();
     assert_eq!(names, [("not_null_id".to_owned(), Severity::Error), ("unique_id".to_owned(), Severity::Warn)]);
     let pair = audited("key: [id, status]\naudits:\n  - { unique: [status, id] }");
     let names: Vec<String> = checks(&pair).into_iter().map(|check| check.name).collect();
@@ -98,9 +99,16 @@ async fn a_tolerance_lets_small_differences_pass() {
 #[tokio::test]
 async fn an_empty_table_passes_all_but_a_count() {
     let context = tables(ROWS).await;
-    context.sql("create or replace table marts.x as select id, status, amount from marts.x where false").await.unwrap().collect().await.unwrap();
+    context
+        .sql("create or replace table marts.x as select id, status, amount from marts.x where false")
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
     let yml = "key: [id]\naudits: [{ row_count: { min: 1 } }, { accepted_values: { column: status, values: [] } }]";
-    let passed: Vec<bool> = run(&context, &checks(&audited(yml))).await.unwrap().iter().map(|outcome| outcome.passed).collect();
+    let passed: Vec<bool> =
+        run(&context, &checks(&audited(yml))).await.unwrap().iter().map(|outcome| outcome.passed).collect();
     assert_eq!(passed, [false, true, true, true]);
 }
 
@@ -119,7 +127,9 @@ async fn each_check_has_a_query_of_its_own_that_returns_the_failing_rows() {
 #[tokio::test]
 async fn an_audit_that_cannot_be_asked_is_named() {
     let context = tables(ROWS).await;
-    let error = run(&context, &checks(&audited("audits: [{ sql: select * from core.nowhere, name: lost }]"))).await.unwrap_err();
+    let error = run(&context, &checks(&audited("audits: [{ sql: select * from core.nowhere, name: lost }]")))
+        .await
+        .unwrap_err();
     assert!(error.to_string().starts_with("audit `lost` of `marts.x` could not be run"), "{error}");
 }
 

@@ -20,7 +20,9 @@ pub async fn audit_errors(state: &SessionState, model: &Model, night: NaiveDate)
             Ok(parsed) if parsed.parameters.iter().any(|(name, _)| name != NIGHT) => {
                 let unknown = parsed.parameters.iter().filter(|(name, _)| name != NIGHT);
                 let at = |span| At::span(&check.at.file, span);
-                unknown.map(|(name, span)| GraphError::UnknownParameter { at: at(*span), parameter: name.clone() }).collect()
+                unknown
+                    .map(|(name, span)| GraphError::UnknownParameter { at: at(*span), parameter: name.clone() })
+                    .collect()
             }
             Ok(parsed) => match plan_query(state, &parsed, night).await {
                 Err(error) => plan_errors(&check.at.file, &sql, &error),

@@ -166,7 +166,9 @@ fn wrong_layer(reader: &str, table: &str) -> Option<&'static str> {
     if layer == "bronze" && reader != "staging" {
         return Some("bronze keeps every delivery of a row, staging resolves them: read the staging model, or add one");
     }
-    (read > own).then_some("a layer reads itself and those before it (bronze, staging, core, features, ml, marts): move one of the two")
+    (read > own).then_some(
+        "a layer reads itself and those before it (bronze, staging, core, features, ml, marts): move one of the two",
+    )
 }
 
 /// Kahn's algorithm over the models, smallest name first, so that the order never depends on chance.
@@ -204,7 +206,9 @@ fn cycle(waiting: &BTreeMap<&str, BTreeSet<&str>>) -> Option<Vec<String>> {
     for start in waiting.keys() {
         let mut path: Vec<&str> = vec![start];
         let mut current = *start;
-        while let Some(next) = waiting.get(current).and_then(|inputs| inputs.iter().find(|input| waiting.contains_key(*input))) {
+        while let Some(next) =
+            waiting.get(current).and_then(|inputs| inputs.iter().find(|input| waiting.contains_key(*input)))
+        {
             if let Some(position) = path.iter().position(|name| name == next) {
                 let mut circle: Vec<String> = path.iter().skip(position).map(|name| (*name).to_owned()).collect();
                 circle.push((*next).to_owned());

@@ -63,7 +63,9 @@ pub enum GraphError {
     WrongLayer { at: At, model: String, table: String, advice: &'static str },
     #[error("{at}: the models read each other in a circle: {} — take one of these inputs out", .path.join(" reads "))]
     Cycle { at: At, path: Vec<String> },
-    #[error("{at}: `{model}` is a mart and a view — write `materialized: table`: other engines read marts as Delta tables")]
+    #[error(
+        "{at}: `{model}` is a mart and a view — write `materialized: table`: other engines read marts as Delta tables"
+    )]
     MartIsView { at: At, model: String },
     #[error("{at}: {found} — {portable}")]
     NotPortable { at: At, rule: Rule, found: String, portable: String },
@@ -77,7 +79,9 @@ pub enum GraphError {
     MissingColumn { at: At, model: String, column: String, nearest: Option<String> },
     #[error("{at}: the SQL of `{model}` gives a column `{column}` that the yml does not declare — {}", did_you_mean(.nearest.as_deref(), "declare it with its type, or do not select it"))]
     UndeclaredColumn { at: At, model: String, column: String, nearest: Option<String> },
-    #[error("{at}: column `{column}` of `{model}` is declared {declared} and the SQL gives {found} — write CAST(… AS {declared}) AS {column} in the last select, or declare what it gives")]
+    #[error(
+        "{at}: column `{column}` of `{model}` is declared {declared} and the SQL gives {found} — write CAST(… AS {declared}) AS {column} in the last select, or declare what it gives"
+    )]
     TypeDiffers { at: At, model: String, column: String, declared: String, found: String },
     #[error("{at}: audit `{audit}` of `{model}` cannot be asked: {message}")]
     Audit { at: At, model: String, audit: String, message: String },

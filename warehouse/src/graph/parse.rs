@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use chrono::NaiveDate;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Ident, ObjectName, Query, Spanned, Statement, TableFactor,
-    Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    CastKind, DataType, Expr, Ident, ObjectName, Query, Spanned, Statement, TableFactor, Value, ValueWithSpan, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -52,7 +52,11 @@ pub fn parse(file: &str, sql: &str) -> Result<Parsed, GraphError> {
     };
     if count > 1 {
         let found = format!("{count} statements");
-        return Err(not_one(At::span(file, statement.span()), &found, "keep one; what the others prepare can be a CTE"));
+        return Err(not_one(
+            At::span(file, statement.span()),
+            &found,
+            "keep one; what the others prepare can be a CTE",
+        ));
     }
     let Statement::Query(_) = &statement else {
         let first = statement.to_string();
@@ -62,11 +66,7 @@ pub fn parse(file: &str, sql: &str) -> Result<Parsed, GraphError> {
     };
     let mut references = References::default();
     let ControlFlow::Continue(()) = statement.visit(&mut references);
-    let unqualified = references
-        .unqualified
-        .into_iter()
-        .filter(|(name, _)| !references.ctes.contains(name))
-        .collect();
+    let unqualified = references.unqualified.into_iter().filter(|(name, _)| !references.ctes.contains(name)).collect();
     Ok(Parsed {
         statement,
         inputs: references.inputs,
@@ -192,14 +192,14 @@ impl VisitorMut for Binder {
         if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), span }) = expr
             && name.eq_ignore_ascii_case(NIGHT)
         {
-                let text = Value::SingleQuotedString(self.night.to_string()).with_span(*span);
-                *expr = Expr::Cast {
-                    kind: CastKind::Cast,
-                    expr: Box::new(Expr::Value(text)),
-                    data_type: DataType::Date,
-                    array: false,
-                    format: None,
-                };
+            let text = Value::SingleQuotedString(self.night.to_string()).with_span(*span);
+            *expr = Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(Expr::Value(text)),
+                data_type: DataType::Date,
+                array: false,
+                format: None,
+            };
         }
         ControlFlow::Continue(())
     }

@@ -83,7 +83,12 @@ fn planning_state(schemas: &BTreeMap<String, SchemaRef>, errors: &mut Vec<GraphE
 }
 
 /// `ops` tables that the engine does not have.
-fn unknown_inputs(node: &Node, model: &Model, schemas: &BTreeMap<String, SchemaRef>, errors: &mut Vec<GraphError>) -> bool {
+fn unknown_inputs(
+    node: &Node,
+    model: &Model,
+    schemas: &BTreeMap<String, SchemaRef>,
+    errors: &mut Vec<GraphError>,
+) -> bool {
     let before = errors.len();
     for (table, span) in &node.parsed.inputs {
         if !schemas.contains_key(table) {
@@ -112,7 +117,10 @@ fn outputs(model: &Model, plan: &LogicalPlan, errors: &mut Vec<GraphError>) {
         let name = column.name.as_str();
         let at = At::line(&model.yml_file, column.name.line);
         let Some(field) = fields.iter().find(|field| field.name() == name) else {
-            let undeclared = fields.iter().map(|field| field.name().as_str()).filter(|given| declared().all(|column| *column.name != *given));
+            let undeclared = fields
+                .iter()
+                .map(|field| field.name().as_str())
+                .filter(|given| declared().all(|column| *column.name != *given));
             let nearest = nearest(name, undeclared).map(str::to_owned);
             errors.push(GraphError::MissingColumn { at, model: model.name.clone(), column: name.to_owned(), nearest });
             continue;
@@ -130,10 +138,18 @@ fn outputs(model: &Model, plan: &LogicalPlan, errors: &mut Vec<GraphError>) {
     }
     for field in fields {
         if declared().all(|column| *column.name != *field.name()) {
-            let at = search(&model.sql, field.name()).map_or_else(|| At::new(&model.sql_file, 0, 0), |at| At::location(&model.sql_file, at));
-            let missing = declared().map(|column| column.name.as_str()).filter(|name| fields.iter().all(|field| field.name() != name));
+            let at = search(&model.sql, field.name())
+                .map_or_else(|| At::new(&model.sql_file, 0, 0), |at| At::location(&model.sql_file, at));
+            let missing = declared()
+                .map(|column| column.name.as_str())
+                .filter(|name| fields.iter().all(|field| field.name() != name));
             let nearest = nearest(field.name(), missing).map(str::to_owned);
-            errors.push(GraphError::UndeclaredColumn { at, model: model.name.clone(), column: field.name().clone(), nearest });
+            errors.push(GraphError::UndeclaredColumn {
+                at,
+                model: model.name.clone(),
+                column: field.name().clone(),
+                nearest,
+            });
         }
     }
 }

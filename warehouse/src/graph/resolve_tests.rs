@@ -47,11 +47,16 @@ async fn a_model_that_gives_what_it_declares_is_planned() {
 #[tokio::test]
 async fn an_unknown_column_is_named_with_line_and_nearest() {
     assert_eq!(
-        first_error("select\n  order_id,\n  o.amuont as amount\nfrom bronze.orders as o", "- { name: order_id, type: VARCHAR }").await,
+        first_error(
+            "select\n  order_id,\n  o.amuont as amount\nfrom bronze.orders as o",
+            "- { name: order_id, type: VARCHAR }"
+        )
+        .await,
         "sql/staging/z.sql:3:3: there is no column `o.amuont` — did you mean `o.amount`?"
     );
     assert_eq!(
-        first_error("select order_id\nfrom bronze.orders\nwhere quantty > 1", "- { name: order_id, type: VARCHAR }").await,
+        first_error("select order_id\nfrom bronze.orders\nwhere quantty > 1", "- { name: order_id, type: VARCHAR }")
+            .await,
         "sql/staging/z.sql:3:7: there is no column `quantty` — did you mean `quantity`?"
     );
 }
@@ -59,16 +64,25 @@ async fn an_unknown_column_is_named_with_line_and_nearest() {
 #[tokio::test]
 async fn a_type_that_differs_names_the_line_of_the_yml_and_the_cast() {
     assert_eq!(
-        first_error("select order_id, quantity from bronze.orders", "- { name: order_id, type: VARCHAR }\n- { name: quantity, type: BIGINT }").await,
+        first_error(
+            "select order_id, quantity from bronze.orders",
+            "- { name: order_id, type: VARCHAR }\n- { name: quantity, type: BIGINT }"
+        )
+        .await,
         "sql/staging/z.yml:3: column `quantity` of `staging.z` is declared BIGINT and the SQL gives INTEGER — write CAST(… AS BIGINT) AS quantity in the last select, or declare what it gives"
     );
 }
 
 #[tokio::test]
 async fn missing_and_undeclared_columns_are_both_named() {
-    let found = errors("select order_id as order_key from bronze.orders", "- { name: order_keys, type: VARCHAR }").await;
+    let found =
+        errors("select order_id as order_key from bronze.orders", "- { name: order_keys, type: VARCHAR }").await;
     assert_eq!(found.len(), 2);
-    assert!(found[0].to_string().starts_with("sql/staging/z.sql:1:20: the SQL of `staging.z` gives a column `order_key`"), "{}", found[0]);
+    assert!(
+        found[0].to_string().starts_with("sql/staging/z.sql:1:20: the SQL of `staging.z` gives a column `order_key`"),
+        "{}",
+        found[0]
+    );
     assert!(found[1].to_string().ends_with("gives no column `order_keys` — did you mean `order_key`?"), "{}", found[1]);
 }
 
@@ -87,7 +101,11 @@ async fn an_ops_table_that_is_not_there_is_named() {
 #[tokio::test]
 async fn a_mistake_in_one_model_is_not_found_again_below_it() {
     let found = resolved(vec![
-        model("staging.z", "select nothing as order_id from bronze.orders", "columns: [{ name: order_id, type: VARCHAR }]"),
+        model(
+            "staging.z",
+            "select nothing as order_id from bronze.orders",
+            "columns: [{ name: order_id, type: VARCHAR }]",
+        ),
         model("core.y", "select order_id from staging.z", "columns: [{ name: order_id, type: VARCHAR }]"),
     ])
     .await
@@ -114,13 +132,25 @@ async fn rules_of(expression: &str) -> Vec<Rule> {
 #[tokio::test]
 async fn a_division_of_whole_numbers_or_decimals_is_refused_with_its_place() {
     assert_eq!(
-        first_error("select\n  cast(quantity / 2 as integer) as x from bronze.orders", "- { name: x, type: INTEGER }").await,
+        first_error("select\n  cast(quantity / 2 as integer) as x from bronze.orders", "- { name: x, type: INTEGER }")
+            .await,
         "sql/staging/z.sql:2:8: `quantity / 2` cuts off the fraction in DataFusion and keeps it in DuckDB — write CAST(quantity AS DOUBLE) / 2"
     );
-    for refused in ["amount / 3", "sum(amount) / NULLIF(sum(quantity), 0)", "(amount + 1) / 100", "sum(quantity / 2) over ()", "1 / 3"] {
+    for refused in [
+        "amount / 3",
+        "sum(amount) / NULLIF(sum(quantity), 0)",
+        "(amount + 1) / 100",
+        "sum(quantity / 2) over ()",
+        "1 / 3",
+    ] {
         assert_eq!(rules_of(refused).await, [Rule::Division], "{refused}");
     }
-    for allowed in ["cast(amount as double) / 3", "amount / NULLIF(cast(quantity as double), 0)", "share / 2", "cast(sum(amount) as double) / NULLIF(sum(quantity), 0)"] {
+    for allowed in [
+        "cast(amount as double) / 3",
+        "amount / NULLIF(cast(quantity as double), 0)",
+        "share / 2",
+        "cast(sum(amount) as double) / NULLIF(sum(quantity), 0)",
+    ] {
         assert_eq!(rules_of(allowed).await, [], "{allowed}");
     }
 }
@@ -134,11 +164,27 @@ async fn a_grouped_division_is_judged_as_any_other() {
 
 #[tokio::test]
 async fn casts_and_averages_that_the_engines_round_differently_are_refused() {
-    for refused in ["cast(share as integer)", "cast(amount as bigint)", "cast(share as varchar)", "cast(ordered_at as varchar)", "median(quantity)", "percentile_cont(0.5) within group (order by amount nulls last)"] {
+    for refused in [
+        "cast(share as integer)",
+        "cast(amount as bigint)",
+        "cast(share as varchar)",
+        "cast(ordered_at as varchar)",
+        "median(quantity)",
+        "percentile_cont(0.5) within group (order by amount nulls last)",
+    ] {
         assert_eq!(rules_of(refused).await, [Rule::Cast], "{refused}");
     }
     assert_eq!(rules_of("avg(amount)").await, [Rule::Division]);
-    for allowed in ["cast(floor(share) as integer)", "cast(round(amount, 0) as bigint)", "cast(cast(ordered_at as date) as varchar)", "avg(quantity)", "avg(share)", "median(share)", "cast(amount as varchar)", "cast(quantity as bigint)"] {
+    for allowed in [
+        "cast(floor(share) as integer)",
+        "cast(round(amount, 0) as bigint)",
+        "cast(cast(ordered_at as date) as varchar)",
+        "avg(quantity)",
+        "avg(share)",
+        "median(share)",
+        "cast(amount as varchar)",
+        "cast(quantity as bigint)",
+    ] {
         assert_eq!(rules_of(allowed).await, [], "{allowed}");
     }
 }
@@ -159,7 +205,11 @@ async fn a_total_of_double_declares_its_tolerance() {
         let yml = "columns:\n- { name: x, type: DOUBLE, tolerance: 1e-9 }";
         assert!(resolved(vec![model("staging.z", sql, yml)]).await.is_ok(), "{sql}");
     }
-    for sql in ["select max(share) as x from bronze.orders", "select cast(sum(amount) as double) as x from bronze.orders", "select avg(quantity) as x from bronze.orders"] {
+    for sql in [
+        "select max(share) as x from bronze.orders",
+        "select cast(sum(amount) as double) as x from bronze.orders",
+        "select avg(quantity) as x from bronze.orders",
+    ] {
         assert!(resolved(vec![model("staging.z", sql, &format!("columns:\n{plain}"))]).await.is_ok(), "{sql}");
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider};
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
+};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
@@ -14,19 +16,25 @@ use crate::project::contract::Contract;
 use crate::project::model::Model;
 
 /// Columns of every bronze table besides the contract's: where a row came from.
-const BRONZE: [(&str, DataType); 4] =
-    [("_file", DataType::Utf8), ("_record", DataType::Int64), ("_delivery", DataType::Int64), ("_night", DataType::Date32)];
+const BRONZE: [(&str, DataType); 4] = [
+    ("_file", DataType::Utf8),
+    ("_record", DataType::Int64),
+    ("_delivery", DataType::Int64),
+    ("_night", DataType::Date32),
+];
 
 /// The columns of a contract's bronze table.
 pub fn bronze_schema(contract: &Contract) -> SchemaRef {
-    let own = contract.spec.columns.iter().map(|column| Field::new(column.name.value.as_str(), column.kind.arrow(), true));
+    let own =
+        contract.spec.columns.iter().map(|column| Field::new(column.name.value.as_str(), column.kind.arrow(), true));
     let lineage = BRONZE.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true));
     Arc::new(Schema::new(own.chain(lineage).collect::<Vec<_>>()))
 }
 
 /// The columns a model's yml declares, in its order.
 pub fn model_schema(model: &Model) -> SchemaRef {
-    let fields = model.spec.columns.iter().map(|column| Field::new(column.name.value.as_str(), column.kind.arrow(), true));
+    let fields =
+        model.spec.columns.iter().map(|column| Field::new(column.name.value.as_str(), column.kind.arrow(), true));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
@@ -46,7 +54,10 @@ pub fn schemas(
 ///
 /// # Errors
 /// A table named twice.
-pub fn register(context: &SessionContext, tables: impl IntoIterator<Item = (String, Arc<dyn TableProvider>)>) -> Result<()> {
+pub fn register(
+    context: &SessionContext,
+    tables: impl IntoIterator<Item = (String, Arc<dyn TableProvider>)>,
+) -> Result<()> {
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema("public", Arc::new(MemorySchemaProvider::new()))?;
     for (name, table) in tables {

@@ -93,8 +93,12 @@ fn by_method(atom: &str, method: &str, value: &str, graph: &Graph) -> Result<BTr
             _ => node.pack.iter().cloned().collect(),
         }
     };
-    let mut selected: BTreeSet<String> =
-        graph.nodes.iter().filter(|node| values(node).iter().any(|own| own == value)).map(|node| node.name.clone()).collect();
+    let mut selected: BTreeSet<String> = graph
+        .nodes
+        .iter()
+        .filter(|node| values(node).iter().any(|own| own == value))
+        .map(|node| node.name.clone())
+        .collect();
     if method == "layer" && value == "bronze" {
         selected.extend(graph.sources.keys().cloned());
     }
@@ -112,8 +116,11 @@ fn by_name(atom: &str, name: &str, graph: &Graph) -> Result<String, SelectError>
     if let Some(table) = graph.tables().find(|table| *table == name) {
         return Ok(table.to_owned());
     }
-    let same: Vec<String> =
-        graph.tables().filter(|table| table.split_once('.').is_some_and(|(_, bare)| bare == name)).map(str::to_owned).collect();
+    let same: Vec<String> = graph
+        .tables()
+        .filter(|table| table.split_once('.').is_some_and(|(_, bare)| bare == name))
+        .map(str::to_owned)
+        .collect();
     match same.as_slice() {
         [one] => Ok(one.clone()),
         [] => {

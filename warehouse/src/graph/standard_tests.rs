@@ -41,18 +41,28 @@ pub fn standard() -> (BTreeMap<String, Model>, BTreeMap<String, Contract>) {
     for path in sql {
         let yml = path.with_extension("yml");
         let Ok(text) = fs::read_to_string(&yml) else { continue };
-        let layer = path.strip_prefix(&root).unwrap().components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
+        let layer =
+            path.strip_prefix(&root).unwrap().components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
         let name = format!("{layer}.{}", stem(&path));
         let spec = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", yml.display()));
         let sql = fs::read_to_string(&path).unwrap();
-        let model = Model { name: name.clone(), layer, pack: None, sql_file: relative(&path), yml_file: relative(&yml), sql, spec };
+        let model = Model {
+            name: name.clone(),
+            layer,
+            pack: None,
+            sql_file: relative(&path),
+            yml_file: relative(&yml),
+            sql,
+            spec,
+        };
         models.insert(name, model);
     }
     let mut yml = Vec::new();
     files(&root.join("sources"), "yml", &mut yml);
     let mut contracts = BTreeMap::new();
     for path in yml {
-        let spec: ContractFile = serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let spec: ContractFile = serde_saphyr::from_str(&fs::read_to_string(&path).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let table = spec.table.as_ref().map_or_else(|| format!("bronze.{}", stem(&path)), |table| table.value.clone());
         contracts.insert(stem(&path), Contract { name: stem(&path), table, file: relative(&path), spec });
     }
@@ -81,7 +91,8 @@ async fn a_text_with_tokens_missing_or_swapped_is_an_error_and_never_a_panic() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below.max(1)
     };
-    let words: Vec<String> = models.values().flat_map(|model| model.sql.split_whitespace().map(str::to_owned)).collect();
+    let words: Vec<String> =
+        models.values().flat_map(|model| model.sql.split_whitespace().map(str::to_owned)).collect();
     for _ in 0..rounds {
         let mut broken = models.clone();
         let mut graph = whole.clone();

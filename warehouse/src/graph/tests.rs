@@ -9,7 +9,11 @@ use crate::project::contract::Contract;
 use crate::project::model::Model;
 
 fn sources() -> BTreeMap<String, Contract> {
-    [("orders".to_owned(), contract("orders", "[{ name: order_id, type: VARCHAR }, { name: amount, type: \"DECIMAL(18,2)\" }]"))].into()
+    [(
+        "orders".to_owned(),
+        contract("orders", "[{ name: order_id, type: VARCHAR }, { name: amount, type: \"DECIMAL(18,2)\" }]"),
+    )]
+    .into()
 }
 
 fn built(models: Vec<Model>) -> Result<Graph, GraphErrors> {
@@ -29,7 +33,11 @@ fn a_model_comes_after_what_it_reads() {
     let graph = built(vec![
         model("core.a", "select order_id from staging.z", columns()),
         model("marts.b", "with c as (select order_id from core.a) select order_id from c", columns()),
-        model("staging.z", "select order_id from bronze.orders where order_id in (select order_id from ops.runs)", columns()),
+        model(
+            "staging.z",
+            "select order_id from bronze.orders where order_id in (select order_id from ops.runs)",
+            columns(),
+        ),
     ])
     .unwrap();
     let names: Vec<&str> = graph.nodes.iter().map(|node| node.name.as_str()).collect();
@@ -118,7 +126,11 @@ fn all_mistakes_of_all_models_come_at_once() {
     let found = errors(vec![
         model("staging.y", "select order_id from bronze.x1", columns()),
         model("staging.z", "select order_id from bronze.x2 join nowhere on $a = $b", columns()),
-        model("marts.v", "select order_id from staging.z", "materialized: view\ncolumns: [{ name: order_id, type: VARCHAR }]"),
+        model(
+            "marts.v",
+            "select order_id from staging.z",
+            "materialized: view\ncolumns: [{ name: order_id, type: VARCHAR }]",
+        ),
     ]);
     assert_eq!(found.len(), 6, "{found:?}");
 }
@@ -135,10 +147,16 @@ fn layout_comments_and_case_do_not_change_a_fingerprint_but_meaning_does() {
     assert_ne!(first, print("select order_id from bronze.orders where \"Amount\" > 1", columns()));
     assert_ne!(
         first,
-        print("select order_id from bronze.orders where amount > 1", "materialized: view\ncolumns: [{ name: order_id, type: VARCHAR }]")
+        print(
+            "select order_id from bronze.orders where amount > 1",
+            "materialized: view\ncolumns: [{ name: order_id, type: VARCHAR }]"
+        )
     );
     assert_eq!(
         first,
-        print("select order_id from bronze.orders where amount > 1", "columns: [{ name: order_id, type: VARCHAR, description: x }]")
+        print(
+            "select order_id from bronze.orders where amount > 1",
+            "columns: [{ name: order_id, type: VARCHAR, description: x }]"
+        )
     );
 }

@@ -29,11 +29,7 @@ pub struct RawFile {
 /// # Errors
 /// When the pattern is wrong, the store refuses, a match is a directory, or the date in a name
 /// does not exist.
-pub async fn discover(
-    store: &dyn ObjectStore,
-    root: &Path,
-    contract: &Contract,
-) -> Result<Vec<RawFile>, IngestError> {
+pub async fn discover(store: &dyn ObjectStore, root: &Path, contract: &Contract) -> Result<Vec<RawFile>, IngestError> {
     let pattern = PathPattern::new(contract)?;
     let folder = below(root, &pattern.folder);
     refuse_directories(store, root, &folder, &pattern, contract).await?;

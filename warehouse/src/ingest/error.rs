@@ -28,46 +28,68 @@ pub enum IngestError {
         source: std::io::Error,
     },
 
-    #[error("`{path}` matches the path of source {contract} but is a directory; remove it, or make the pattern name the files inside it")]
+    #[error(
+        "`{path}` matches the path of source {contract} but is a directory; remove it, or make the pattern name the files inside it"
+    )]
     Directory { contract: String, path: String },
 
-    #[error("the date in the name of `{path}` does not exist (pattern `{pattern}`); rename the file or make the pattern pass it by")]
+    #[error(
+        "the date in the name of `{path}` does not exist (pattern `{pattern}`); rename the file or make the pattern pass it by"
+    )]
     DateInName { path: String, pattern: String },
 
-    #[error("`{path}` changed while it was read ({detail}); it is left for the next night: deliver files whole, under their final name")]
+    #[error(
+        "`{path}` changed while it was read ({detail}); it is left for the next night: deliver files whole, under their final name"
+    )]
     Changed { path: String, detail: String },
 
-    #[error("`{path}` is not {declared}: {found}; correct `format.compression` in the contract or deliver the file again")]
+    #[error(
+        "`{path}` is not {declared}: {found}; correct `format.compression` in the contract or deliver the file again"
+    )]
     Magic { path: String, declared: String, found: String },
 
-    #[error("`{path}` ends in the middle of its {codec} stream after {bytes} bytes of content; the upload was cut: deliver it again")]
+    #[error(
+        "`{path}` ends in the middle of its {codec} stream after {bytes} bytes of content; the upload was cut: deliver it again"
+    )]
     Truncated { path: String, codec: Codec, bytes: u64 },
 
     #[error("`{path}` is damaged {codec} after {bytes} bytes of content ({reason}); deliver it again")]
     Corrupt { path: String, codec: Codec, bytes: u64, reason: String },
 
-    #[error("`{path}` unpacks to more than {limit} ({packed} bytes packed, {unpacked} unpacked so far); if that is right, raise the ingest limits")]
+    #[error(
+        "`{path}` unpacks to more than {limit} ({packed} bytes packed, {unpacked} unpacked so far); if that is right, raise the ingest limits"
+    )]
     Bomb { path: String, limit: String, packed: u64, unpacked: u64 },
 
-    #[error("`{path}` has no column {missing}, which {contract} requires; its columns are {found}; correct `from` in the contract or the export")]
+    #[error(
+        "`{path}` has no column {missing}, which {contract} requires; its columns are {found}; correct `from` in the contract or the export"
+    )]
     MissingColumns { path: String, contract: String, missing: String, found: String },
 
-    #[error("`{path}` names the column `{column}` {times} times, so it is not clear which one {contract} means; give each column its own name")]
+    #[error(
+        "`{path}` names the column `{column}` {times} times, so it is not clear which one {contract} means; give each column its own name"
+    )]
     DuplicateColumn { path: String, contract: String, column: String, times: usize },
 
     #[error("the header of `{path}` cannot be read: {reason}; correct the file or `format` in {contract}")]
     Header { path: String, contract: String, reason: String },
 
-    #[error("`{path}` is one JSON array; Buho reads JSON lines, one object a line: convert it, e.g. with `jq -c '.[]'`")]
+    #[error(
+        "`{path}` is one JSON array; Buho reads JSON lines, one object a line: convert it, e.g. with `jq -c '.[]'`"
+    )]
     JsonArray { path: String },
 
     #[error("`{path}` cannot be read as Parquet: {reason}; deliver it again")]
     Parquet { path: String, reason: String },
 
-    #[error("`{path}` has the same content as `{twin}`, already loaded as delivery {number}, and {contract} says `duplicates: fail`; remove one of them")]
+    #[error(
+        "`{path}` has the same content as `{twin}`, already loaded as delivery {number}, and {contract} says `duplicates: fail`; remove one of them"
+    )]
     Duplicate { path: String, twin: String, number: i64, contract: String },
 
-    #[error("more than {limit} quarantined from `{path}`, which is more than is kept; first: {example}; correct the contract or the export")]
+    #[error(
+        "more than {limit} quarantined from `{path}`, which is more than is kept; first: {example}; correct the contract or the export"
+    )]
     QuarantineFull { path: String, limit: String, example: String },
 
     #[error("cannot write the rows of `{path}`: {source}")]

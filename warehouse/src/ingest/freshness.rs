@@ -27,15 +27,25 @@ pub struct Freshness {
 pub enum FreshnessState {
     /// Nothing is expected of it.
     Unwatched,
-    Fresh { last: NaiveDate },
+    Fresh {
+        last: NaiveDate,
+    },
     /// Not there, and not due before `due` (project's zone).
-    NotDue { last: Option<NaiveDate>, due: NaiveDateTime },
+    NotDue {
+        last: Option<NaiveDate>,
+        due: NaiveDateTime,
+    },
     /// Something came once, but not for this night.
-    Late { last: NaiveDate },
+    Late {
+        last: NaiveDate,
+    },
     /// Nothing came at all up to this night.
     Never,
     /// It came, with fewer rows than its share of the usual.
-    Thin { rows: u64, usual: u64 },
+    Thin {
+        rows: u64,
+        usual: u64,
+    },
 }
 
 /// A step of the calendar: `1 day`, `2 weeks`, `1 month`.
@@ -120,10 +130,8 @@ fn describe(contract: &Contract, expect: &Expect, night: NaiveDate, state: Fresh
             (expect.rows.unwrap_or(0.0) * 100.0).round()
         ),
     };
-    let fine = matches!(
-        state,
-        FreshnessState::Fresh { .. } | FreshnessState::NotDue { .. } | FreshnessState::Unwatched
-    );
+    let fine =
+        matches!(state, FreshnessState::Fresh { .. } | FreshnessState::NotDue { .. } | FreshnessState::Unwatched);
     Freshness { state, action: (!fine).then_some(expect.missing), message }
 }
 

@@ -104,10 +104,10 @@ fn report(
     }
     let mut warnings = resolved.warnings;
     warnings.extend(outcome.warnings);
-    let quarantine = outcome.quarantine.into_batches().map_err(|error| IngestError::Defect {
-        contract: contract.name.clone(),
-        reason: error.to_string(),
-    })?;
+    let quarantine = outcome
+        .quarantine
+        .into_batches()
+        .map_err(|error| IngestError::Defect { contract: contract.name.clone(), reason: error.to_string() })?;
     Ok(LoadReport {
         ledger_changed: ledger != planned.ledger,
         ledger,

@@ -82,8 +82,8 @@ impl PathPattern {
         while let Some(next) = rest.chars().next() {
             rest = translation.step(next, rest)?;
         }
-        let regex = Regex::new(&format!("^{}$", translation.regex))
-            .map_err(|error| format!("is not a pattern ({error})"))?;
+        let regex =
+            Regex::new(&format!("^{}$", translation.regex)).map_err(|error| format!("is not a pattern ({error})"))?;
         let literal = pattern.find(['*', '?', '[', '{']).unwrap_or(pattern.len());
         let folder = pattern.get(..literal).and_then(|head| head.rsplit_once('/')).map_or("", |(folder, _)| folder);
         Ok(Self { regex, folder: folder.to_owned(), date: translation.date, text: pattern.to_owned() })
@@ -166,10 +166,10 @@ fn date_regex(format: &str) -> Result<String, String> {
             continue;
         }
         regex.push_str(match chars.next() {
-            Some('Y') => r"\d{4}",
-            Some('m' | 'd' | 'y' | 'H' | 'M' | 'S') => r"\d{2}",
-            Some('j') => r"\d{3}",
-            Some('F') => r"\d{4}-\d{2}-\d{2}",
+            Some('Y') => "[0-9]{4}",
+            Some('m' | 'd' | 'y' | 'H' | 'M' | 'S') => "[0-9]{2}",
+            Some('j') => "[0-9]{3}",
+            Some('F') => "[0-9]{4}-[0-9]{2}-[0-9]{2}",
             Some('b') => "[A-Za-z]{3}",
             Some('B') => "[A-Za-z]+",
             Some('%') => "%",

@@ -117,12 +117,7 @@ impl Resolved {
     }
 }
 
-fn record(
-    number: i64,
-    planned: &PlannedDelivery,
-    content: Option<String>,
-    state: DeliveryState,
-) -> DeliveryRecord {
+fn record(number: i64, planned: &PlannedDelivery, content: Option<String>, state: DeliveryState) -> DeliveryRecord {
     let file = &planned.file;
     DeliveryRecord {
         number,

@@ -20,8 +20,12 @@ pub const NIGHT: &str = "_night";
 /// Every column is nullable: Delta readers differ on NOT NULL, and `required` is enforced on the
 /// way in.
 pub fn bronze_schema(contract: &Contract) -> SchemaRef {
-    let mut fields: Vec<Field> =
-        contract.spec.columns.iter().map(|column| Field::new(column.name.as_str(), column.kind.arrow(), true)).collect();
+    let mut fields: Vec<Field> = contract
+        .spec
+        .columns
+        .iter()
+        .map(|column| Field::new(column.name.as_str(), column.kind.arrow(), true))
+        .collect();
     fields.push(Field::new(FILE, DataType::Utf8, true));
     fields.push(Field::new(RECORD, DataType::Int64, true));
     fields.push(Field::new(DELIVERY, DataType::Int64, true));

@@ -6,11 +6,15 @@ use crate::error::ErrorKind;
 /// An error of reading or writing releases.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
-    #[error("`{found}` is not a release; write night and sequence, as in 2026-01-31.1 (`buho sql` without --release reads the latest)")]
+    #[error(
+        "`{found}` is not a release; write night and sequence, as in 2026-01-31.1 (`buho sql` without --release reads the latest)"
+    )]
     Id { found: String },
     #[error("release {id} does not exist; the latest are: {}", if known.is_empty() { "none yet, `buho run` writes the first".to_owned() } else { known.join(", ") })]
     Unknown { id: ReleaseId, known: Vec<String> },
-    #[error("release {id} was written by another run meanwhile; nothing was overwritten — see `buho runs list`, then run again")]
+    #[error(
+        "release {id} was written by another run meanwhile; nothing was overwritten — see `buho runs list`, then run again"
+    )]
     Taken { id: ReleaseId },
     #[error("{path}: not a release file this version can read: {source}")]
     Form { path: String, source: serde_json::Error },

@@ -42,10 +42,7 @@ impl FromStr for ReleaseId {
     fn from_str(text: &str) -> Result<Self, ReleaseError> {
         let unknown = || ReleaseError::Id { found: text.to_owned() };
         let (night, sequence) = text.rsplit_once('.').ok_or_else(unknown)?;
-        Ok(Self {
-            night: night.parse().map_err(|_| unknown())?,
-            sequence: sequence.parse().map_err(|_| unknown())?,
-        })
+        Ok(Self { night: night.parse().map_err(|_| unknown())?, sequence: sequence.parse().map_err(|_| unknown())? })
     }
 }
 
@@ -189,7 +186,10 @@ pub async fn read(lake: &Lake, id: ReleaseId) -> Result<Release, ReleaseError> {
         Ok(found) => found.bytes().await.map_err(|source| ReleaseError::storage(&path, source))?,
         Err(object_store::Error::NotFound { .. }) => {
             let known = list(lake).await?;
-            return Err(ReleaseError::Unknown { id, known: known.iter().rev().take(5).map(ToString::to_string).collect() });
+            return Err(ReleaseError::Unknown {
+                id,
+                known: known.iter().rev().take(5).map(ToString::to_string).collect(),
+            });
         }
         Err(source) => return Err(ReleaseError::storage(&path, source)),
     };
@@ -205,8 +205,8 @@ pub async fn publish(lake: &Lake, mut release: Release) -> Result<Release, Relea
     let last = taken.iter().filter(|id| id.night == release.night).map(|id| id.sequence).max();
     release.sequence = last.unwrap_or(0) + 1;
     let path = lake.path(&release.id().file());
-    let body = serde_json::to_vec_pretty(&release)
-        .map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
+    let body =
+        serde_json::to_vec_pretty(&release).map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
     match lake.store().put_opts(&path, body.into(), options).await {
         Ok(_) => Ok(release),

@@ -234,11 +234,7 @@ impl<'a> Build<'a> {
     }
 
     /// The future that computes a node, holding only what it needs.
-    async fn compute(
-        &self,
-        node: &Node,
-        recipe: Recipe,
-    ) -> Result<impl Future<Output = Computed> + use<>, RunError> {
+    async fn compute(&self, node: &Node, recipe: Recipe) -> Result<impl Future<Output = Computed> + use<>, RunError> {
         let model = self.context.project.models.get(&node.name).cloned();
         let scene = self.scene(&node.inputs).await?;
         let base = TableSnapshot::load(&self.context.lake, &node.name, None).await?;
@@ -370,7 +366,8 @@ impl Work {
     async fn attempt(&self, model: &Model, joins: Joins, number: u32) -> Result<Vec<StagedFile>, ComputeError> {
         let session = self.context.engine.session(joins);
         self.scene.open(&session, self.night).await.map_err(ComputeError::Other)?;
-        let query = views::query(&session, &model.sql_file, &model.sql, self.night).await.map_err(ComputeError::Other)?;
+        let query =
+            views::query(&session, &model.sql_file, &model.sql, self.night).await.map_err(ComputeError::Other)?;
         let query = in_order(query, model)?;
         let target = Target { table: self.name.clone(), attempt: format!("{}-{number}", self.attempt) };
         stage_query(&self.context.lake, &self.context.engine, &target, query, &session).await

@@ -71,9 +71,9 @@ pub(super) fn is_out_of_memory(error: &DataFusionError) -> bool {
 /// Whose turn it is, judged by the root of the error.
 fn query_kind(error: &DataFusionError) -> ErrorKind {
     match error.find_root() {
-        DataFusionError::ResourcesExhausted(_)
-        | DataFusionError::ObjectStore(_)
-        | DataFusionError::IoError(_) => ErrorKind::Retry,
+        DataFusionError::ResourcesExhausted(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
+            ErrorKind::Retry
+        }
         DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => ErrorKind::User,
         DataFusionError::NotImplemented(_) | DataFusionError::Configuration(_) => ErrorKind::User,
         DataFusionError::ArrowError(..) | DataFusionError::Execution(_) | DataFusionError::ParquetError(_) => {

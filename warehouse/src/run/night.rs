@@ -10,9 +10,7 @@ use super::context::{RunContext, RunRequest};
 use super::decide::blocked;
 use super::error::RunError;
 use super::publish::publish;
-use super::report::{
-    AuditReport, Failure, NodeCounts, NodeReport, RowCounts, RunReport, RunStatus,
-};
+use super::report::{AuditReport, Failure, NodeCounts, NodeReport, RowCounts, RunReport, RunStatus};
 use super::sources::{SourceOutcome, ingest_all};
 use super::state::{Candidate, NodeState};
 use super::{ops, records};

@@ -142,8 +142,8 @@ fn rows<T: serde::Serialize>(report: &RunReport, parts: &[T]) -> Result<Vec<Valu
     parts
         .iter()
         .map(|part| {
-            let mut row = serde_json::to_value(part)
-                .map_err(|source| RunError::Form { what: "ops row".to_owned(), source })?;
+            let mut row =
+                serde_json::to_value(part).map_err(|source| RunError::Form { what: "ops row".to_owned(), source })?;
             if let Value::Object(columns) = &mut row {
                 columns.insert("run_id".to_owned(), json!(report.run_id));
                 columns.insert("night".to_owned(), json!(report.night));
@@ -164,7 +164,16 @@ async fn append(context: &RunContext, table: &OpsTable, report: &RunReport, rows
     let Some(batch) = decoder.flush().map_err(defect)? else {
         return Ok(());
     };
-    append_batches(context, table.name, &format!("run-{}", report.run_id), &schema, &[batch], &report.run_id, &HashSet::new()).await
+    append_batches(
+        context,
+        table.name,
+        &format!("run-{}", report.run_id),
+        &schema,
+        &[batch],
+        &report.run_id,
+        &HashSet::new(),
+    )
+    .await
 }
 
 /// Appends to a table that any run may append to: where another was first, on top of that.

@@ -182,7 +182,9 @@ async fn plan_nodes(
         let made_from = recipe(node, &identities, night);
         let (action, why, identity) = match decision(node, &states, released, &made_from, request) {
             Decision::Build { why } => ("build", why, "next".to_owned()),
-            Decision::Keep { released } => ("skip", "nothing it depends on changed".to_owned(), format!("v{}", released.version)),
+            Decision::Keep { released } => {
+                ("skip", "nothing it depends on changed".to_owned(), format!("v{}", released.version))
+            }
             Decision::View => ("view", view_reason(previous, node.name.as_str()), made_from.identity()),
             Decision::Hold { because } => {
                 states.insert(node.name.clone(), NodeState::Held { because: because.clone() });
@@ -191,7 +193,9 @@ async fn plan_nodes(
         };
         identities.insert(node.name.clone(), identity);
         let columns = match (action, node.materialized) {
-            ("build", Materialized::Table) => column_changes(context, &node.name, released.map(|table| table.version)).await?,
+            ("build", Materialized::Table) => {
+                column_changes(context, &node.name, released.map(|table| table.version)).await?
+            }
             _ => Vec::new(),
         };
         plans.push(NodePlan { node: node.name.clone(), action: action.to_owned(), why, columns });

@@ -115,7 +115,8 @@ impl<'a> Reader<'a> {
                     }
                 }
                 Some(view) => {
-                    let parsed = parse(&name, &view.sql).map_err(|error| RunError::User { message: error.to_string() })?;
+                    let parsed =
+                        parse(&name, &view.sql).map_err(|error| RunError::User { message: error.to_string() })?;
                     path.push((name, true));
                     path.extend(parsed.inputs.into_keys().map(|input| (input, false)));
                 }

@@ -16,10 +16,7 @@ pub(super) async fn store(lake: &Lake, report: &RunReport) -> Result<(), RunErro
     let below = format!("{FOLDER}/{}.json", report.run_id);
     let body = serde_json::to_vec(report).map_err(|source| RunError::Form { what: below.clone(), source })?;
     let path = lake.path(&below);
-    lake.store()
-        .put(&path, body.into())
-        .await
-        .map_err(|error| TableError::write("run record", &path, error))?;
+    lake.store().put(&path, body.into()).await.map_err(|error| TableError::write("run record", &path, error))?;
     Ok(())
 }
 
@@ -35,10 +32,8 @@ pub async fn last_runs(lake: &Lake, count: usize) -> Result<Vec<RunReport>, RunE
         source: Box::new(error.into()),
     };
     let entries: Vec<_> = lake.store().list(Some(&folder)).try_collect().await.map_err(read)?;
-    let mut ids: Vec<String> = entries
-        .iter()
-        .filter_map(|entry| Some(entry.location.filename()?.strip_suffix(".json")?.to_owned()))
-        .collect();
+    let mut ids: Vec<String> =
+        entries.iter().filter_map(|entry| Some(entry.location.filename()?.strip_suffix(".json")?.to_owned())).collect();
     ids.sort_by(|left, right| right.cmp(left));
     ids.truncate(count);
     stream::iter(ids)

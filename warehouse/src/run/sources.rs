@@ -74,12 +74,7 @@ async fn ingest_source(
     let started = context.clock.now();
     let snapshot = TableSnapshot::load(&context.lake, &contract.table, None).await?;
     let numbered = ledgers::load(&context.lake, &contract.name, snapshot.as_ref()).await?;
-    let sinks = Arc::new(StagedSinks::new(
-        &context.lake,
-        &contract.table,
-        ingest::bronze_schema(contract),
-        run_id,
-    ));
+    let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, ingest::bronze_schema(contract), run_id));
     let mut outcome = match read(context, contract, &numbered, night, Arc::clone(&sinks)).await {
         Ok(Some(report)) => loaded(context, contract, snapshot, numbered, report, &sinks, run_id).await?,
         Ok(None) => unchanged(contract, snapshot, numbered),
@@ -212,10 +207,11 @@ async fn without_deliveries(
         .and_then(|table| table.filter(ident("_delivery").in_list(gone, true)))
         .map_err(failed)?;
     let target = Target { table: base.table.clone(), attempt: format!("kept-{run_id}") };
-    let files = stage_query(&context.lake, &context.engine, &target, kept, &session).await.map_err(|error| match error {
-        ComputeError::Engine(error) => RunError::query(&base.table, error),
-        ComputeError::Other(error) => error,
-    })?;
+    let files =
+        stage_query(&context.lake, &context.engine, &target, kept, &session).await.map_err(|error| match error {
+            ComputeError::Engine(error) => RunError::query(&base.table, error),
+            ComputeError::Other(error) => error,
+        })?;
     Ok((files, removes))
 }
 

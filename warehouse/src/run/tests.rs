@@ -79,7 +79,10 @@ impl Shop {
 
     fn orders(&self, day: &str, rows: &[(&str, &str, &str)]) {
         let rows: Vec<String> = rows.iter().map(|(id, at, amount)| format!("{id},{at},{amount}")).collect();
-        self.write(&format!("raw/orders/orders_{day}.csv"), &format!("order_id,ordered_at,amount\n{}\n", rows.join("\n")));
+        self.write(
+            &format!("raw/orders/orders_{day}.csv"),
+            &format!("order_id,ordered_at,amount\n{}\n", rows.join("\n")),
+        );
     }
 
     async fn open(&self) -> RunContext {
@@ -147,7 +150,11 @@ async fn a_corrected_delivery_replaces_its_own_rows_and_nothing_else() {
     let report = shop.night("2026-02-02").await;
     assert_eq!(report.status, RunStatus::Done, "{report:#?}");
     let answer = shop.ask("select order_id, amount, _night from bronze.orders order by order_id").await;
-    for row in ["| a        | 11.50  | 2026-02-01 |", "| b        | 1.00   | 2026-02-02 |", "| c        | 3.00   | 2026-02-01 |"] {
+    for row in [
+        "| a        | 11.50  | 2026-02-01 |",
+        "| b        | 1.00   | 2026-02-02 |",
+        "| c        | 3.00   | 2026-02-01 |",
+    ] {
         assert!(answer.contains(row), "{answer}");
     }
     assert_eq!(answer.matches("2026-02-0").count(), 3, "{answer}");

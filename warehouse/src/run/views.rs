@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use datafusion::catalog::{TableProvider, view::ViewTable};
 use datafusion::common::{Column, ScalarValue};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, Expr, TableSource, cast, lit};
 use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, cast, lit};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement as DfStatement;
 
@@ -44,12 +44,7 @@ pub async fn query(session: &SessionContext, name: &str, sql: &str, night: Naive
 }
 
 /// Registers a view: its plan stands wherever its name is read.
-pub async fn register_view(
-    session: &SessionContext,
-    name: &str,
-    sql: &str,
-    night: NaiveDate,
-) -> Result<(), RunError> {
+pub async fn register_view(session: &SessionContext, name: &str, sql: &str, night: NaiveDate) -> Result<(), RunError> {
     let plan = plan_sql(session, name, sql, night).await?;
     let view = ViewTable::new(plan, Some(sql.to_owned()));
     register(session, name, Arc::new(view)).map_err(|error| RunError::query(name, error))

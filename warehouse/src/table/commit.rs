@@ -48,9 +48,7 @@ pub async fn commit(lake: &Lake, base: Option<&TableSnapshot>, change: &Change) 
     let version = base.map_or(0, |snapshot| snapshot.version + 1);
     let bytes = log_entry(base, change)?;
     let log_store = lake.log_store(&change.table)?;
-    let written = log_store
-        .write_commit_entry(version, CommitOrBytes::LogBytes(bytes), Uuid::nil())
-        .await;
+    let written = log_store.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), Uuid::nil()).await;
     if let Err(error) = written {
         settle(lake, change, version, error).await?;
     }
@@ -151,11 +149,7 @@ fn remove_actions(base: &TableSnapshot, change: &Change, millis: i64) -> Vec<Rem
 /// Names and column types agree; text layouts do not count.
 fn same_columns(left: &SchemaRef, right: &SchemaRef) -> bool {
     let columns = |schema: &SchemaRef| -> Vec<(String, Option<ColumnType>)> {
-        schema
-            .fields()
-            .iter()
-            .map(|field| (field.name().clone(), ColumnType::from_arrow(field.data_type())))
-            .collect()
+        schema.fields().iter().map(|field| (field.name().clone(), ColumnType::from_arrow(field.data_type()))).collect()
     };
     columns(left) == columns(right)
 }
@@ -169,8 +163,8 @@ fn schema_actions(base: Option<&TableSnapshot>, change: &Change) -> Result<Vec<A
         .map_err(|error: arrow::error::ArrowError| defect(error.to_string()))?;
     // Only `buho maintain` cleans logs: a kept release needs its versions.
     let settings = [("delta.enableExpiredLogCleanup", "false")];
-    let mut metadata: Metadata = new_metadata(&kernel_schema, Vec::<String>::new(), settings)
-        .map_err(|error| defect(error.to_string()))?;
+    let mut metadata: Metadata =
+        new_metadata(&kernel_schema, Vec::<String>::new(), settings).map_err(|error| defect(error.to_string()))?;
     if let Some(base) = base {
         let id = base.metadata()?.id().to_owned();
         metadata = metadata.with_table_id(id).map_err(|error| defect(error.to_string()))?;
@@ -182,10 +176,8 @@ fn schema_actions(base: Option<&TableSnapshot>, change: &Change) -> Result<Vec<A
 
 /// The oldest protocol that can hold the columns, so that as many readers as possible can read it.
 fn protocol(schema: &SchemaRef) -> Result<Protocol, serde_json::Error> {
-    let has_timestamps = schema
-        .fields()
-        .iter()
-        .any(|field| ColumnType::from_arrow(field.data_type()) == Some(ColumnType::Timestamp));
+    let has_timestamps =
+        schema.fields().iter().any(|field| ColumnType::from_arrow(field.data_type()) == Some(ColumnType::Timestamp));
     serde_json::from_value(if has_timestamps {
         json!({
             "minReaderVersion": 3, "minWriterVersion": 7,

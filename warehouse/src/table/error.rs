@@ -6,27 +6,19 @@ use crate::error::ErrorKind;
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     #[error("table {table}: cannot read its log at {url}: {source} — check that the lake is reachable, then run again")]
-    Read {
-        table: String,
-        url: String,
-        source: Box<deltalake::DeltaTableError>,
-    },
-    #[error("table {table}: version {version} is not in its log — a release needs it; was the log cleaned by another tool?")]
+    Read { table: String, url: String, source: Box<deltalake::DeltaTableError> },
+    #[error(
+        "table {table}: version {version} is not in its log — a release needs it; was the log cleaned by another tool?"
+    )]
     MissingVersion { table: String, version: u64 },
     #[error("table {table}: cannot write {path}: {source} — check space and permissions of the lake, then run again")]
-    Write {
-        table: String,
-        path: String,
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    #[error("table {table}: version {version} was committed by somebody else while this run prepared its own; nothing was overwritten — see `buho runs list`, then run again")]
+    Write { table: String, path: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error(
+        "table {table}: version {version} was committed by somebody else while this run prepared its own; nothing was overwritten — see `buho runs list`, then run again"
+    )]
     Conflict { table: String, version: u64 },
     #[error("table {table}: column `{column}` has type {found}, which no table can hold — cast it in the final select")]
-    Type {
-        table: String,
-        column: String,
-        found: String,
-    },
+    Type { table: String, column: String, found: String },
     #[error("table {table}: {what} — this is a defect, please report it")]
     Defect { table: String, what: String },
 }

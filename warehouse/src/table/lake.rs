@@ -37,8 +37,7 @@ impl Lake {
 
     /// Scheme and authority, under which DataFusion knows the store.
     pub fn store_url(&self) -> Result<ObjectStoreUrl, TableError> {
-        ObjectStoreUrl::parse(&self.url[..url::Position::BeforePath])
-            .map_err(|error| TableError::defect("lake", error))
+        ObjectStoreUrl::parse(&self.url[..url::Position::BeforePath]).map_err(|error| TableError::defect("lake", error))
     }
 
     /// A path below the lake, e.g. `_buho/releases`.
@@ -65,14 +64,11 @@ impl Lake {
         use futures::TryStreamExt;
         let log = self.table_path(table).join("_delta_log");
         let mut entries = self.store.list(Some(&log));
-        let first = entries
-            .try_next()
-            .await
-            .map_err(|error| TableError::Read {
-                table: table.to_owned(),
-                url: log.to_string(),
-                source: Box::new(error.into()),
-            })?;
+        let first = entries.try_next().await.map_err(|error| TableError::Read {
+            table: table.to_owned(),
+            url: log.to_string(),
+            source: Box::new(error.into()),
+        })?;
         Ok(first.is_some())
     }
 

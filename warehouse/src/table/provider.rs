@@ -72,11 +72,9 @@ impl PinnedTable {
                 .with_statistics(Arc::new(statistics))
             })
             .collect();
-        let statistics = Statistics::try_merge_iter(
-            files.iter().filter_map(|file| file.statistics.as_deref()),
-            &schema,
-        )
-        .unwrap_or_else(|_| Statistics::new_unknown(&schema));
+        let statistics =
+            Statistics::try_merge_iter(files.iter().filter_map(|file| file.statistics.as_deref()), &schema)
+                .unwrap_or_else(|_| Statistics::new_unknown(&schema));
         Ok(Self { schema, store: lake.store_url()?, files, statistics })
     }
 }

@@ -98,10 +98,7 @@ impl TableSnapshot {
             source: Box::new(source),
         };
         let state = self.delta.snapshot().map_err(read)?;
-        state
-            .transaction_version(self.delta.log_store().as_ref(), app_id.to_owned())
-            .await
-            .map_err(read)
+        state.transaction_version(self.delta.log_store().as_ref(), app_id.to_owned()).await.map_err(read)
     }
 
     /// Rows of all files, where every file says how many it has.

@@ -34,10 +34,7 @@ pub(super) struct FileStats {
 impl FileStats {
     /// Folds the row groups of a footer. A bound is kept only if every row group has it.
     pub fn from_footer(schema: &SchemaRef, footer: &ParquetMetaData) -> Self {
-        let mut stats = Self {
-            num_records: footer.file_metadata().num_rows().max(0) as u64,
-            ..Self::default()
-        };
+        let mut stats = Self { num_records: footer.file_metadata().num_rows().max(0) as u64, ..Self::default() };
         for (index, field) in schema.fields().iter().enumerate() {
             let mut bounds = Bounds::default();
             for group in footer.row_groups() {
@@ -109,9 +106,7 @@ fn bounds(column: &ParquetStatistics, data_type: &DataType) -> (Option<Value>, O
         return (None, None);
     }
     match column {
-        ParquetStatistics::Boolean(s) => {
-            (s.min_opt().map(|v| Value::Bool(*v)), s.max_opt().map(|v| Value::Bool(*v)))
-        }
+        ParquetStatistics::Boolean(s) => (s.min_opt().map(|v| Value::Bool(*v)), s.max_opt().map(|v| Value::Bool(*v))),
         ParquetStatistics::Int32(s) => (
             s.min_opt().and_then(|v| integer(i128::from(*v), data_type)),
             s.max_opt().and_then(|v| integer(i128::from(*v), data_type)),
@@ -124,10 +119,9 @@ fn bounds(column: &ParquetStatistics, data_type: &DataType) -> (Option<Value>, O
             s.min_opt().and_then(|v| Number::from_f64(*v)).map(Value::Number),
             s.max_opt().and_then(|v| Number::from_f64(*v)).map(Value::Number),
         ),
-        ParquetStatistics::ByteArray(s) => (
-            s.min_opt().and_then(|v| text(v.data(), data_type)),
-            s.max_opt().and_then(|v| text(v.data(), data_type)),
-        ),
+        ParquetStatistics::ByteArray(s) => {
+            (s.min_opt().and_then(|v| text(v.data(), data_type)), s.max_opt().and_then(|v| text(v.data(), data_type)))
+        }
         ParquetStatistics::FixedLenByteArray(s) => (
             s.min_opt().and_then(|v| big_endian(v.data())).and_then(|v| integer(v, data_type)),
             s.max_opt().and_then(|v| big_endian(v.data())).and_then(|v| integer(v, data_type)),

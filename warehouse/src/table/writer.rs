@@ -77,30 +77,20 @@ impl StageWriter {
         let properties = writer_properties(&schema).map_err(|error| TableError::defect(table, error))?;
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let upload = BufWriter::with_capacity(Arc::clone(lake.store()), path.clone(), PART_BYTES);
-        let writer = AsyncArrowWriter::try_new_with_options(
-            upload,
-            Arc::clone(&schema),
-            options,
-        )
-        .map_err(|error| TableError::write(table, &path, error))?;
+        let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(&schema), options)
+            .map_err(|error| TableError::write(table, &path, error))?;
         Ok(Self { table: table.to_owned(), path: name.to_owned(), schema, writer, rows: 0 })
     }
 
     /// Appends rows; full row groups go to the store.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
         self.rows += batch.num_rows() as u64;
-        self.writer
-            .write(batch)
-            .await
-            .map_err(|error| TableError::write(&self.table, &self.path, error))
+        self.writer.write(batch).await.map_err(|error| TableError::write(&self.table, &self.path, error))
     }
 
     /// Ends the open row group, so that its memory is free.
     pub async fn flush(&mut self) -> Result<(), TableError> {
-        self.writer
-            .flush()
-            .await
-            .map_err(|error| TableError::write(&self.table, &self.path, error))
+        self.writer.flush().await.map_err(|error| TableError::write(&self.table, &self.path, error))
     }
 
     /// Bytes of memory the open row group takes.
@@ -110,11 +100,8 @@ impl StageWriter {
 
     /// Writes the footer and waits until the store has the whole file.
     pub async fn finish(mut self) -> Result<StagedFile, TableError> {
-        let footer: ParquetMetaData = self
-            .writer
-            .finish()
-            .await
-            .map_err(|error| TableError::write(&self.table, &self.path, error))?;
+        let footer: ParquetMetaData =
+            self.writer.finish().await.map_err(|error| TableError::write(&self.table, &self.path, error))?;
         let stats = serde_json::to_string(&FileStats::from_footer(&self.schema, &footer))
             .map_err(|error| TableError::defect(&self.table, error))?;
         Ok(StagedFile { path: self.path, size: self.writer.bytes_written() as u64, rows: self.rows, stats })

@@ -47,7 +47,11 @@ type Line = Vec<Cell>;
 ///
 /// # Errors
 /// A column that one of the batches does not have.
-pub fn difference(columns: &[String], expected: &[RecordBatch], got: &[RecordBatch]) -> Result<Option<String>, ArrowError> {
+pub fn difference(
+    columns: &[String],
+    expected: &[RecordBatch],
+    got: &[RecordBatch],
+) -> Result<Option<String>, ArrowError> {
     let expected = lines(columns, expected)?;
     let mut got = lines(columns, got)?;
     let (wanted, came) = (expected.len(), got.len());
@@ -66,8 +70,12 @@ pub fn difference(columns: &[String], expected: &[RecordBatch], got: &[RecordBat
         text.push(format!("  - {}", show(columns, line)));
         if let Some(nearest) = nearest(line, &got) {
             let other = got.swap_remove(nearest);
-            let differs: Vec<&str> =
-                columns.iter().zip(line.iter().zip(&other)).filter(|(_, (a, b))| !a.same(b)).map(|(name, _)| name.as_str()).collect();
+            let differs: Vec<&str> = columns
+                .iter()
+                .zip(line.iter().zip(&other))
+                .filter(|(_, (a, b))| !a.same(b))
+                .map(|(name, _)| name.as_str())
+                .collect();
             text.push(format!("  + {}   (differs in {})", show(columns, &other), differs.join(", ")));
         }
     }

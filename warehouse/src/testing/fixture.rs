@@ -58,18 +58,28 @@ fn column(table: &str, field: &Field, rows: &[Row]) -> Result<ArrayRef, FixtureE
     let array: ArrayRef = match kind {
         ColumnType::Varchar => Arc::new(StringArray::from(cells.read("write text in quotes", text)?)),
         ColumnType::Boolean => Arc::new(BooleanArray::from(cells.read("write true or false", boolean)?)),
-        ColumnType::Integer => Arc::new(Int32Array::from(cells.read("write a whole number", |value| plain(value)?.parse().ok())?)),
-        ColumnType::Bigint => Arc::new(Int64Array::from(cells.read("write a whole number", |value| plain(value)?.parse().ok())?)),
-        ColumnType::Double => Arc::new(Float64Array::from(cells.read("write a number", |value| plain(value)?.parse().ok())?)),
+        ColumnType::Integer => {
+            Arc::new(Int32Array::from(cells.read("write a whole number", |value| plain(value)?.parse().ok())?))
+        }
+        ColumnType::Bigint => {
+            Arc::new(Int64Array::from(cells.read("write a whole number", |value| plain(value)?.parse().ok())?))
+        }
+        ColumnType::Double => {
+            Arc::new(Float64Array::from(cells.read("write a number", |value| plain(value)?.parse().ok())?))
+        }
         ColumnType::Decimal(precision, scale) => {
             let values = cells.read("write a number with no more digits than the type has", |value| {
                 decimal(&plain(value)?, precision, scale)
             })?;
             let array = Decimal128Array::from(values).with_precision_and_scale(precision, scale);
-            Arc::new(array.map_err(|error| FixtureError::Table { table: table.to_owned(), message: error.to_string() })?)
+            Arc::new(
+                array.map_err(|error| FixtureError::Table { table: table.to_owned(), message: error.to_string() })?,
+            )
         }
         ColumnType::Date => Arc::new(Date32Array::from(cells.read("write 2026-01-31", date)?)),
-        ColumnType::Timestamp => Arc::new(TimestampMicrosecondArray::from(cells.read("write \"2026-01-31 10:00:00\"", timestamp)?)),
+        ColumnType::Timestamp => {
+            Arc::new(TimestampMicrosecondArray::from(cells.read("write \"2026-01-31 10:00:00\"", timestamp)?))
+        }
     };
     Ok(array)
 }
@@ -82,7 +92,11 @@ struct Cells<'a> {
 }
 
 impl Cells<'_> {
-    fn read<T>(&self, advice: &'static str, read: impl Fn(&Value) -> Option<T>) -> Result<Vec<Option<T>>, FixtureError> {
+    fn read<T>(
+        &self,
+        advice: &'static str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Vec<Option<T>>, FixtureError> {
         let cell = |(index, row): (usize, &Row)| match row.get(self.column) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => read(value).map(Some).ok_or_else(|| FixtureError::Value {
@@ -141,7 +155,11 @@ fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     let scale = usize::try_from(scale).ok()?;
     let fraction = fraction.trim_end_matches('0');
     let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if fraction.len() > scale || !is_number(whole) || !is_number(fraction) || (whole.is_empty() && fraction.is_empty() && !digits.contains('0')) {
+    if fraction.len() > scale
+        || !is_number(whole)
+        || !is_number(fraction)
+        || (whole.is_empty() && fraction.is_empty() && !digits.contains('0'))
+    {
         return None;
     }
     let all = format!("{whole}{fraction:0<scale$}");

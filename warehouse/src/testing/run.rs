@@ -102,12 +102,18 @@ async fn run_one(
     register(&context, tables)?;
     let plan = plan_model(&context.state(), model, &node.parsed, test.night).await?;
     let got = context.execute_logical_plan(plan).await?.collect().await?;
-    let schema = schemas.get(&model.name).ok_or_else(|| DataFusionError::Internal(format!("no schema of {}", model.name)))?;
+    let schema =
+        schemas.get(&model.name).ok_or_else(|| DataFusionError::Internal(format!("no schema of {}", model.name)))?;
     let expected = rows(&model.name, schema, &test.expect)?;
     Ok(compare(test, schema, expected, &got)?)
 }
 
-fn compare(test: &UnitTest, schema: &SchemaRef, expected: RecordBatch, got: &[RecordBatch]) -> Result<Option<String>, DataFusionError> {
+fn compare(
+    test: &UnitTest,
+    schema: &SchemaRef,
+    expected: RecordBatch,
+    got: &[RecordBatch],
+) -> Result<Option<String>, DataFusionError> {
     let named: BTreeSet<&String> = test.expect.iter().flat_map(|row| row.keys()).collect();
     let all = schema.fields().iter().map(|field| field.name());
     // In the order of the yml; where no row is expected, all of it, so that what came can be seen.
@@ -116,11 +122,7 @@ fn compare(test: &UnitTest, schema: &SchemaRef, expected: RecordBatch, got: &[Re
 }
 
 /// The model's direct inputs as tables: the given rows, or none.
-fn inputs(
-    node: &Node,
-    test: &UnitTest,
-    schemas: &BTreeMap<String, SchemaRef>,
-) -> Result<Vec<Named>, TestError> {
+fn inputs(node: &Node, test: &UnitTest, schemas: &BTreeMap<String, SchemaRef>) -> Result<Vec<Named>, TestError> {
     for table in test.given.keys() {
         if !node.inputs.contains(table) {
             let reads: Vec<&str> = node.inputs.iter().map(String::as_str).collect();

@@ -10,7 +10,8 @@ use crate::graph::standard_tests::standard;
 use crate::graph::{build, resolve};
 
 const ORDERS: &str = "[{ name: order_id, type: VARCHAR }, { name: quantity, type: INTEGER }, { name: amount, type: \"DECIMAL(18,2)\" }, { name: share, type: DOUBLE }, { name: ordered_at, type: TIMESTAMP }, { name: paid, type: BOOLEAN }]";
-const SQL: &str = "select order_id, sum(amount) as amount, cast(max(share) as double) as share, max(cast(ordered_at as date)) as day
+const SQL: &str =
+    "select order_id, sum(amount) as amount, cast(max(share) as double) as share, max(cast(ordered_at as date)) as day
     from bronze.orders where ordered_at < $night + interval '1 day' group by order_id";
 
 async fn outcomes(tests: &str) -> Vec<TestOutcome> {
@@ -50,7 +51,10 @@ async fn rows_that_come_out_as_expected_pass_in_any_order() {
   - { name: nothing_in_nothing_out, night: 2026-01-31, expect: [] }";
     let outcomes = outcomes(tests).await;
     assert!(outcomes.iter().all(|outcome| outcome.passed), "{outcomes:#?}");
-    assert_eq!(outcomes.iter().map(|outcome| outcome.test.as_str()).collect::<Vec<_>>(), ["sums", "nothing_in_nothing_out"]);
+    assert_eq!(
+        outcomes.iter().map(|outcome| outcome.test.as_str()).collect::<Vec<_>>(),
+        ["sums", "nothing_in_nothing_out"]
+    );
     assert_eq!((outcomes[0].at.file.as_str(), outcomes[0].at.line), ("sql/staging/z.yml", 4));
 }
 
@@ -87,7 +91,14 @@ async fn a_fixture_that_does_not_fit_is_named_with_the_nearest() {
 
 #[tokio::test]
 async fn a_value_is_never_rounded_to_fit() {
-    for (value, kind) in [("amount: 1.005", "DECIMAL(18,2)"), ("quantity: 1.5", "INTEGER"), ("quantity: 3000000000", "INTEGER"), ("ordered_at: 31/01/2026", "TIMESTAMP"), ("paid: 1", "BOOLEAN"), ("amount: .", "DECIMAL(18,2)")] {
+    for (value, kind) in [
+        ("amount: 1.005", "DECIMAL(18,2)"),
+        ("quantity: 1.5", "INTEGER"),
+        ("quantity: 3000000000", "INTEGER"),
+        ("ordered_at: 31/01/2026", "TIMESTAMP"),
+        ("paid: 1", "BOOLEAN"),
+        ("amount: .", "DECIMAL(18,2)"),
+    ] {
         let text = message(&format!("given: {{ bronze.orders: [{{ {value} }}] }}, expect: []")).await;
         assert!(text.contains(&format!("is no {kind}")), "{value}: {text}");
     }
@@ -98,7 +109,8 @@ async fn the_unit_tests_of_the_standard_models_pass() {
     let (models, contracts) = standard();
     let graph = build(&models, &contracts).unwrap_or_else(|errors| panic!("{errors}"));
     let night = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
-    let resolved = resolve(&graph, &models, &contracts, &BTreeMap::new(), night).await.unwrap_or_else(|errors| panic!("{errors}"));
+    let resolved =
+        resolve(&graph, &models, &contracts, &BTreeMap::new(), night).await.unwrap_or_else(|errors| panic!("{errors}"));
     let names = models.keys().cloned().collect();
     let outcomes = run_unit_tests(&graph, &models, &resolved.schemas, &names, 2).await;
     let failed: Vec<String> = outcomes

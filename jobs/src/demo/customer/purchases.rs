@@ -12,7 +12,6 @@ pub struct Purchases {
     /// Day the account was opened.
     pub registered: Day,
     /// Whether the account was opened to buy.
-    pub on_arrival: bool,
     /// Baskets that became orders, on different days, in order.
     pub baskets: Vec<Basket>,
     /// Day after whose purchase the customer left for good, if so.
@@ -32,7 +31,6 @@ pub fn draw(world: &World, number: u64, traits: &Traits, random: &mut Random) ->
     let time = world.tempo.registration(quantile.min(0.999_999));
     let mut purchases = Purchases {
         registered: Day(time as i32),
-        on_arrival: traits.first_purchase == Some(0.0),
         baskets: Vec::new(),
         left: None,
         earlier: 0,

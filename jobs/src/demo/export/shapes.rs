@@ -120,7 +120,7 @@ pub static REFUNDS: Shape = Shape {
     upsert: false,
     columns: &[
         required("refund_id", Text),
-        required("order_id", Text),
+        column("order_id", Text),
         column("customer_id", Text),
         column("product_id", Text),
         column("quantity", Integer),

@@ -78,7 +78,11 @@ impl Lineage {
     ///
     /// # Errors
     /// A plan that cannot be traced: a defect.
-    pub fn of(graph: &Graph, resolved: &Resolved, contracts: &BTreeMap<String, Contract>) -> Result<Self, LineageError> {
+    pub fn of(
+        graph: &Graph,
+        resolved: &Resolved,
+        contracts: &BTreeMap<String, Contract>,
+    ) -> Result<Self, LineageError> {
         let mut lineage = Self::default();
         for (table, schema) in &resolved.schemas {
             let columns = schema.fields().iter().map(|field| field.name().clone()).collect();

@@ -25,7 +25,9 @@ async fn lineage(sql: &str, columns: &str) -> Lineage {
     ]);
     let contracts = contract_map(vec![contract("orders", ORDERS)]);
     let graph = build(&models, &contracts).unwrap_or_else(|errors| panic!("{errors}"));
-    let resolved = resolve(&graph, &models, &contracts, &BTreeMap::new(), night()).await.unwrap_or_else(|errors| panic!("{errors}"));
+    let resolved = resolve(&graph, &models, &contracts, &BTreeMap::new(), night())
+        .await
+        .unwrap_or_else(|errors| panic!("{errors}"));
     Lineage::of(&graph, &resolved, &contracts).unwrap()
 }
 
@@ -46,7 +48,10 @@ async fn a_column_is_traced_back_to_the_raw_file() {
     let lineage = lineage("select upper(id) as x from staging.o", "{ name: x, type: VARCHAR }").await;
     let steps = lineage.upstream("core.m", Some("x")).unwrap();
     let path: Vec<String> = steps.iter().map(|step| format!("{} {} > {}", step.depth, step.from, step.to)).collect();
-    assert_eq!(path, ["1 staging.o.id > core.m.x", "2 bronze.orders.id > staging.o.id", "3 orders.csv [OrderID] > bronze.orders.id"]);
+    assert_eq!(
+        path,
+        ["1 staging.o.id > core.m.x", "2 bronze.orders.id > staging.o.id", "3 orders.csv [OrderID] > bronze.orders.id"]
+    );
     let down = lineage.downstream("bronze.orders", Some("id")).unwrap();
     let ends: Vec<String> = down.iter().map(|step| step.to.to_string()).collect();
     assert_eq!(ends, ["staging.c.id", "staging.o.id", "core.m.x"]);
@@ -61,13 +66,20 @@ async fn expressions_and_ctes_join_their_columns() {
 #[tokio::test]
 async fn a_join_takes_values_from_its_side_and_rows_from_its_condition() {
     let sql = "select c.amount as x from staging.o as o left join staging.c as c on c.id = o.id and o.day > $night";
-    assert_eq!(direct(sql, "BIGINT").await, ("staging.c.amount".into(), "staging.c.id staging.o.day staging.o.id".into()));
+    assert_eq!(
+        direct(sql, "BIGINT").await,
+        ("staging.c.amount".into(), "staging.c.id staging.o.day staging.o.id".into())
+    );
 }
 
 #[tokio::test]
 async fn an_aggregate_takes_values_from_its_argument_and_rows_from_its_groups() {
-    let sql = "select sum(amount) filter (where day = $night) as x from staging.o group by customer having count(id) > 1";
-    assert_eq!(direct(sql, "BIGINT").await, ("staging.o.amount staging.o.day".into(), "staging.o.customer staging.o.id".into()));
+    let sql =
+        "select sum(amount) filter (where day = $night) as x from staging.o group by customer having count(id) > 1";
+    assert_eq!(
+        direct(sql, "BIGINT").await,
+        ("staging.o.amount staging.o.day".into(), "staging.o.customer staging.o.id".into())
+    );
 }
 
 #[tokio::test]
@@ -86,17 +98,25 @@ async fn a_union_takes_values_from_every_branch() {
 async fn subqueries_bring_values_and_decide_rows() {
     let scalar = "select (select max(c.amount) from staging.c as c where c.id = o.id) as x from staging.o as o";
     assert_eq!(direct(scalar, "BIGINT").await, ("staging.c.amount".into(), "staging.c.id staging.o.id".into()));
-    let exists = "select id as x from staging.o as o where exists (select 1 from staging.c as c where c.customer = o.customer)";
-    assert_eq!(direct(exists, "VARCHAR").await, ("staging.o.id".into(), "staging.c.customer staging.o.customer".into()));
+    let exists =
+        "select id as x from staging.o as o where exists (select 1 from staging.c as c where c.customer = o.customer)";
+    assert_eq!(
+        direct(exists, "VARCHAR").await,
+        ("staging.o.id".into(), "staging.c.customer staging.o.customer".into())
+    );
     let within = "select id as x from staging.o where id in (select id from staging.c where amount > 1)";
-    assert_eq!(direct(within, "VARCHAR").await, ("staging.o.id".into(), "staging.c.amount staging.c.id staging.o.id".into()));
+    assert_eq!(
+        direct(within, "VARCHAR").await,
+        ("staging.o.id".into(), "staging.c.amount staging.c.id staging.o.id".into())
+    );
 }
 
 #[tokio::test]
 async fn grouping_sets_distinct_and_series_are_traced() {
     let sets = "select sum(amount) as x from staging.o group by grouping sets ((customer), (day), ())";
     assert_eq!(direct(sets, "BIGINT").await.0, "staging.o.amount");
-    let distinct = "select distinct on (customer) amount as x from staging.o order by customer nulls last, day nulls last";
+    let distinct =
+        "select distinct on (customer) amount as x from staging.o order by customer nulls last, day nulls last";
     assert_eq!(direct(distinct, "BIGINT").await.0, "staging.o.amount");
     let series = "select cast(d as date) as x from (select unnest(generate_series(min(day), max(day), interval '1 day')) as d from staging.o) as s";
     assert_eq!(direct(series, "DATE").await.0, "staging.o.day");
@@ -120,7 +140,9 @@ async fn a_question_about_what_is_not_there_names_the_nearest() {
 async fn every_standard_column_that_is_no_constant_comes_from_somewhere() {
     let (models, contracts) = standard();
     let graph = build(&models, &contracts).unwrap_or_else(|errors| panic!("{errors}"));
-    let resolved = resolve(&graph, &models, &contracts, &BTreeMap::new(), night()).await.unwrap_or_else(|errors| panic!("{errors}"));
+    let resolved = resolve(&graph, &models, &contracts, &BTreeMap::new(), night())
+        .await
+        .unwrap_or_else(|errors| panic!("{errors}"));
     let lineage = Lineage::of(&graph, &resolved, &contracts).unwrap();
     for model in models.values().filter(|model| model.layer == "staging") {
         for column in &model.spec.columns {

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, TableReference};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Aggregate, Distinct, Expr, ExprSchemable, Join, LogicalPlan, RecursiveQuery, Subquery, TableScan, Union, Unnest};
+use datafusion::logical_expr::{
+    Aggregate, Distinct, Expr, ExprSchemable, Join, LogicalPlan, RecursiveQuery, Subquery, TableScan, Union, Unnest,
+};
 
 /// A column of an input table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +40,16 @@ pub struct Traced {
 const TOTALS: &[&str] = &["avg", "sum"];
 /// Aggregates that compute in DOUBLE whatever they are given.
 const MOMENTS: &[&str] = &[
-    "corr", "covar_pop", "covar_samp", "regr_intercept", "regr_r2", "regr_slope", "stddev", "stddev_pop", "stddev_samp", "var_pop",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "var_pop",
     "var_samp",
 ];
 
@@ -156,7 +167,9 @@ impl Tracer {
         let kept = join
             .schema
             .iter()
-            .map(|(relation, field)| position(&schema, relation, field.name()).and_then(|at| columns.get(at).cloned()).unwrap_or_default())
+            .map(|(relation, field)| {
+                position(&schema, relation, field.name()).and_then(|at| columns.get(at).cloned()).unwrap_or_default()
+            })
             .collect();
         let columns = if join.schema.fields().len() == columns.len() { columns } else { kept };
         Ok(Traced { columns, rows, ..Traced::default() })
@@ -187,7 +200,11 @@ impl Tracer {
     }
 
     fn union(&mut self, union: &Union, outer: Outer<'_>) -> Result<Traced> {
-        let mut all = Traced { columns: vec![Origins::new(); union.schema.fields().len()], rows: Origins::new(), ..Traced::default() };
+        let mut all = Traced {
+            columns: vec![Origins::new(); union.schema.fields().len()],
+            rows: Origins::new(),
+            ..Traced::default()
+        };
         for input in &union.inputs {
             let traced = self.input(input, outer)?;
             for (column, more) in all.columns.iter_mut().zip(traced.columns) {
@@ -224,7 +241,11 @@ impl Tracer {
     fn unnest(&mut self, unnest: &Unnest, outer: Outer<'_>) -> Result<Traced> {
         let input = self.input(&unnest.input, outer)?;
         let from = |index: &usize| input.columns.get(*index).cloned().unwrap_or_default();
-        Ok(Traced { columns: unnest.dependency_indices.iter().map(from).collect(), rows: input.rows.clone(), ..Traced::default() })
+        Ok(Traced {
+            columns: unnest.dependency_indices.iter().map(from).collect(),
+            rows: input.rows.clone(),
+            ..Traced::default()
+        })
     }
 
     fn distinct(&mut self, distinct: &Distinct, outer: Outer<'_>) -> Result<Traced> {
@@ -247,7 +268,9 @@ impl Tracer {
         let rows = inputs.iter().flat_map(|input| input.rows.iter().cloned()).collect();
         let width = plan.schema().fields().len();
         match inputs.as_slice() {
-            [one] if one.columns.len() == width => Ok(Traced { columns: one.columns.clone(), rows, ..Traced::default() }),
+            [one] if one.columns.len() == width => {
+                Ok(Traced { columns: one.columns.clone(), rows, ..Traced::default() })
+            }
             _ => Ok(Traced { columns: vec![all; width], rows, ..Traced::default() }),
         }
     }
@@ -263,7 +286,13 @@ impl Tracer {
         Ok(Traced { columns, rows, ..Traced::default() })
     }
 
-    fn deciding(&mut self, exprs: &[&Expr], below: &LogicalPlan, mut input: Traced, outer: Outer<'_>) -> Result<Traced> {
+    fn deciding(
+        &mut self,
+        exprs: &[&Expr],
+        below: &LogicalPlan,
+        mut input: Traced,
+        outer: Outer<'_>,
+    ) -> Result<Traced> {
         for expr in exprs {
             let traced = self.expr(expr, below.schema(), &input.columns, outer)?;
             input.rows.extend(traced.value);
@@ -314,7 +343,13 @@ impl Tracer {
         Ok(flow)
     }
 
-    fn subquery(&mut self, subquery: &Subquery, schema: &DFSchema, columns: &[Origins], outer: Outer<'_>) -> Result<Traced> {
+    fn subquery(
+        &mut self,
+        subquery: &Subquery,
+        schema: &DFSchema,
+        columns: &[Origins],
+        outer: Outer<'_>,
+    ) -> Result<Traced> {
         let mut around: Vec<(&DFSchema, &[Origins])> = outer.to_vec();
         around.push((schema, columns));
         self.plan(&subquery.subquery, &around)
@@ -329,9 +364,7 @@ struct Flow {
 }
 
 fn lookup(schema: &DFSchema, columns: &[Origins], column: &Column) -> Origins {
-    position(schema, column.relation.as_ref(), &column.name)
-        .and_then(|at| columns.get(at).cloned())
-        .unwrap_or_default()
+    position(schema, column.relation.as_ref(), &column.name).and_then(|at| columns.get(at).cloned()).unwrap_or_default()
 }
 
 fn position(schema: &DFSchema, relation: Option<&TableReference>, name: &str) -> Option<usize> {

@@ -1,8 +1,8 @@
 //! Function calls: allowed names, and the order that some of them need.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgumentClause, FunctionArguments, OrderByExpr, Spanned, UnaryOperator, Value, WindowSpec,
-    WindowType,
+    Expr, Function, FunctionArg, FunctionArgumentClause, FunctionArguments, OrderByExpr, Spanned, UnaryOperator, Value,
+    WindowSpec, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -14,7 +14,8 @@ use crate::graph::parse::normal_name;
 use crate::nearest::nearest;
 
 /// Parts of a date that both engines count alike.
-const PARTS: &[&str] = &["year", "quarter", "month", "week", "day", "doy", "dow", "isodow", "hour", "minute", "second", "epoch"];
+const PARTS: &[&str] =
+    &["year", "quarter", "month", "week", "day", "doy", "dow", "isodow", "hour", "minute", "second", "epoch"];
 
 impl Linter<'_> {
     pub(super) fn function(&mut self, function: &Function) {
@@ -92,7 +93,12 @@ impl Linter<'_> {
             self.start_of_text(span, arguments.get(1).copied());
         }
         if name == "trunc" && arguments.len() > 1 {
-            self.find(span, Rule::Function, "`trunc` to decimals is DataFusion's alone".to_owned(), "write round(x, n)");
+            self.find(
+                span,
+                Rule::Function,
+                "`trunc` to decimals is DataFusion's alone".to_owned(),
+                "write round(x, n)",
+            );
         }
         if function.filter.is_some() && !AGGREGATE.contains(&name) {
             self.find(span, Rule::Syntax, format!("`{name}` takes no FILTER"), "filter the rows before");

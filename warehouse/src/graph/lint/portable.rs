@@ -2,24 +2,108 @@
 
 /// Scalar functions with one meaning in DataFusion and DuckDB.
 pub const SCALAR: &[&str] = &[
-    "abs", "acos", "ascii", "asin", "atan", "atan2", "cbrt", "char_length", "character_length", "chr", "coalesce",
-    "concat", "concat_ws", "contains", "cos", "cot", "date_part", "date_trunc", "degrees", "ends_with", "exp", "greatest",
-    "instr", "isnan", "least", "left", "length", "levenshtein", "ln", "log10", "log2", "lower", "lpad", "ltrim",
-    "make_date", "md5", "nullif", "pi", "pow", "power", "radians", "regexp_replace", "repeat", "replace", "reverse",
-    "right", "round", "rpad", "rtrim", "sin", "split_part", "sqrt", "starts_with", "strpos", "substr", "substring", "tan",
-    "translate", "trim", "trunc", "upper",
+    "abs",
+    "acos",
+    "ascii",
+    "asin",
+    "atan",
+    "atan2",
+    "cbrt",
+    "char_length",
+    "character_length",
+    "chr",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "contains",
+    "cos",
+    "cot",
+    "date_part",
+    "date_trunc",
+    "degrees",
+    "ends_with",
+    "exp",
+    "greatest",
+    "instr",
+    "isnan",
+    "least",
+    "left",
+    "length",
+    "levenshtein",
+    "ln",
+    "log10",
+    "log2",
+    "lower",
+    "lpad",
+    "ltrim",
+    "make_date",
+    "md5",
+    "nullif",
+    "pi",
+    "pow",
+    "power",
+    "radians",
+    "regexp_replace",
+    "repeat",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "rpad",
+    "rtrim",
+    "sin",
+    "split_part",
+    "sqrt",
+    "starts_with",
+    "strpos",
+    "substr",
+    "substring",
+    "tan",
+    "translate",
+    "trim",
+    "trunc",
+    "upper",
 ];
 
 /// Aggregates with one meaning in both.
 pub const AGGREGATE: &[&str] = &[
-    "avg", "bool_and", "bool_or", "corr", "count", "covar_pop", "covar_samp", "grouping", "max", "median", "min",
-    "percentile_cont", "regr_count", "regr_intercept", "regr_r2", "regr_slope", "stddev", "stddev_pop", "stddev_samp",
-    "string_agg", "sum", "var_pop", "var_samp",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "grouping",
+    "max",
+    "median",
+    "min",
+    "percentile_cont",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "var_pop",
+    "var_samp",
 ];
 
 /// Window functions with one meaning in both.
 pub const WINDOW: &[&str] = &[
-    "cume_dist", "dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "ntile", "percent_rank", "rank",
+    "cume_dist",
+    "dense_rank",
+    "first_value",
+    "lag",
+    "last_value",
+    "lead",
+    "nth_value",
+    "ntile",
+    "percent_rank",
+    "rank",
     "row_number",
 ];
 
@@ -27,17 +111,39 @@ pub const WINDOW: &[&str] = &[
 pub const TABLE: &[&str] = &["generate_series", "range"];
 
 /// Windows whose value depends on the order of rows: without ORDER BY they are chance.
-pub const ORDERED_WINDOW: &[&str] =
-    &["cume_dist", "dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "ntile", "percent_rank", "rank", "row_number"];
+pub const ORDERED_WINDOW: &[&str] = &[
+    "cume_dist",
+    "dense_rank",
+    "first_value",
+    "lag",
+    "last_value",
+    "lead",
+    "nth_value",
+    "ntile",
+    "percent_rank",
+    "rank",
+    "row_number",
+];
 
 /// Aggregates of text or lists whose value depends on the order of rows.
 pub const ORDERED_AGGREGATE: &[&str] = &["string_agg"];
 
 /// What answers differently at every call: a night must not depend on the clock or on chance.
 const CLOCK: &[&str] = &[
-    "clock_timestamp", "current_date", "current_localtime", "current_localtimestamp", "current_time", "current_timestamp",
-    "get_current_time", "get_current_timestamp", "localtime", "localtimestamp", "now", "statement_timestamp",
-    "transaction_timestamp", "today",
+    "clock_timestamp",
+    "current_date",
+    "current_localtime",
+    "current_localtimestamp",
+    "current_time",
+    "current_timestamp",
+    "get_current_time",
+    "get_current_timestamp",
+    "localtime",
+    "localtimestamp",
+    "now",
+    "statement_timestamp",
+    "transaction_timestamp",
+    "today",
 ];
 const CHANCE: &[&str] = &["gen_random_uuid", "rand", "random", "setseed", "uuid", "uuidv4", "uuidv7"];
 
@@ -74,7 +180,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 fn instead(name: &str) -> &'static str {
     match name {
-        "date_diff" | "datediff" | "date_sub" | "datesub" => "subtract two DATEs for days: CAST(b AS DATE) - CAST(a AS DATE)",
+        "date_diff" | "datediff" | "date_sub" | "datesub" => {
+            "subtract two DATEs for days: CAST(b AS DATE) - CAST(a AS DATE)"
+        }
         "date_add" | "dateadd" => "add an interval, `day + INTERVAL '1 day'`, and CAST the result to DATE",
         "year" | "month" | "day" | "quarter" | "week" | "hour" | "minute" | "second" | "dayofweek" | "dayofyear"
         | "weekday" => "write EXTRACT(part FROM x)",
@@ -103,9 +211,12 @@ fn instead(name: &str) -> &'static str {
         }
         "mode" => "count by value and take row_number() … = 1",
         "approx_distinct" | "approx_count_distinct" => "write count(DISTINCT x)",
-        "approx_median" | "approx_quantile" | "approx_percentile_cont" | "quantile_cont" | "quantile" | "quantile_disc" => {
-            "write percentile_cont(p) WITHIN GROUP (ORDER BY x NULLS LAST)"
-        }
+        "approx_median"
+        | "approx_quantile"
+        | "approx_percentile_cont"
+        | "quantile_cont"
+        | "quantile"
+        | "quantile_disc" => "write percentile_cont(p) WITHIN GROUP (ORDER BY x NULLS LAST)",
         "regexp_like" | "regexp_matches" | "regexp_match" | "regexp_extract" | "regexp_count" | "regexp_full_match" => {
             "write LIKE, split_part or regexp_replace"
         }

@@ -42,7 +42,12 @@ impl Linter<'_> {
                 self.order_by(keys);
             }
             Some(OrderByKind::All(_)) => {
-                self.find(query.span(), Rule::Syntax, "ORDER BY ALL is DuckDB's alone".to_owned(), "name the columns, with NULLS LAST");
+                self.find(
+                    query.span(),
+                    Rule::Syntax,
+                    "ORDER BY ALL is DuckDB's alone".to_owned(),
+                    "name the columns, with NULLS LAST",
+                );
             }
             None => {}
         }
@@ -79,13 +84,21 @@ impl Linter<'_> {
                 SelectItem::Wildcard(_) => tables.first().map(|(table, _)| table),
                 SelectItem::QualifiedWildcard(kind, _) => {
                     let of = kind.to_string().to_lowercase();
-                    tables.iter().find(|(table, alias)| of.trim_end_matches(".*") == alias || of.trim_end_matches(".*") == table).map(|(table, _)| table)
+                    tables
+                        .iter()
+                        .find(|(table, alias)| of.trim_end_matches(".*") == alias || of.trim_end_matches(".*") == table)
+                        .map(|(table, _)| table)
                 }
                 _ => None,
             };
             if let Some(table) = starred {
                 let found = format!("`select *` takes whatever columns `{table}` has that night");
-                self.find(item.span(), Rule::SelectStar, found, "name the columns; `select *` is for CTEs of this file and for staging");
+                self.find(
+                    item.span(),
+                    Rule::SelectStar,
+                    found,
+                    "name the columns; `select *` is for CTEs of this file and for staging",
+                );
             }
         }
     }
@@ -97,18 +110,28 @@ impl Linter<'_> {
                 let named = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
                 match (TABLE.contains(&function.as_str()), named) {
                     (true, true) => return,
-                    (true, false) => Some((format!("`{function}` names its column differently in each engine"), "write generate_series(…) AS t(n)")),
-                    (false, _) => Some((format!("a model does not read `{function}(…)`"), "read a source through its contract, or generate_series(…) AS t(n)")),
+                    (true, false) => Some((
+                        format!("`{function}` names its column differently in each engine"),
+                        "write generate_series(…) AS t(n)",
+                    )),
+                    (false, _) => Some((
+                        format!("a model does not read `{function}(…)`"),
+                        "read a source through its contract, or generate_series(…) AS t(n)",
+                    )),
                 }
             }
             TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
                 Some(("TABLESAMPLE differs at every run".to_owned(), "filter on a hash of the key, or leave it out"))
             }
-            TableFactor::Table { version: Some(_), .. } => {
-                Some(("a model does not choose a version of a table".to_owned(), "read the table: the night decides its version"))
-            }
+            TableFactor::Table { version: Some(_), .. } => Some((
+                "a model does not choose a version of a table".to_owned(),
+                "read the table: the night decides its version",
+            )),
             TableFactor::Table { .. } | TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => None,
-            _ => Some((format!("`{factor}` in FROM is not read alike"), "write a join, a subquery or generate_series(…) AS t(n)")),
+            _ => Some((
+                format!("`{factor}` in FROM is not read alike"),
+                "write a join, a subquery or generate_series(…) AS t(n)",
+            )),
         };
         if let Some((found, portable)) = refused {
             self.find(factor.span(), Rule::Syntax, found, portable);
@@ -121,7 +144,8 @@ impl Linter<'_> {
             Expr::BinaryOp { left, op, right } => self.binary(expr, left, op, right),
             Expr::Cast { kind, data_type, .. } => {
                 if matches!(kind, CastKind::SafeCast) {
-                    self.find(expr.span(), Rule::Cast, "SAFE_CAST is in neither engine".to_owned(), "write TRY_CAST(x AS type)");
+                    let found = "SAFE_CAST is in neither engine".to_owned();
+                    self.find(expr.span(), Rule::Cast, found, "write TRY_CAST(x AS type)");
                 }
                 self.type_name(expr.span(), data_type);
             }
@@ -133,7 +157,12 @@ impl Linter<'_> {
             Expr::Ceil { field, .. } | Expr::Floor { field, .. }
                 if !matches!(field, CeilFloorKind::DateTimeField(DateTimeField::NoDateTime)) =>
             {
-                self.find(expr.span(), Rule::Syntax, format!("`{expr}` is not read alike"), "write date_trunc or round(x, n)");
+                self.find(
+                    expr.span(),
+                    Rule::Syntax,
+                    format!("`{expr}` is not read alike"),
+                    "write date_trunc or round(x, n)",
+                );
             }
             Expr::Substring { substring_from, .. } => self.start_of_text(expr.span(), substring_from.as_deref()),
             Expr::AtTimeZone { .. } => {
@@ -141,12 +170,27 @@ impl Linter<'_> {
                 self.find(expr.span(), Rule::Syntax, "AT TIME ZONE is not read alike".to_owned(), portable);
             }
             Expr::SimilarTo { .. } | Expr::RLike { .. } => {
-                self.find(expr.span(), Rule::Syntax, format!("`{expr}` matches differently in each engine"), "write LIKE or ILIKE");
+                let found = format!("`{expr}` matches differently in each engine");
+                self.find(expr.span(), Rule::Syntax, found, "write LIKE or ILIKE");
             }
-            Expr::Struct { .. } | Expr::Map(_) | Expr::Array(_) | Expr::Dictionary(_) | Expr::Lambda(_)
-            | Expr::Named { .. } | Expr::JsonAccess { .. } | Expr::CompoundFieldAccess { .. } | Expr::MatchAgainst { .. }
-            | Expr::Collate { .. } | Expr::Overlay { .. } | Expr::Convert { .. } => {
-                self.find(expr.span(), Rule::Syntax, format!("`{expr}` is not read alike"), "use plain columns, operators and functions");
+            Expr::Struct { .. }
+            | Expr::Map(_)
+            | Expr::Array(_)
+            | Expr::Dictionary(_)
+            | Expr::Lambda(_)
+            | Expr::Named { .. }
+            | Expr::JsonAccess { .. }
+            | Expr::CompoundFieldAccess { .. }
+            | Expr::MatchAgainst { .. }
+            | Expr::Collate { .. }
+            | Expr::Overlay { .. }
+            | Expr::Convert { .. } => {
+                self.find(
+                    expr.span(),
+                    Rule::Syntax,
+                    format!("`{expr}` is not read alike"),
+                    "use plain columns, operators and functions",
+                );
             }
             _ => {}
         }
@@ -157,12 +201,34 @@ impl Linter<'_> {
         match op {
             Op::Divide | Op::Modulo if !never_zero(right) => {
                 let found = format!("`{expr}` fails or not, by engine, where `{right}` is 0");
-                self.find(expr.span(), Rule::UnguardedDivision, found, &format!("write {left} {op} NULLIF({right}, 0)"));
+                self.find(
+                    expr.span(),
+                    Rule::UnguardedDivision,
+                    found,
+                    &format!("write {left} {op} NULLIF({right}, 0)"),
+                );
             }
-            Op::Divide | Op::Modulo | Op::Plus | Op::Minus | Op::Multiply | Op::StringConcat | Op::Eq | Op::NotEq
-            | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq | Op::And | Op::Or => {}
+            Op::Divide
+            | Op::Modulo
+            | Op::Plus
+            | Op::Minus
+            | Op::Multiply
+            | Op::StringConcat
+            | Op::Eq
+            | Op::NotEq
+            | Op::Lt
+            | Op::LtEq
+            | Op::Gt
+            | Op::GtEq
+            | Op::And
+            | Op::Or => {}
             Op::BitwiseXor | Op::PGExp => {
-                self.find(expr.span(), Rule::Syntax, format!("`{op}` is a power in DuckDB and XOR in DataFusion"), &format!("write power({left}, {right})"));
+                self.find(
+                    expr.span(),
+                    Rule::Syntax,
+                    format!("`{op}` is a power in DuckDB and XOR in DataFusion"),
+                    &format!("write power({left}, {right})"),
+                );
             }
             Op::DuckIntegerDivide | Op::MyIntegerDivide => {
                 let portable = format!("write floor(CAST({left} AS DOUBLE) / NULLIF({right}, 0))");
@@ -172,15 +238,28 @@ impl Linter<'_> {
                 let found = format!("`{op}` matches the whole text in DuckDB and a part of it in DataFusion");
                 self.find(expr.span(), Rule::Syntax, found, "write LIKE or ILIKE");
             }
-            _ => self.find(expr.span(), Rule::Syntax, format!("operator `{op}` is not read alike"), "use arithmetic, comparison, AND, OR, ||"),
+            _ => self.find(
+                expr.span(),
+                Rule::Syntax,
+                format!("operator `{op}` is not read alike"),
+                "use arithmetic, comparison, AND, OR, ||",
+            ),
         }
     }
 
     fn type_name(&mut self, span: Span, data_type: &DataType) {
         let portable = match data_type {
-            DataType::Varchar(None) | DataType::Text | DataType::String(None) | DataType::Boolean | DataType::Bool
-            | DataType::Integer(None) | DataType::Int(None) | DataType::BigInt(None) | DataType::Double(ExactNumberInfo::None)
-            | DataType::DoublePrecision | DataType::Date
+            DataType::Varchar(None)
+            | DataType::Text
+            | DataType::String(None)
+            | DataType::Boolean
+            | DataType::Bool
+            | DataType::Integer(None)
+            | DataType::Int(None)
+            | DataType::BigInt(None)
+            | DataType::Double(ExactNumberInfo::None)
+            | DataType::DoublePrecision
+            | DataType::Date
             | DataType::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => return,
             DataType::Decimal(info) | DataType::Numeric(info) => match info {
                 ExactNumberInfo::PrecisionAndScale(_, _) => return,

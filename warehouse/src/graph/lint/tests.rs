@@ -32,7 +32,15 @@ fn a_division_must_be_guarded() {
     for sql in ["a / b", "a / (b + 1)", "a / 0", "a / NULLIF(b, 1)", "a % b", "a / count(*)", "a / greatest(b, 0)"] {
         assert_eq!(rules(&format!("select {sql} from core.x")), [Rule::UnguardedDivision], "{sql}");
     }
-    for sql in ["a / NULLIF(b, 0)", "a / 100", "a / -2.5", "a / (NULLIF(b, 0) * 100)", "a / CAST(NULLIF(b, 0) AS DOUBLE)", "a / greatest(b, 1)", "a % 7"] {
+    for sql in [
+        "a / NULLIF(b, 0)",
+        "a / 100",
+        "a / -2.5",
+        "a / (NULLIF(b, 0) * 100)",
+        "a / CAST(NULLIF(b, 0) AS DOUBLE)",
+        "a / greatest(b, 1)",
+        "a % 7",
+    ] {
         assert_eq!(rules(&format!("select {sql} from core.x")), [], "{sql}");
     }
 }
@@ -67,7 +75,15 @@ fn the_clock_and_chance_are_refused_with_the_night_as_way_out() {
 
 #[test]
 fn a_function_of_one_dialect_is_refused_with_the_portable_form() {
-    for sql in ["strftime(a, '%Y')", "date_diff('day', a, b)", "list(a)", "approx_distinct(a)", "nvl(a, b)", "max_by(a, b)", "to_char(a, 'x')"] {
+    for sql in [
+        "strftime(a, '%Y')",
+        "date_diff('day', a, b)",
+        "list(a)",
+        "approx_distinct(a)",
+        "nvl(a, b)",
+        "max_by(a, b)",
+        "to_char(a, 'x')",
+    ] {
         assert_eq!(rules(&format!("select {sql} from core.x")), [Rule::Function], "{sql}");
     }
     assert!(findings("marts", "select coalsce(a, b)")[0].to_string().contains("did you mean `coalesce`"));
@@ -105,10 +121,24 @@ fn what_the_engines_spell_or_mean_differently_is_refused() {
     ] {
         assert_eq!(rules(sql), [Rule::Syntax], "{sql}");
     }
-    for sql in ["cast(a as float)", "cast(a as decimal)", "cast(a as varchar(3))", "cast(a as timestamptz)", "1e3", "cast(a as tinyint)"] {
+    for sql in [
+        "cast(a as float)",
+        "cast(a as decimal)",
+        "cast(a as varchar(3))",
+        "cast(a as timestamptz)",
+        "1e3",
+        "cast(a as tinyint)",
+    ] {
         assert_eq!(rules(&format!("select {sql} from core.x")), [Rule::Cast], "{sql}");
     }
-    for sql in ["cast(a as decimal(18,2))", "a::double", "date '2024-01-01'", "try_cast(a as timestamp)", "interval '1 day'", "ceil(a)"] {
+    for sql in [
+        "cast(a as decimal(18,2))",
+        "a::double",
+        "date '2024-01-01'",
+        "try_cast(a as timestamp)",
+        "interval '1 day'",
+        "ceil(a)",
+    ] {
         assert_eq!(rules(&format!("select {sql} from core.x")), [], "{sql}");
     }
     assert_eq!(rules("select n from generate_series(0, 3) as t(n)"), []);

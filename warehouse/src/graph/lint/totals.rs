@@ -14,9 +14,18 @@ pub fn lint_totals(model: &Model, names: &[String], traced: &Traced) -> Vec<Grap
         Some(GraphError::NotPortable {
             at: At::line(&model.yml_file, column.name.line),
             rule: Rule::DoubleTotal,
-            found: format!("column `{name}` is a total or average of DOUBLE, whose last digits change with the order of rows"),
-            portable: "CAST to DECIMAL(p,s) before the sum, or declare the column's `tolerance` (relative, such as 1e-9)".to_owned(),
+            found: format!(
+                "column `{name}` is a total or average of DOUBLE, whose last digits change with the order of rows"
+            ),
+            portable:
+                "CAST to DECIMAL(p,s) before the sum, or declare the column's `tolerance` (relative, such as 1e-9)"
+                    .to_owned(),
         })
     };
-    names.iter().zip(&traced.double_totals).filter(|(_, total)| **total).filter_map(|(name, _)| undeclared(name)).collect()
+    names
+        .iter()
+        .zip(&traced.double_totals)
+        .filter(|(_, total)| **total)
+        .filter_map(|(name, _)| undeclared(name))
+        .collect()
 }

@@ -16,12 +16,13 @@ use datafusion::common::{DFSchema, ScalarValue, internal_err};
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr as PlanExpr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr as PlanExpr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 use datafusion::sql::parser::Statement as PlanStatement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Spanned, Statement, Value, VisitMut, VisitorMut,
+    BinaryOperator, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, Spanned, Statement, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -73,7 +74,8 @@ struct Use {
 
 impl Use {
     fn judge(&self, file: &str, types: &HashMap<usize, Vec<DataType>>) -> Option<GraphError> {
-        let any = |id: &usize, test: &dyn Fn(&DataType) -> bool| types.get(id).is_some_and(|types| types.iter().any(test));
+        let any =
+            |id: &usize, test: &dyn Fn(&DataType) -> bool| types.get(id).is_some_and(|types| types.iter().any(test));
         let text = &self.text;
         let part = |index: usize| self.parts.get(index).map(String::as_str).unwrap_or_default();
         let (rule, found, portable) = match &self.kind {
@@ -84,14 +86,20 @@ impl Use {
                 if !known || float(left) || float(right) {
                     return None;
                 }
-                let what = if whole { "cuts off the fraction in DataFusion and keeps it in DuckDB" } else { "is DECIMAL in DataFusion and DOUBLE in DuckDB" };
+                let what = if whole {
+                    "cuts off the fraction in DataFusion and keeps it in DuckDB"
+                } else {
+                    "is DECIMAL in DataFusion and DOUBLE in DuckDB"
+                };
                 (Rule::Division, format!("`{text}` {what}"), format!("write CAST({} AS DOUBLE) / {}", part(0), part(1)))
             }
             Kind::CastToWhole { of } if any(of, &|kind| kind.is_floating() || is_decimal(kind)) => {
                 let found = format!("`{text}` cuts off in DataFusion and rounds in DuckDB");
                 (Rule::Cast, found, format!("write CAST(floor({0}) AS …), or floor({0} + 0.5) to round", part(0)))
             }
-            Kind::CastToText { of } if any(of, &|kind| kind.is_floating() || matches!(kind, DataType::Timestamp(_, _))) => {
+            Kind::CastToText { of }
+                if any(of, &|kind| kind.is_floating() || matches!(kind, DataType::Timestamp(_, _))) =>
+            {
                 let found = format!("`{text}` is written differently by each engine");
                 (Rule::Cast, found, "cast to DATE or DECIMAL(p,s) first".to_owned())
             }
@@ -110,7 +118,10 @@ impl Use {
 }
 
 fn is_decimal(kind: &DataType) -> bool {
-    matches!(kind, DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..))
+    matches!(
+        kind,
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..)
+    )
 }
 
 #[derive(Default)]
@@ -129,7 +140,11 @@ impl Prober {
         let number = Expr::Value(Value::Number(id.to_string(), false).into());
         let operand = std::mem::replace(expr, number.clone());
         let argument = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
-        let list = FunctionArgumentList { duplicate_treatment: None, args: vec![argument(number), argument(operand)], clauses: Vec::new() };
+        let list = FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![argument(number), argument(operand)],
+            clauses: Vec::new(),
+        };
         *expr = Expr::Function(Function {
             name: ObjectName::from(vec![Ident::new(PROBE)]),
             uses_odbc_syntax: false,
@@ -153,7 +168,9 @@ impl Prober {
                 SqlType::Integer(_) | SqlType::Int(_) | SqlType::BigInt(_) if !rounded(inner) => {
                     Some(Kind::CastToWhole { of: self.wrap(inner) })
                 }
-                SqlType::Varchar(_) | SqlType::Text | SqlType::String(_) => Some(Kind::CastToText { of: self.wrap(inner) }),
+                SqlType::Varchar(_) | SqlType::Text | SqlType::String(_) => {
+                    Some(Kind::CastToText { of: self.wrap(inner) })
+                }
                 _ => None,
             },
             Expr::Function(function) => {
@@ -191,7 +208,9 @@ fn rounded(expr: &Expr) -> bool {
     match expr {
         Expr::Nested(inner) => rounded(inner),
         Expr::Floor { .. } | Expr::Ceil { .. } => true,
-        Expr::Function(function) => matches!(normal_name(&function.name).as_str(), "round" | "trunc" | "ceil" | "floor"),
+        Expr::Function(function) => {
+            matches!(normal_name(&function.name).as_str(), "round" | "trunc" | "ceil" | "floor")
+        }
         _ => false,
     }
 }
@@ -214,7 +233,8 @@ impl VisitorMut for Prober {
     type Break = std::convert::Infallible;
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
-        let matters = matches!(expr, Expr::BinaryOp { op: BinaryOperator::Divide, .. } | Expr::Cast { .. } | Expr::Function(_));
+        let matters =
+            matches!(expr, Expr::BinaryOp { op: BinaryOperator::Divide, .. } | Expr::Cast { .. } | Expr::Function(_));
         self.written.push(if matters { (expr.to_string(), parts(expr)) } else { Default::default() });
         ControlFlow::Continue(())
     }

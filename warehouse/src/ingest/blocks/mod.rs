@@ -45,7 +45,7 @@ pub(crate) struct FlawedRecord {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    /// Longer than `limit` bytes on one line; `length` where it was read to its end.
+    /// One line that is longer than `limit` bytes.
     TooLong { limit: usize },
     /// The quotes of a record of many lines do not end within `limit` bytes.
     OpenQuote { limit: usize },
@@ -62,12 +62,17 @@ impl fmt::Display for Flaw {
                 write!(f, "the record is longer than {limit} bytes; of its text at most {KEPT_BYTES} bytes are kept")
             }
             Self::OpenQuote { limit } => {
-                write!(f, "a quote is not closed within {limit} bytes; only this line is refused, reading goes on after it")
+                write!(
+                    f,
+                    "a quote is not closed within {limit} bytes; only this line is refused, reading goes on after it"
+                )
             }
-            Self::OpenQuoteAtEnd => {
-                f.write_str("a quote is not closed before the end of the file; only this line is refused, reading goes on after it")
+            Self::OpenQuoteAtEnd => f.write_str(
+                "a quote is not closed before the end of the file; only this line is refused, reading goes on after it",
+            ),
+            Self::TextAfterQuote => {
+                f.write_str("text follows a closing quote; only this line is refused, reading goes on after it")
             }
-            Self::TextAfterQuote => f.write_str("text follows a closing quote; only this line is refused, reading goes on after it"),
         }
     }
 }

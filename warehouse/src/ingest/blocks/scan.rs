@@ -151,7 +151,9 @@ pub(crate) fn closing_quote(bytes: &[u8], open: usize, quote: u8) -> Closing {
 pub(crate) enum AfterQuote {
     Delimiter,
     /// The record ends; the next one begins at `next`.
-    Newline { next: usize },
+    Newline {
+        next: usize,
+    },
     Text,
     /// The bytes end here.
     Unknown,

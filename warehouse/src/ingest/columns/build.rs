@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, BooleanBufferBuilder, NullBufferBuilder, PrimitiveArray, StringArray,
-};
+use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, NullBufferBuilder, PrimitiveArray, StringArray};
 use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::ArrowPrimitiveType;
 use arrow::error::ArrowError;
@@ -128,11 +126,7 @@ pub(super) fn booleans<'a>(cells: Cells<'a>, nulls: &NullRule, bad: &mut Vec<Bad
 }
 
 /// Build a column of text, exactly as written. An empty field is NULL unless it was quoted.
-pub(super) fn strings<'a>(
-    cells: Cells<'a>,
-    nulls: &NullRule,
-    bad: &mut Vec<Bad<'a>>,
-) -> Result<ArrayRef, ArrowError> {
+pub(super) fn strings<'a>(cells: Cells<'a>, nulls: &NullRule, bad: &mut Vec<Bad<'a>>) -> Result<ArrayRef, ArrowError> {
     let mut values: Vec<u8> = Vec::with_capacity(cells.rows() * 16);
     let mut offsets: Vec<i32> = Vec::with_capacity(cells.rows() + 1);
     let mut valid = NullBufferBuilder::new(cells.rows());

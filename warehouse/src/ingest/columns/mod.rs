@@ -7,8 +7,8 @@ mod time;
 mod tokens;
 mod zone;
 
-pub(crate) use set::ColumnSet;
 pub(crate) use number::{decimal, double, integer, with_point};
+pub(crate) use set::ColumnSet;
 pub(crate) use time::{Layout, Written, iso_date, iso_timestamp};
 pub(crate) use tokens::{Field, Misfit, Row, Tokens};
 
@@ -67,7 +67,11 @@ fn is_number(kind: ColumnType) -> bool {
 /// The words for yes and no, in any case.
 pub(crate) fn boolean(text: &[u8]) -> Result<bool, Unfit> {
     let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
-    if is(&["true", "1", "t", "yes", "y", "si"]) || text == "sí".as_bytes() || text == "Sí".as_bytes() || text == "SÍ".as_bytes() {
+    if is(&["true", "1", "t", "yes", "y", "si"])
+        || text == "sí".as_bytes()
+        || text == "Sí".as_bytes()
+        || text == "SÍ".as_bytes()
+    {
         return Ok(true);
     }
     if is(&["false", "0", "f", "no", "n"]) {

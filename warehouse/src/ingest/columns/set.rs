@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Decimal128Array, new_null_array};
-use arrow::datatypes::{
-    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
-};
+use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use chrono_tz::Tz;
 
@@ -62,10 +60,8 @@ impl ColumnSet {
         let is_csv = format.kind == FormatKind::Csv;
         let words = if is_csv { format.null_words.as_slice() } else { &[] };
         let columns = contract.spec.columns.iter();
-        let columns = columns.map(|column| ColumnReader {
-            kind: *column.kind,
-            nulls: NullRule::new(words, column.required),
-        });
+        let columns =
+            columns.map(|column| ColumnReader { kind: *column.kind, nulls: NullRule::new(words, column.required) });
         let zone = contract.spec.time_zone.as_ref().map_or(project_zone, |zone| zone.value.0);
         Ok(Self {
             columns: columns.collect(),
@@ -157,12 +153,7 @@ fn layouts(contract: &Contract, field: &str, formats: &[String]) -> Result<Vec<L
 }
 
 impl ColumnReader {
-    fn read<'a>(
-        &self,
-        cells: Cells<'a>,
-        style: &mut Style,
-        bad: &mut Vec<Bad<'a>>,
-    ) -> Result<ArrayRef, ArrowError> {
+    fn read<'a>(&self, cells: Cells<'a>, style: &mut Style, bad: &mut Vec<Bad<'a>>) -> Result<ArrayRef, ArrowError> {
         let nulls = &self.nulls;
         Ok(match self.kind {
             ColumnType::Varchar => strings(cells, nulls, bad)?,
@@ -170,18 +161,17 @@ impl ColumnReader {
             ColumnType::Integer => Arc::new(primitive::<Int32Type>(cells, nulls, bad, |text, quoted| {
                 i32::try_from(style.number(text, quoted, integer)?).map_err(|_| Unfit::Range)
             })),
-            ColumnType::Bigint => Arc::new(primitive::<Int64Type>(cells, nulls, bad, |text, quoted| {
-                style.number(text, quoted, integer)
-            })),
-            ColumnType::Double => Arc::new(primitive::<Float64Type>(cells, nulls, bad, |text, quoted| {
-                style.number(text, quoted, double)
-            })),
+            ColumnType::Bigint => {
+                Arc::new(primitive::<Int64Type>(cells, nulls, bad, |text, quoted| style.number(text, quoted, integer)))
+            }
+            ColumnType::Double => {
+                Arc::new(primitive::<Float64Type>(cells, nulls, bad, |text, quoted| style.number(text, quoted, double)))
+            }
             ColumnType::Decimal(precision, scale) => {
                 let places = scale.unsigned_abs();
-                let values: Decimal128Array =
-                    primitive::<Decimal128Type>(cells, nulls, bad, |text, quoted| {
-                        style.number(text, quoted, |text| decimal(text, precision, places))
-                    });
+                let values: Decimal128Array = primitive::<Decimal128Type>(cells, nulls, bad, |text, quoted| {
+                    style.number(text, quoted, |text| decimal(text, precision, places))
+                });
                 Arc::new(values.with_precision_and_scale(precision, scale)?)
             }
             ColumnType::Date if style.dates.is_empty() => {
@@ -203,12 +193,7 @@ impl ColumnReader {
 
 impl Style {
     #[inline]
-    fn number<T>(
-        &mut self,
-        text: &[u8],
-        quoted: bool,
-        parse: impl Fn(&[u8]) -> Result<T, Unfit>,
-    ) -> Result<T, Unfit> {
+    fn number<T>(&mut self, text: &[u8], quoted: bool, parse: impl Fn(&[u8]) -> Result<T, Unfit>) -> Result<T, Unfit> {
         if !self.decimal_comma || self.bare_has_point && !quoted {
             return parse(text);
         }

@@ -62,7 +62,9 @@ impl Header {
                 times,
             })?;
             match place {
-                Some(Found { written: Some(found), .. }) => warnings.push(format!("the header writes `{found}` for column `{wanted}`")),
+                Some(Found { written: Some(found), .. }) => {
+                    warnings.push(format!("the header writes `{found}` for column `{wanted}`"))
+                }
                 None if column.required => missing.push(format!("`{wanted}`")),
                 None => warnings.push(format!("there is no column `{wanted}`; `{}` is NULL", column.name.as_str())),
                 Some(_) => {}
@@ -173,12 +175,15 @@ pub(crate) fn dialect(contract: &Contract, record_bytes: usize) -> Result<Dialec
     };
     let delimiter = match format.delimiter.as_str() {
         "\\t" | "tab" => b'\t',
-        text => one_byte(text)
-            .ok_or_else(|| wrong("delimiter", text, "must be one ASCII character; `\\t` for a tab"))?,
+        text => {
+            one_byte(text).ok_or_else(|| wrong("delimiter", text, "must be one ASCII character; `\\t` for a tab"))?
+        }
     };
     let quote = match format.quote.as_str() {
         "" => None,
-        text => Some(one_byte(text).ok_or_else(|| wrong("quote", text, "must be one ASCII character, or empty for none"))?),
+        text => {
+            Some(one_byte(text).ok_or_else(|| wrong("quote", text, "must be one ASCII character, or empty for none"))?)
+        }
     };
     if quote == Some(delimiter) {
         return Err(wrong("quote", &format.quote, "is the delimiter too; use another"));

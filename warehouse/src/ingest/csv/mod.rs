@@ -9,4 +9,3 @@ mod tokens;
 
 pub(crate) use header::{Header, dialect};
 pub(crate) use tokens::{fields_of, tokenise};
-

@@ -10,9 +10,8 @@ use crate::ingest::columns::{Field, Row, Tokens};
 /// Split the records of `block` into `width` fields each; what does not split is a misfit.
 pub(crate) fn tokenise(block: &Block, dialect: &Dialect, width: usize, encoding: &str, tokens: &mut Tokens) {
     tokens.clear(width);
-    let clean = block.malformed.is_empty()
-        && memchr(0, &block.bytes).is_none()
-        && std::str::from_utf8(&block.bytes).is_ok();
+    let clean =
+        block.malformed.is_empty() && memchr(0, &block.bytes).is_none() && std::str::from_utf8(&block.bytes).is_ok();
     if block.plain && clean && split_lines(block, dialect, tokens) {
         return;
     }
@@ -154,7 +153,11 @@ impl Careful<'_> {
         }
         let text = self.block.bytes.get(start..end).unwrap_or_default();
         if let Err(error) = std::str::from_utf8(text) {
-            return Some(format!("bytes that are not {}, from byte {} of the record", self.encoding, error.valid_up_to() + 1));
+            return Some(format!(
+                "bytes that are not {}, from byte {} of the record",
+                self.encoding,
+                error.valid_up_to() + 1
+            ));
         }
         memchr(0, text).map(|at| format!("a NUL byte, at byte {} of the record", at + 1))
     }

@@ -69,8 +69,8 @@ pub async fn infer_contract(
     let (name, files) = (name.to_owned(), files.to_vec());
     let source = name.clone();
     let drafted = tokio::task::spawn_blocking(move || draft(&opener, &name, &files)).await;
-    let draft = drafted
-        .map_err(|panic| IngestError::Defect { contract: source.clone(), reason: panic.to_string() })??;
+    let draft =
+        drafted.map_err(|panic| IngestError::Defect { contract: source.clone(), reason: panic.to_string() })??;
     let yaml = yaml::write(&draft);
     // Read back as any contract is, so that what is shown is what will be loaded.
     let contract = serde_saphyr::from_str(&yaml)
@@ -85,8 +85,7 @@ fn draft(opener: &Opener, name: &str, files: &[RawFile]) -> Result<Draft, Ingest
         FormatKind::Csv => types::numbers(&sample.columns),
         _ => Numbers::Point,
     };
-    let mut columns: Vec<InferredColumn> =
-        sample.columns.iter().map(|column| types::infer(column, numbers)).collect();
+    let mut columns: Vec<InferredColumn> = sample.columns.iter().map(|column| types::infer(column, numbers)).collect();
     names::distinct(&mut columns);
     let null_words = types::null_words(&columns);
     let key = types::key(&sample.columns, &columns);
@@ -115,7 +114,10 @@ fn notes(draft: &Draft) -> Vec<String> {
         ));
     }
     for column in draft.columns.iter().filter(|column| column.ambiguous) {
-        notes.push(format!("`{}` may be day/month or month/day; day/month was taken: check `date_formats`", column.name));
+        notes.push(format!(
+            "`{}` may be day/month or month/day; day/month was taken: check `date_formats`",
+            column.name
+        ));
     }
     if draft.rows == 0 {
         notes.push("no rows were found, so every column is VARCHAR".to_owned());

@@ -17,7 +17,9 @@ pub(super) fn canonical(name: &str) -> String {
         if plain.is_ascii_alphanumeric() {
             let lower_next = chars.peek().is_some_and(|next| next.is_lowercase());
             let starts_word = plain.is_uppercase()
-                && before.is_some_and(|before| before.is_lowercase() || before.is_ascii_digit() || before.is_uppercase() && lower_next);
+                && before.is_some_and(|before| {
+                    before.is_lowercase() || before.is_ascii_digit() || before.is_uppercase() && lower_next
+                });
             if starts_word && !out.ends_with('_') {
                 out.push('_');
             }
@@ -59,17 +61,17 @@ pub(super) fn distinct(columns: &mut [InferredColumn]) {
 
 /// The dates that names carry, most telling first.
 const DATES: [(&str, &str); 5] = [
-    (r"\d{4}-\d{2}-\d{2}", "%Y-%m-%d"),
-    (r"\d{4}_\d{2}_\d{2}", "%Y_%m_%d"),
-    (r"\d{4}/\d{2}/\d{2}", "%Y/%m/%d"),
-    (r"\d{8}", "%Y%m%d"),
-    (r"\d{4}-\d{2}", "%Y-%m"),
+    ("[0-9]{4}-[0-9]{2}-[0-9]{2}", "%Y-%m-%d"),
+    ("[0-9]{4}_[0-9]{2}_[0-9]{2}", "%Y_%m_%d"),
+    ("[0-9]{4}/[0-9]{2}/[0-9]{2}", "%Y/%m/%d"),
+    ("[0-9]{8}", "%Y%m%d"),
+    ("[0-9]{4}-[0-9]{2}", "%Y-%m"),
 ];
 
 /// One pattern for all paths: their date, and `*` where they differ otherwise.
 pub(super) fn pattern(paths: &[&str]) -> String {
     let dated = DATES.iter().find_map(|(regex, format)| {
-        let regex = Regex::new(&format!(r"(^|\D)({regex})(\D|$)")).ok()?;
+        let regex = Regex::new(&format!("(^|[^0-9])({regex})([^0-9]|$)")).ok()?;
         let cut: Option<Vec<(String, String)>> = paths.iter().map(|path| around_date(path, &regex, format)).collect();
         let cut = cut.filter(|cut| !cut.is_empty())?;
         let before: Vec<&str> = cut.iter().map(|(before, _)| before.as_str()).collect();
@@ -81,9 +83,10 @@ pub(super) fn pattern(paths: &[&str]) -> String {
 
 /// What stands before and after the last date in a path.
 fn around_date(path: &str, regex: &Regex, format: &str) -> Option<(String, String)> {
-    let found = (0..path.len()).rev().filter(|at| path.is_char_boundary(*at)).find_map(|at| {
-        regex.captures_at(path, at).and_then(|captures| captures.get(2))
-    })?;
+    let found = (0..path.len())
+        .rev()
+        .filter(|at| path.is_char_boundary(*at))
+        .find_map(|at| regex.captures_at(path, at).and_then(|captures| captures.get(2)))?;
     let text = if format == "%Y-%m" { format!("{}-01", found.as_str()) } else { found.as_str().to_owned() };
     let format = if format == "%Y-%m" { "%Y-%m-%d" } else { format };
     NaiveDate::parse_from_str(&text, format).ok()?;
@@ -98,9 +101,7 @@ fn common(texts: &[&str]) -> String {
     }
     let shared = |pick: fn(&str) -> Vec<char>| {
         let first = pick(first);
-        let length = rest.iter().map(|text| {
-            first.iter().zip(pick(text)).take_while(|(a, b)| **a == *b).count()
-        });
+        let length = rest.iter().map(|text| first.iter().zip(pick(text)).take_while(|(a, b)| **a == *b).count());
         let length = length.min().unwrap_or(0);
         first.into_iter().take(length).collect::<Vec<char>>()
     };

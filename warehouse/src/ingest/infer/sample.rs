@@ -17,8 +17,10 @@ use crate::ingest::{csv, jsonl};
 use crate::project::contract::{Compression, FormatKind};
 use crate::project::types::ColumnType;
 
-/// Text read of one file.
-const FILE_BYTES: usize = 4 << 20;
+/// Text read of all files: rare values (a third decimal place, a missing one) come late.
+const TEXT_BYTES: usize = 48 << 20;
+/// Text taken at a time.
+const BLOCK_BYTES: usize = 1 << 20;
 /// Files read.
 const FILES: usize = 8;
 /// Text that tells encoding and delimiter.
@@ -30,6 +32,8 @@ pub(super) struct Sample {
     pub(super) shape: Shape,
     pub(super) columns: Vec<SampleColumn>,
     pub(super) rows: usize,
+    /// Text to read of each file.
+    file_bytes: usize,
 }
 
 /// One column: a text a row, `None` where there is no value.
@@ -65,6 +69,7 @@ pub(super) fn read(opener: &Opener, name: &str, files: &[RawFile]) -> Result<Sam
         shape: Shape { encoding: shape::encoding(&head), delimiter, ..Shape::default() },
         columns: Vec::new(),
         rows: 0,
+        file_bytes: TEXT_BYTES / files.len().clamp(1, FILES),
     };
     for file in files.iter().take(FILES) {
         match kind {
@@ -123,8 +128,9 @@ impl Sample {
             csv::tokenise(&first, &cutter.dialect(), names.len(), encoding, &mut tokens);
             self.add(&first, &tokens, &order);
         }
-        let mut block = Block::default();
-        if cutter.next(&mut block, FILE_BYTES)? {
+        let (mut block, mut read) = (Block::default(), 0);
+        while read < self.file_bytes && cutter.next(&mut block, BLOCK_BYTES)? {
+            read += block.bytes.len();
             csv::tokenise(&block, &cutter.dialect(), names.len(), encoding, &mut tokens);
             self.shape.misfits += tokens.misfits.len();
             self.add(&block, &tokens, &order);
@@ -155,13 +161,19 @@ impl Sample {
 
     fn add_jsonl(&mut self, opener: &Opener, file: &RawFile) -> Result<(), IngestError> {
         let mut cutter = self.cutter(opener, file, None)?;
-        let mut block = Block::default();
-        if !cutter.next(&mut block, FILE_BYTES)? {
-            return Ok(());
-        }
         let mut places: HashMap<String, usize> =
             self.columns.iter().enumerate().map(|(place, column)| (column.name.clone(), place)).collect();
-        let mut rest = block.bytes.as_slice();
+        let (mut block, mut read) = (Block::default(), 0);
+        while read < self.file_bytes && cutter.next(&mut block, BLOCK_BYTES)? {
+            read += block.bytes.len();
+            self.add_lines(&block.bytes, &mut places);
+        }
+        self.columns.iter_mut().for_each(|column| column.values.resize(self.rows, None));
+        Ok(())
+    }
+
+    fn add_lines(&mut self, lines: &[u8], places: &mut HashMap<String, usize>) {
+        let mut rest = lines;
         while let Some(end) = memchr(b'\n', rest) {
             let line = rest.get(..end).unwrap_or_default();
             rest = rest.get(end + 1..).unwrap_or_default();
@@ -181,8 +193,6 @@ impl Sample {
             }
             self.rows += 1;
         }
-        self.columns.iter_mut().for_each(|column| column.values.resize(self.rows, None));
-        Ok(())
     }
 }
 
@@ -208,6 +218,7 @@ fn parquet(opener: &Opener, file: &RawFile) -> Result<Sample, IngestError> {
         shape: Shape::default(),
         columns: columns.collect(),
         rows: usize::try_from(rows).unwrap_or(0),
+        file_bytes: 0,
     })
 }
 

@@ -46,8 +46,12 @@ pub(super) fn encoding(head: &[u8]) -> &'static Encoding {
 /// The delimiter that cuts most lines into equally many fields.
 pub(super) fn delimiter(text: &str) -> u8 {
     let best = DELIMITERS.iter().rev().max_by_key(|delimiter| {
-        let counts: Vec<usize> =
-            text.lines().filter(|line| !line.is_empty()).take(LINES).map(|line| outside_quotes(line, **delimiter)).collect();
+        let counts: Vec<usize> = text
+            .lines()
+            .filter(|line| !line.is_empty())
+            .take(LINES)
+            .map(|line| outside_quotes(line, **delimiter))
+            .collect();
         let first = counts.first().copied().unwrap_or(0);
         let alike = counts.iter().filter(|count| **count == first).count();
         // Alike in most lines; among those the one that cuts finer.

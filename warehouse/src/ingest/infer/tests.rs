@@ -67,7 +67,14 @@ async fn foreign_habits_are_recognised() {
     let text = "fecha;importe;cantidad;nota\n31/12/2023;1.234,56;1;ñ\n01/02/2024;0,5;2;\n";
     let bytes = encoding_rs::WINDOWS_1252.encode(text).0.into_owned();
     let (world, inferred) = infer(&[("a.csv", &bytes)]).await;
-    for part in ["delimiter: ';'", "encoding: windows-1252", "decimal_comma: true", "date_formats: [\"%d/%m/%Y\"]", "name: fecha,    type: DATE", "path: \"a.csv\""] {
+    for part in [
+        "delimiter: ';'",
+        "encoding: windows-1252",
+        "decimal_comma: true",
+        "date_formats: [\"%d/%m/%Y\"]",
+        "name: fecha,    type: DATE",
+        "path: \"a.csv\"",
+    ] {
         assert!(inferred.yaml.contains(part), "{part}: {}", inferred.yaml);
     }
     assert_eq!(loaded(&world, &inferred).await.rows, 2);
@@ -80,12 +87,29 @@ async fn files_without_header_json_lines_and_packed_files_are_described() {
     let (world, inferred) = infer(&[("a.csv", b"1\t2024-01-01\tx\n2\t2024-01-02\ty\n")]).await;
     assert!(inferred.yaml.contains("header: false") && inferred.yaml.contains("delimiter: '\\t'"), "{}", inferred.yaml);
     assert_eq!(loaded(&world, &inferred).await.rows, 2);
-    let lines = zstd::encode_all(b"{\"order_id\":\"a\",\"n\":1,\"tags\":[1]}\n{\"order_id\":\"b\",\"extra\":1.5}\n".as_slice(), 1).unwrap();
+    let lines = zstd::encode_all(
+        b"{\"order_id\":\"a\",\"n\":1,\"tags\":[1]}\n{\"order_id\":\"b\",\"extra\":1.5}\n".as_slice(),
+        1,
+    )
+    .unwrap();
     let (world, inferred) = infer(&[("l_20240101.jsonl.zst", &lines), ("l_20240102.jsonl.zst", &lines)]).await;
-    for part in ["type: jsonl", "l_{date:%Y%m%d}.jsonl.zst", "name: n,        type: INTEGER }", "name: extra,    type: \"DECIMAL(18,2)\" }"] {
+    for part in [
+        "type: jsonl",
+        "l_{date:%Y%m%d}.jsonl.zst",
+        "name: n,        type: INTEGER }",
+        "name: extra,    type: \"DECIMAL(18,2)\" }",
+    ] {
         assert!(inferred.yaml.contains(part), "{part}: {}", inferred.yaml);
     }
     assert_eq!(loaded(&world, &inferred).await.rows, 4);
+}
+
+#[tokio::test]
+async fn columns_called_like_words_of_yaml_stay_names() {
+    let (world, inferred) = infer(&[("a.csv", b"No,null,true,\"say \"\"hi\"\": #1\"\n1,2,3,4\n")]).await;
+    let names: Vec<&str> = inferred.contract.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["no", "null", "true", "say_hi_1"]);
+    assert_eq!(loaded(&world, &inferred).await.rows, 1);
 }
 
 #[tokio::test]

@@ -68,6 +68,8 @@ pub(super) fn infer(column: &SampleColumn, numbers: Numbers) -> InferredColumn {
     let name = canonical(&column.name);
     let values: Vec<&str> = texts(column).collect();
     let (kind, layout, ambiguous) = match column.kind {
+        // A float is how a library writes a number that may be missing, and never an identifier.
+        Some(ColumnType::Double) if is_identifier(&name) => (ColumnType::Bigint, None, false),
         Some(kind) => (kind, None, false),
         None => of_values(&name, &values, numbers),
     };
@@ -134,7 +136,8 @@ fn numeric(values: &[&str], numbers: Numbers) -> Option<ColumnType> {
     for value in values {
         let text = number(value, numbers)?;
         let digits = text.trim_start_matches('-');
-        let coded = digits.starts_with('0') && digits.len() > 1 && !digits.starts_with("0.") && !digits.contains(['e', 'E']);
+        let coded =
+            digits.starts_with('0') && digits.len() > 1 && !digits.starts_with("0.") && !digits.contains(['e', 'E']);
         if coded || text.starts_with('+') {
             return None;
         }
@@ -197,7 +200,9 @@ pub(super) fn key(sample: &[SampleColumn], columns: &[InferredColumn]) -> Vec<St
             })
         })
         .collect();
-    let is_id = |place: &usize| columns.get(*place).is_some_and(|column| is_identifier(&column.name) || column.name.contains("line"));
+    let is_id = |place: &usize| {
+        columns.get(*place).is_some_and(|column| is_identifier(&column.name) || column.name.contains("line"))
+    };
     candidates.sort_by_key(|place| (!is_id(place), *place));
     let names = |places: &[usize]| -> Vec<String> {
         places.iter().filter_map(|place| columns.get(*place)).map(|column| column.name.clone()).collect()
@@ -206,9 +211,11 @@ pub(super) fn key(sample: &[SampleColumn], columns: &[InferredColumn]) -> Vec<St
     if let Some(place) = single {
         return names(&[*place]);
     }
-    let pairs = candidates.iter().take(4).enumerate().flat_map(|(n, first)| {
-        candidates.iter().take(4).skip(n + 1).map(move |second| [*first, *second])
-    });
+    let pairs = candidates
+        .iter()
+        .take(4)
+        .enumerate()
+        .flat_map(|(n, first)| candidates.iter().take(4).skip(n + 1).map(move |second| [*first, *second]));
     let mut pairs = pairs.filter(|pair| pair.iter().any(is_id));
     pairs.find(|pair| unique(sample, pair)).map_or_else(Vec::new, |pair| names(&pair))
 }
@@ -217,11 +224,13 @@ fn unique(sample: &[SampleColumn], places: &[usize]) -> bool {
     let columns: Vec<&SampleColumn> = places.iter().filter_map(|place| sample.get(*place)).collect();
     let rows = columns.first().map_or(0, |column| column.values.len());
     let mut seen = HashSet::new();
-    rows > 1 && columns.iter().all(|column| column.kind.is_none()) && (0..rows).all(|row| {
-        let values: Vec<Option<&str>> =
-            columns.iter().map(|column| column.values.get(row).and_then(|value| value.as_deref())).collect();
-        seen.insert(values)
-    })
+    rows > 1
+        && columns.iter().all(|column| column.kind.is_none())
+        && (0..rows).all(|row| {
+            let values: Vec<Option<&str>> =
+                columns.iter().map(|column| column.values.get(row).and_then(|value| value.as_deref())).collect();
+            seen.insert(values)
+        })
 }
 
 /// The moment a row speaks of: the likeliest of the columns that always have one.
@@ -231,8 +240,8 @@ pub(super) fn event_time(columns: &[InferredColumn]) -> Option<String> {
         let name = likely.iter().position(|part| column.name.contains(part)).unwrap_or(likely.len());
         (name, column.kind != ColumnType::Timestamp)
     };
-    let timed = columns.iter().filter(|column| {
-        column.required && matches!(column.kind, ColumnType::Date | ColumnType::Timestamp)
-    });
+    let timed = columns
+        .iter()
+        .filter(|column| column.required && matches!(column.kind, ColumnType::Date | ColumnType::Timestamp));
     timed.min_by_key(rank).map(|column| column.name.clone())
 }

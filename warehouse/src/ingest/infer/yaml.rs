@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use encoding_rs::UTF_8;
 
-use super::types::{InferredColumn, Numbers};
 use super::Draft;
+use super::types::{InferredColumn, Numbers};
 use crate::project::contract::FormatKind;
 use crate::project::types::ColumnType;
 
@@ -15,13 +15,18 @@ pub(super) fn write(draft: &Draft) -> String {
     text.push_str(&format!("description: {}\n", quoted(&format!("TODO: what one row of {} is.", draft.name))));
     text.push_str(&format!("path: {}\n", quoted(&draft.path)));
     write_format(&mut text, draft);
-    text.push_str("delivery: append # append: new rows | upsert: the newest of each key wins | snapshot: all of it each time\n");
+    text.push_str(
+        "delivery: append # append: new rows | upsert: the newest of each key wins | snapshot: all of it each time\n",
+    );
     match draft.key.as_slice() {
         [] => text.push_str("# key: [] # no column was found that identifies a row\n"),
-        key => text.push_str(&format!("key: [{}] # different in every row that was read\n", key.join(", "))),
+        key => {
+            let key: Vec<String> = key.iter().map(|column| plain(column)).collect();
+            text.push_str(&format!("key: [{}] # different in every row that was read\n", key.join(", ")));
+        }
     }
     match &draft.event_time {
-        Some(column) => text.push_str(&format!("event_time: {column}\n")),
+        Some(column) => text.push_str(&format!("event_time: {}\n", plain(column))),
         None => text.push_str("# event_time: # the DATE or TIMESTAMP of a row's event\n"),
     }
     text.push_str("tolerance: 0.01 # share of rows that may be quarantined before the source fails\n");
@@ -108,9 +113,9 @@ fn layouts(columns: &[InferredColumn], kind: ColumnType, iso: &str) -> Vec<Strin
 
 fn name_part(column: &InferredColumn) -> String {
     if column.from == column.name || column.from.is_empty() {
-        return format!("name: {},", column.name);
+        return format!("name: {},", plain(&column.name));
     }
-    format!("name: {}, from: {},", column.name, quoted(&column.from))
+    format!("name: {}, from: {},", plain(&column.name), quoted(&column.from))
 }
 
 fn kind_part(column: &InferredColumn) -> String {
@@ -126,7 +131,24 @@ fn rest_part(column: &InferredColumn) -> String {
     [required, pii].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// A text in double quotes, as YAML and JSON both read it.
+/// A canonical name, in quotes only where YAML would take it for something else than text.
+fn plain(name: &str) -> String {
+    match name {
+        "null" | "true" | "false" | "yes" | "no" | "on" | "off" => quoted(name),
+        name => name.to_owned(),
+    }
+}
+
+/// A text in double quotes. YAML reads JSON's, but refuses characters that do not print.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let mut out = String::new();
+    for c in serde_json::Value::from(text).to_string().chars() {
+        match c {
+            c if c == '\u{7f}' || !c.is_ascii() && !c.is_alphanumeric() => {
+                let _ = write!(out, "\\U{:08X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }

@@ -8,9 +8,16 @@ use serde::de::IgnoredAny;
 pub(super) enum Value {
     Null,
     /// `true`, `false`, a number, or nested JSON: text as it stands.
-    Bare { start: usize, end: usize },
+    Bare {
+        start: usize,
+        end: usize,
+    },
     /// The inside of the quotes.
-    Text { start: usize, end: usize, escaped: bool },
+    Text {
+        start: usize,
+        end: usize,
+        escaped: bool,
+    },
 }
 
 /// Walks over the members of an object.

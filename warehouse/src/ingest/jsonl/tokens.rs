@@ -83,9 +83,7 @@ fn line(block: &Block, row: Row, keys: &mut Keys, encoding: &str, tokens: &mut T
     let mut nth = 0;
     while let Some((key, value)) = members.next(nth == 0)? {
         let places = match key {
-            Value::Text { start, end, escaped: false } => {
-                keys.places(nth, line.get(start..end).unwrap_or_default())
-            }
+            Value::Text { start, end, escaped: false } => keys.places(nth, line.get(start..end).unwrap_or_default()),
             Value::Text { start, end, .. } => keys.places(nth, unescaped(line, start, end)?.as_bytes()),
             _ => &[],
         };

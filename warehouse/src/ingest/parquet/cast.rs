@@ -80,7 +80,11 @@ impl Cast {
         let mut made = TimestampMicrosecondArray::builder(micros.len());
         for (row, value) in micros.as_primitive::<TimestampMicrosecondType>().iter().enumerate() {
             let converted = value.map(|micros| {
-                if instants { set.clock().instant(micros) } else { set.clock().convert(Written { micros, offset: None }) }
+                if instants {
+                    set.clock().instant(micros)
+                } else {
+                    set.clock().convert(Written { micros, offset: None })
+                }
             });
             match converted.transpose() {
                 Ok(value) => made.append_option(value),

@@ -29,9 +29,7 @@ impl AsyncFileReader for ObjectReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
         let options =
             GetOptions { if_match: self.file.etag.clone(), range: Some(range.into()), ..GetOptions::default() };
-        async move { self.store.get_opts(&self.file.location, options).await?.bytes().await }
-            .map_err(external)
-            .boxed()
+        async move { self.store.get_opts(&self.file.location, options).await?.bytes().await }.map_err(external).boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {

@@ -38,11 +38,7 @@ pub(crate) struct TextReader {
 
 impl TextReader {
     /// Read the byte order mark and the first `ahead` bytes.
-    pub(crate) fn new(
-        mut unpacked: Unpacked,
-        declared: &'static Encoding,
-        ahead: usize,
-    ) -> Result<Self, IngestError> {
+    pub(crate) fn new(mut unpacked: Unpacked, declared: &'static Encoding, ahead: usize) -> Result<Self, IngestError> {
         let mut head = Vec::with_capacity(ahead.max(4));
         unpacked.read_into(&mut head, ahead.max(4))?;
         let (encoding, mark) = Encoding::for_bom(&head).unwrap_or((declared, 0));
@@ -135,11 +131,8 @@ impl TextReader {
             let room = decoder.max_utf8_buffer_length_without_replacement(rest.len()).unwrap_or(rest.len() * 3 + 16);
             let at = text.len();
             text.resize(at + room, 0);
-            let (result, read, written) = decoder.decode_to_utf8_without_replacement(
-                rest,
-                text.get_mut(at..).unwrap_or_default(),
-                last,
-            );
+            let (result, read, written) =
+                decoder.decode_to_utf8_without_replacement(rest, text.get_mut(at..).unwrap_or_default(), last);
             text.truncate(at + written);
             from += read;
             let DecoderResult::Malformed(length, after) = result else { break };
@@ -182,8 +175,7 @@ pub(crate) fn encode(text: &str, encoding: &'static Encoding) -> Vec<u8> {
         let room = encoder.max_buffer_length_from_utf8_if_no_unmappables(rest.len()).unwrap_or(rest.len() * 4 + 16);
         let at = bytes.len();
         bytes.resize(at + room, 0);
-        let (result, read, written, _) =
-            encoder.encode_from_utf8(rest, bytes.get_mut(at..).unwrap_or_default(), true);
+        let (result, read, written, _) = encoder.encode_from_utf8(rest, bytes.get_mut(at..).unwrap_or_default(), true);
         bytes.truncate(at + written);
         rest = rest.get(read..).unwrap_or_default();
         if result == CoderResult::InputEmpty {

@@ -67,9 +67,7 @@ fn codec(declared: Compression, head: &[u8], path: &str) -> Result<Option<Codec>
         Compression::Zstd => Some(Some(Codec::Zstd)),
         Compression::Bzip2 => Some(Some(Codec::Bzip2)),
     };
-    let wrong = |declared: String, found: String| {
-        Err(IngestError::Magic { path: path.to_owned(), declared, found })
-    };
+    let wrong = |declared: String, found: String| Err(IngestError::Magic { path: path.to_owned(), declared, found });
     let declared = || match wanted {
         Some(Some(codec)) => codec.to_string(),
         _ => "plain text".to_owned(),
@@ -107,11 +105,7 @@ pub(crate) struct UnpackLimits {
 
 impl From<&Limits> for UnpackLimits {
     fn from(limits: &Limits) -> Self {
-        Self {
-            bytes: limits.unpacked_bytes,
-            ratio: limits.unpacked_ratio,
-            ratio_from_bytes: limits.ratio_from_bytes,
-        }
+        Self { bytes: limits.unpacked_bytes, ratio: limits.unpacked_ratio, ratio_from_bytes: limits.ratio_from_bytes }
     }
 }
 
@@ -138,8 +132,8 @@ impl Unpacked {
             Some(Codec::Gzip) => Decoder::Gzip(Box::new(MultiGzDecoder::new(buffered(stored)))),
             Some(Codec::Bzip2) => Decoder::Bzip2(Box::new(MultiBzDecoder::new(buffered(stored)))),
             Some(Codec::Zstd) => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(buffered(stored))
-                    .map_err(|error| from_io(error, path))?;
+                let decoder =
+                    zstd::stream::read::Decoder::with_buffer(buffered(stored)).map_err(|error| from_io(error, path))?;
                 Decoder::Zstd(Box::new(decoder))
             }
         };

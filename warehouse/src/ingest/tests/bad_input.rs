@@ -28,6 +28,7 @@ fn has(text: &str, parts: &[&str]) {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn each_row_that_does_not_fit_is_kept_with_its_place_column_reason_and_text() {
     let contract = tolerant(
         "path: '*'",
@@ -63,7 +64,13 @@ async fn each_row_that_does_not_fit_is_kept_with_its_place_column_reason_and_tex
             ("3", "4", "", "too many: 8 fields where 7 are expected", "3,long,1.00,2024-01-01,1,true,1,8"),
             ("4", "6", "id", "required, but there is no value", ",\"multi\nline\",1.00,2024-01-01,1,true,1"),
             ("5", "8", "name", "required, but there is no value", "5,,1.00,2024-01-01,1,true,1"),
-            ("6", "9", "amount", "`1.005` has more decimal places than DECIMAL(6,2)", "6,six,1.005,2024-01-01,1,true,1"),
+            (
+                "6",
+                "9",
+                "amount",
+                "`1.005` has more decimal places than DECIMAL(6,2)",
+                "6,six,1.005,2024-01-01,1,true,1",
+            ),
             ("7", "10", "amount", "`10000` is outside DECIMAL(6,2)", "7,seven,10000,2024-01-01,1,true,1"),
             (
                 "8",
@@ -95,7 +102,10 @@ async fn bad_utf8_and_nul_bytes_cost_their_row_and_keep_its_exact_bytes() {
         let loaded = load_file(&contract, "a.csv", text, block, 2).await.unwrap();
         assert_eq!(joined(&loaded), ["1|a|1", "4|d|4"]);
         let rows = quarantine(&loaded);
-        assert_eq!(rows[0], ["2", "3", "", "bytes that are not UTF-8, from byte 3 of the record", "2,\u{fffd}\u{fffd}", "Miz//g=="]);
+        assert_eq!(
+            rows[0],
+            ["2", "3", "", "bytes that are not UTF-8, from byte 3 of the record", "2,\u{fffd}\u{fffd}", "Miz//g=="]
+        );
         assert_eq!(rows[1], ["3", "4", "", "a NUL byte, at byte 4 of the record", "3,b\0c", ""]);
     }
 }
@@ -155,7 +165,10 @@ async fn a_record_that_is_too_long_costs_itself_whatever_the_blocks() {
 #[tokio::test]
 async fn a_header_that_does_not_fit_stops_the_source_and_says_what_to_do() {
     let contract = columns("path: '*'", &["id BIGINT!", "name VARCHAR"]);
-    has(&message(&contract, "code,name\n1,a\n").await, &["`a.csv`", "no column `id`", "`code`, `name`", "orders.yml", "correct `from`"]);
+    has(
+        &message(&contract, "code,name\n1,a\n").await,
+        &["`a.csv`", "no column `id`", "`code`, `name`", "orders.yml", "correct `from`"],
+    );
     has(&message(&contract, "id,id,name\n1,2,a\n").await, &["`id` 2 times", "its own name"]);
     has(&message(&contract, "id,\"name\n1,a\n").await, &["header", "quote"]);
     let wide: Vec<u8> = "id,name\n1,a\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -165,7 +178,9 @@ async fn a_header_that_does_not_fit_stops_the_source_and_says_what_to_do() {
 #[tokio::test]
 async fn damaged_and_foreign_containers_are_named() {
     let contract = columns("path: '*'", &["id BIGINT!", "name VARCHAR"]);
-    let text: String = std::iter::once("id,name\n".to_owned()).chain((0..50_000).map(|id| format!("{id},{}\n", id * 7919 % 1000))).collect();
+    let text: String = std::iter::once("id,name\n".to_owned())
+        .chain((0..50_000).map(|id| format!("{id},{}\n", id * 7919 % 1000)))
+        .collect();
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
     let gzip = encoder.finish().unwrap();
@@ -243,9 +258,21 @@ async fn json_that_is_none_is_refused_line_by_line() {
     let loaded = load_file(&contract, "a.jsonl", text, 1 << 20, 2).await.unwrap();
     assert_eq!(joined(&loaded), ["1|∅|1", "10|∅|10"]);
     let reasons: Vec<String> = quarantine(&loaded).into_iter().map(|row| row[3].clone()).collect();
-    for (reason, part) in reasons.iter().zip(["quotes", "not a JSON object", "text after", "not JSON", "required", "not JSON", "NUL", "not closed"]) {
+    for (reason, part) in reasons.iter().zip([
+        "quotes",
+        "not a JSON object",
+        "text after",
+        "not JSON",
+        "required",
+        "not JSON",
+        "NUL",
+        "not closed",
+    ]) {
         assert!(reason.contains(part), "{reason}: {part}");
     }
     assert_eq!(reasons.len(), 8);
-    has(&load_file(&contract, "a.jsonl", " [{\"id\":1}]", 1 << 20, 2).await.err().unwrap().to_string(), &["JSON array", "jq"]);
+    has(
+        &load_file(&contract, "a.jsonl", " [{\"id\":1}]", 1 << 20, 2).await.err().unwrap().to_string(),
+        &["JSON array", "jq"],
+    );
 }

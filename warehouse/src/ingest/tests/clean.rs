@@ -9,7 +9,16 @@ use crate::ingest::*;
 async fn a_csv_becomes_typed_rows_that_know_where_they_come_from() {
     let contract = columns(
         "path: '*.csv'",
-        &["id BIGINT!", "name VARCHAR", "price DECIMAL(10,2)", "day DATE", "at TIMESTAMP", "ok BOOLEAN", "x DOUBLE", "n INTEGER"],
+        &[
+            "id BIGINT!",
+            "name VARCHAR",
+            "price DECIMAL(10,2)",
+            "day DATE",
+            "at TIMESTAMP",
+            "ok BOOLEAN",
+            "x DOUBLE",
+            "n INTEGER",
+        ],
     );
     let text = "name,id,price,day,at,ok,x,n\nAna,1,1.5,2024-02-29,2024-02-29 10:11:12.5,true,1e3,7\r\n\"O'Neil, \"\"Bob\"\"\",2,-0.01,,2024-07-01T00:00:00Z,no,,\n";
     let loaded = load_file(&contract, "a.csv", text, 1 << 20, 2).await.unwrap();
@@ -24,8 +33,14 @@ async fn a_csv_becomes_typed_rows_that_know_where_they_come_from() {
     assert!(loaded.report.warnings.is_empty(), "{:?}", loaded.report.warnings);
     let batch = &loaded.batches[0];
     assert_eq!(batch.schema(), bronze_schema(&contract));
-    assert_eq!(arrow::util::display::array_value_to_string(batch.column_by_name("_file").unwrap(), 0).unwrap(), "a.csv");
-    assert_eq!(arrow::util::display::array_value_to_string(batch.column_by_name("_night").unwrap(), 0).unwrap(), "2024-06-30");
+    assert_eq!(
+        arrow::util::display::array_value_to_string(batch.column_by_name("_file").unwrap(), 0).unwrap(),
+        "a.csv"
+    );
+    assert_eq!(
+        arrow::util::display::array_value_to_string(batch.column_by_name("_night").unwrap(), 0).unwrap(),
+        "2024-06-30"
+    );
     let record = &loaded.report.ledger.deliveries[0];
     assert_eq!(record.content, blake3::hash(text.as_bytes()).to_hex().to_string());
     assert_eq!((record.number, record.rows, record.night), (1, 2, date("2024-06-30")));
@@ -88,10 +103,7 @@ async fn delimiter_quote_header_and_null_words_are_the_contracts() {
     );
     let text = "1;1.234,56;0,5;31/12/2023;'a;b'\n2;n/a;NULL;;''\n3;7;1.000;1/2/2024;NULL\n";
     let loaded = load_file(&contract, "a", text, 10, 2).await.unwrap();
-    assert_eq!(
-        joined(&loaded),
-        ["1|1234.56|0.5|2023-12-31|a;b|1", "2|∅|∅|∅||2", "3|7.00|1000.0|2024-02-01|∅|3"]
-    );
+    assert_eq!(joined(&loaded), ["1|1234.56|0.5|2023-12-31|a;b|1", "2|∅|∅|∅||2", "3|7.00|1000.0|2024-02-01|∅|3"]);
 }
 
 #[tokio::test]
@@ -186,5 +198,13 @@ async fn many_files_are_read_beside_each_other_and_each_keeps_its_records() {
     let expected: Vec<String> =
         (1..=28).flat_map(|day| (0..day).map(move |n| format!("{}|{}", day * 100 + n, n + 1))).collect();
     assert_eq!(joined(&loaded), expected);
-    assert!(loaded.report.ledger.deliveries.iter().zip(1..).all(|(record, day)| record.rows == day && record.number == day as i64));
+    assert!(
+        loaded
+            .report
+            .ledger
+            .deliveries
+            .iter()
+            .zip(1..)
+            .all(|(record, day)| record.rows == day && record.number == day as i64)
+    );
 }

@@ -13,9 +13,8 @@ fn undated(extra: &str) -> Contract {
 }
 
 fn numbers(ledger: &Ledger) -> Vec<(i64, String, String, DeliveryState)> {
-    let record = |record: &DeliveryRecord| {
-        (record.number, record.path.clone(), record.night.to_string(), record.state.clone())
-    };
+    let record =
+        |record: &DeliveryRecord| (record.number, record.path.clone(), record.night.to_string(), record.state.clone());
     ledger.deliveries.iter().map(record).collect()
 }
 

@@ -41,7 +41,11 @@ fn what_came_for_the_night_is_fresh_and_what_did_not_is_late() {
     assert_eq!((found.state, found.action), (FreshnessState::Fresh { last: date("2024-01-05") }, None));
     let found = check("{ every: 1 day, missing: hold }", &[("2024-01-05", 10)], "2024-01-06", "2024-01-07 09:00");
     assert_eq!((found.state, found.action), (FreshnessState::Late { last: date("2024-01-05") }, Some(Missing::Hold)));
-    assert!(found.message.contains("nothing for 2024-01-06") && found.message.contains("2024-01-05"), "{}", found.message);
+    assert!(
+        found.message.contains("nothing for 2024-01-06") && found.message.contains("2024-01-05"),
+        "{}",
+        found.message
+    );
     let found = check("{ every: 1 week }", &[("2024-01-05", 10)], "2024-01-11", "2024-01-12 09:00");
     assert_eq!(found.action, None);
     let found = check("{ every: 1 month }", &[("2024-01-31", 10)], "2024-02-29", "2024-03-01 09:00");

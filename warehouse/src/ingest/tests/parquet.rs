@@ -20,7 +20,8 @@ fn file(columns: Vec<(&str, ArrayRef)>, group_rows: usize) -> Vec<u8> {
 #[tokio::test]
 async fn columns_are_projected_by_name_and_records_numbered_across_row_groups() {
     let ids = Int32Array::from_iter_values(0..10_000);
-    let words: DictionaryArray<Int32Type> = (0..10_000).map(|id| Some(if id % 2 == 0 { "even" } else { "odd" })).collect();
+    let words: DictionaryArray<Int32Type> =
+        (0..10_000).map(|id| Some(if id % 2 == 0 { "even" } else { "odd" })).collect();
     let bytes = file(vec![("word", Arc::new(words)), ("unused", Arc::new(ids.clone())), ("ID", Arc::new(ids))], 777);
     let contract = columns("path: '*'\nformat: { type: parquet }", &["id BIGINT!", "word VARCHAR"]);
     for threads in [1, 4] {
@@ -38,25 +39,28 @@ async fn values_are_cast_exactly_or_quarantined() {
         ("n", Arc::new(Int64Array::from(vec![Some(1), Some(3_000_000_000), None, Some(4)]))),
         ("price", Arc::new(Float64Array::from(vec![19.99, 0.1, 2.0, 1.005]))),
         ("day", Arc::new(StringArray::from(vec!["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"]))),
-        (
-            "at",
-            Arc::new(TimestampNanosecondArray::from(vec![1_705_312_800_000_000_999; 4]).with_timezone("UTC")),
-        ),
+        ("at", Arc::new(TimestampNanosecondArray::from(vec![1_705_312_800_000_000_999; 4]).with_timezone("UTC"))),
         ("wall", Arc::new(TimestampMillisecondArray::from(vec![1_705_312_800_000; 4]))),
-        (
-            "tags",
-            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]); 4])),
-        ),
+        ("tags", Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]); 4]))),
     ];
     let bytes = file(columns_of_file, 100);
     let contract = columns(
         "path: '*'\ntolerance: 1.0\nformat: { type: parquet }",
-        &["n INTEGER!", "price DECIMAL(10,2)", "day DATE", "at TIMESTAMP", "wall TIMESTAMP", "tags VARCHAR", "none DOUBLE"],
+        &[
+            "n INTEGER!",
+            "price DECIMAL(10,2)",
+            "day DATE",
+            "at TIMESTAMP",
+            "wall TIMESTAMP",
+            "tags VARCHAR",
+            "none DOUBLE",
+        ],
     );
     let loaded = load_file(&contract, "a.parquet", &bytes, 1, 2).await.unwrap();
     assert_eq!(joined(&loaded), ["1|19.99|2024-01-01|2024-01-15T11:00:00|2024-01-15T10:00:00|[1,null]|∅|1"]);
     let rows = quarantine(&loaded);
-    let places: Vec<[&str; 4]> = rows.iter().map(|row| [&row[0], &row[1], &row[2], &row[3]].map(|text| text.as_str())).collect();
+    let places: Vec<[&str; 4]> =
+        rows.iter().map(|row| [&row[0], &row[1], &row[2], &row[3]].map(|text| text.as_str())).collect();
     assert_eq!(
         places,
         [

@@ -97,9 +97,11 @@ async fn blocks_and_workers_never_change_the_rows() {
         let contract = columns("path: '*'", &names.iter().map(String::as_str).collect::<Vec<_>>());
         for (block, threads) in [(1, 1), (1 + dice.roll(9), 3), (10 + dice.roll(60), 2), (1 << 20, 2)] {
             let loaded = load_file(&contract, "a.csv", &text, block, threads).await.unwrap();
-            let expected: Vec<Vec<String>> = rows.iter().enumerate().map(|(record, row)| {
-                row.iter().cloned().chain([(record + 1).to_string()]).collect()
-            }).collect();
+            let expected: Vec<Vec<String>> = rows
+                .iter()
+                .enumerate()
+                .map(|(record, row)| row.iter().cloned().chain([(record + 1).to_string()]).collect())
+                .collect();
             assert_eq!(loaded.rows, expected, "seed {seed}, blocks of {block}, {threads} threads: {text:?}");
         }
     }
@@ -137,7 +139,8 @@ async fn records_and_physical_lines_are_exact_among_bad_rows() {
         let contract = columns("path: '*'\ntolerance: 1.0", &["id BIGINT!", "note VARCHAR"]);
         for (block, threads) in [(1, 1), (1 + dice.roll(50), 3), (1 << 20, 2)] {
             let loaded = load_file(&contract, "a.csv", &text, block, threads).await.unwrap();
-            let found: Vec<_> = quarantine(&loaded).into_iter().map(|[record, line, _, _, raw, _]| (record, line, raw)).collect();
+            let found: Vec<_> =
+                quarantine(&loaded).into_iter().map(|[record, line, _, _, raw, _]| (record, line, raw)).collect();
             assert_eq!(found, bad, "seed {seed}, blocks of {block}: {text:?}");
         }
     }

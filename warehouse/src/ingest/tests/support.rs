@@ -27,7 +27,10 @@ pub(crate) fn columns(head: &str, columns: &[&str]) -> Contract {
     for column in columns {
         let (name, kind) = column.split_once(' ').unwrap();
         let required = kind.ends_with('!');
-        yaml.push_str(&format!("  - {{ name: {name}, type: '{}', required: {required} }}\n", kind.trim_end_matches('!')));
+        yaml.push_str(&format!(
+            "  - {{ name: {name}, type: '{}', required: {required} }}\n",
+            kind.trim_end_matches('!')
+        ));
     }
     contract(&yaml)
 }

@@ -88,9 +88,25 @@ async fn timestamps_of_another_zone_are_converted_and_gaps_have_a_rule() {
 #[tokio::test]
 async fn declared_formats_are_tried_in_order() {
     let dates = typed("DATE", "format: { date_formats: ['%d/%m/%Y', '%Y%m%d', '%d %b %Y'] }");
-    all_read(&dates, &[("31/12/2023", "2023-12-31"), ("1/2/2024", "2024-02-01"), ("20240229", "2024-02-29"), ("3 Jan 2024", "2024-01-03")]).await;
-    all_refused(&dates, &[("31/02/2024", "no day of the calendar"), ("2024-01-01", "is not DATE"), ("1/2/24", "is not DATE")]).await;
-    let times = typed("TIMESTAMP", "format: { timestamp_formats: ['%d/%m/%Y %H:%M', '%m/%d/%y %I:%M %p', '%Y-%m-%dT%H:%M:%S%.f%:z', '%s'] }");
+    all_read(
+        &dates,
+        &[
+            ("31/12/2023", "2023-12-31"),
+            ("1/2/2024", "2024-02-01"),
+            ("20240229", "2024-02-29"),
+            ("3 Jan 2024", "2024-01-03"),
+        ],
+    )
+    .await;
+    all_refused(
+        &dates,
+        &[("31/02/2024", "no day of the calendar"), ("2024-01-01", "is not DATE"), ("1/2/24", "is not DATE")],
+    )
+    .await;
+    let times = typed(
+        "TIMESTAMP",
+        "format: { timestamp_formats: ['%d/%m/%Y %H:%M', '%m/%d/%y %I:%M %p', '%Y-%m-%dT%H:%M:%S%.f%:z', '%s'] }",
+    );
     all_read(
         &times,
         &[
@@ -107,11 +123,25 @@ async fn declared_formats_are_tried_in_order() {
 #[tokio::test]
 async fn dates_may_carry_midnight_and_nothing_else() {
     let contract = typed("DATE", "");
-    all_read(&contract, &[("2024-02-29", "2024-02-29"), ("2024-02-29 00:00:00", "2024-02-29"), ("0001-01-01", "0001-01-01"), ("9999-12-31", "9999-12-31")]).await;
-    all_refused(&contract, &[("2024-02-29 00:00:01", "has a time of day"), ("2023-02-29", "no day"), ("2024-2-9", "is not DATE")]).await;
+    all_read(
+        &contract,
+        &[
+            ("2024-02-29", "2024-02-29"),
+            ("2024-02-29 00:00:00", "2024-02-29"),
+            ("0001-01-01", "0001-01-01"),
+            ("9999-12-31", "9999-12-31"),
+        ],
+    )
+    .await;
+    all_refused(
+        &contract,
+        &[("2024-02-29 00:00:01", "has a time of day"), ("2023-02-29", "no day"), ("2024-2-9", "is not DATE")],
+    )
+    .await;
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn numbers_are_exact_or_refused() {
     let decimal = typed("DECIMAL(38,2)", "");
     all_read(
@@ -145,14 +175,39 @@ async fn numbers_are_exact_or_refused() {
     )
     .await;
     let whole = typed("BIGINT", "");
-    all_read(&whole, &[("9223372036854775807", "9223372036854775807"), ("-9223372036854775808", "-9223372036854775808"), ("007", "7"), ("5.00", "5")]).await;
-    all_refused(&whole, &[("9223372036854775808", "outside"), ("5.5", "more decimal places"), ("1e3", "is not BIGINT"), ("0x1F", "is not")]).await;
+    all_read(
+        &whole,
+        &[
+            ("9223372036854775807", "9223372036854775807"),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("007", "7"),
+            ("5.00", "5"),
+        ],
+    )
+    .await;
+    all_refused(
+        &whole,
+        &[
+            ("9223372036854775808", "outside"),
+            ("5.5", "more decimal places"),
+            ("1e3", "is not BIGINT"),
+            ("0x1F", "is not"),
+        ],
+    )
+    .await;
     let comma = typed("DECIMAL(10,2)", "format: { decimal_comma: true }");
-    all_read(&comma, &[("1.234.567,89", "1234567.89"), ("1234,5", "1234.50"), ("-1.234", "-1234.00"), (",5", "0.50")]).await;
-    all_refused(&comma, &[("12.50", "is not"), ("1.23,4", "is not"), ("1,2,3", "is not"), ("1234.567,8", "is not")]).await;
+    all_read(&comma, &[("1.234.567,89", "1234567.89"), ("1234,5", "1234.50"), ("-1.234", "-1234.00"), (",5", "0.50")])
+        .await;
+    all_refused(&comma, &[("12.50", "is not"), ("1.23,4", "is not"), ("1,2,3", "is not"), ("1234.567,8", "is not")])
+        .await;
     let double = typed("DOUBLE", "");
-    all_read(&double, &[("1e-400", "0.0"), ("-1.7976931348623157e308", "-1.7976931348623157e308"), (".5", "0.5")]).await;
+    all_read(&double, &[("1e-400", "0.0"), ("-1.7976931348623157e308", "-1.7976931348623157e308"), (".5", "0.5")])
+        .await;
     all_refused(&double, &[("inf", "is not"), ("NaN", "is not"), ("1e999", "outside"), ("1_000", "is not")]).await;
     let truth = typed("BOOLEAN", "");
-    all_read(&truth, &[("TRUE", "true"), ("t", "true"), ("Sí", "true"), ("si", "true"), ("0", "false"), ("No", "false")]).await;
+    all_read(
+        &truth,
+        &[("TRUE", "true"), ("t", "true"), ("Sí", "true"), ("si", "true"), ("0", "false"), ("No", "false")],
+    )
+    .await;
 }

@@ -51,12 +51,7 @@ impl Worker {
     }
 
     /// Write the rows that fit, keep those that do not.
-    pub(crate) fn emit(
-        &mut self,
-        job: &Job,
-        typed: Typed,
-        quarantine: Vec<QuarantineRow>,
-    ) -> Result<(), IngestError> {
+    pub(crate) fn emit(&mut self, job: &Job, typed: Typed, quarantine: Vec<QuarantineRow>) -> Result<(), IngestError> {
         let rows = typed.records.len() - typed.refused.len();
         job.count(rows, quarantine.len());
         if !quarantine.is_empty() {

@@ -59,9 +59,7 @@ pub(crate) async fn run(
         let error = match joined {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error,
-            Err(panic) => {
-                IngestError::Defect { contract: shared.contract.name.clone(), reason: panic.to_string() }
-            }
+            Err(panic) => IngestError::Defect { contract: shared.contract.name.clone(), reason: panic.to_string() },
         };
         stop.store(true, Ordering::Relaxed);
         failed.get_or_insert(error);
