@@ -51,7 +51,7 @@ pub(crate) fn record_end(bytes: &[u8], start: usize, dialect: &Dialect, last: bo
             // What follows the quote may lie past what was read: this close to the limit the length
             // decides.
             Closing::At { quote: close, .. } if close + 1 - start >= dialect.record_bytes => {
-                return too_long(bytes, start, dialect);
+                return unended(bytes, start, dialect, last);
             }
             Closing::At { quote: close, .. } => match after_quote(bytes, close, dialect) {
                 AfterQuote::Delimiter => at = close + 1,
