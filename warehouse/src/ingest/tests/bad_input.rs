@@ -104,9 +104,9 @@ async fn bad_utf8_and_nul_bytes_cost_their_row_and_keep_its_exact_bytes() {
         let rows = quarantine(&loaded);
         assert_eq!(
             rows[0],
-            ["2", "3", "", "bytes that are not UTF-8, from byte 3 of the record", "2,\u{fffd}\u{fffd}", "Miz//g=="]
+            ["2", "3", "name", "bytes that are not UTF-8, from byte 3 of the record", "2,\u{fffd}\u{fffd}", "Miz//g=="]
         );
-        assert_eq!(rows[1], ["3", "4", "", "a NUL byte, at byte 4 of the record", "3,b\0c", ""]);
+        assert_eq!(rows[1], ["3", "4", "name", "a NUL byte, at byte 4 of the record", "3,b\0c", ""]);
     }
 }
 
