@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
@@ -12,24 +12,9 @@ use datafusion::error::Result;
 use datafusion::execution::context::SessionContext;
 
 use crate::functions::CATALOG;
+use crate::ingest::bronze_schema;
 use crate::project::contract::Contract;
 use crate::project::model::Model;
-
-/// Columns of every bronze table besides the contract's: where a row came from.
-const BRONZE: [(&str, DataType); 4] = [
-    ("_file", DataType::Utf8),
-    ("_record", DataType::Int64),
-    ("_delivery", DataType::Int64),
-    ("_night", DataType::Date32),
-];
-
-/// The columns of a contract's bronze table.
-pub fn bronze_schema(contract: &Contract) -> SchemaRef {
-    let own =
-        contract.spec.columns.iter().map(|column| Field::new(column.name.value.as_str(), column.kind.arrow(), true));
-    let lineage = BRONZE.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true));
-    Arc::new(Schema::new(own.chain(lineage).collect::<Vec<_>>()))
-}
 
 /// The columns a model's yml declares, in its order.
 pub fn model_schema(model: &Model) -> SchemaRef {
