@@ -86,6 +86,9 @@ pub enum Command {
     /// What happened
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// What readers see, saw, and can see again
+    #[command(subcommand)]
+    Releases(ReleasesCommand),
     /// Print the JSON Schema of a kind of file, for editors
     Schema(SchemaArgs),
     /// Read everything the night will need and say what is wrong
@@ -237,6 +240,67 @@ pub enum RunsCommand {
         run: Option<String>,
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: ReportFormat,
+    },
+    /// Show who holds the lake, and take it from them if they are dead
+    Unlock {
+        /// Do it without asking
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ReleasesCommand {
+    /// The releases, newest first
+    List {
+        /// How many
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+        limit: usize,
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: RowFormat,
+    },
+    /// One release, table by table
+    Show {
+        /// A night (2026-01-31) or an id (2026-01-31.2) [default: what readers get]
+        #[arg(value_name = "R")]
+        release: Option<String>,
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: ReportFormat,
+    },
+    /// What changed between two releases: columns, rows by key, totals
+    Diff {
+        /// The earlier one: a night or an id
+        #[arg(value_name = "BEFORE")]
+        before: String,
+        /// The later one [default: what readers get]
+        #[arg(value_name = "AFTER")]
+        after: Option<String>,
+        /// Tables to compare, as in `run --select` [default: layer:marts]
+        #[arg(long, value_name = "SEL")]
+        select: Option<String>,
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: ReportFormat,
+    },
+    /// Publish an earlier release's tables again, as a new release
+    Rollback {
+        /// A night or an id
+        #[arg(value_name = "R")]
+        release: String,
+    },
+    /// Keep a release whatever its age
+    Pin {
+        /// A night or an id
+        #[arg(value_name = "R")]
+        release: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Let a pinned release go with its age again
+    Unpin {
+        /// A night or an id
+        #[arg(value_name = "R")]
+        release: String,
     },
 }
 

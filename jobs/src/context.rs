@@ -1,13 +1,15 @@
 //! Arguments, environment and machine, resolved once: what every command works with.
 
 use std::future::Future;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use warehouse::clock::{Clock, SystemClock};
 use warehouse::project::{Overrides, PROJECT_FILE, Project, Settings};
+use warehouse::run::Stop;
 use warehouse::store::process_environment;
 
 use crate::cli::Global;
@@ -68,18 +70,36 @@ impl Context {
         settings: &Settings,
         future: impl Future<Output = Result<T, CommandError>>,
     ) -> Result<T, CommandError> {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(settings.threads).enable_all().build().map_err(
-                |source| CommandError::File { action: "start", path: "the threads of the run".to_owned(), source },
-            )?;
-        let result = runtime.block_on(async {
+        on_runtime(settings, async {
             tokio::select! {
                 result = future => result,
                 signal = signalled() => Err(CommandError::Stopped(signal)),
             }
-        });
-        runtime.shutdown_timeout(PARTING);
-        result
+        })
+    }
+
+    /// As [`Self::block_on`], for work that can be asked to stop: it ends by itself within a moment, and
+    /// gives back what it holds.
+    ///
+    /// # Errors
+    /// The future's, or that a signal stopped it.
+    pub fn block_on_stoppable<T>(
+        &self,
+        settings: &Settings,
+        work: impl AsyncFnOnce(Stop) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let (ask, stop) = Stop::channel();
+        on_runtime(settings, async {
+            let mut work = pin!(work(stop));
+            let signal = tokio::select! {
+                result = &mut work => return result,
+                signal = signalled() => signal,
+            };
+            ask.send_replace(true);
+            // Whatever it says now, or if it says nothing: a signal ended it.
+            let _ended = tokio::time::timeout(PARTING, work).await;
+            Err(CommandError::Stopped(signal))
+        })
     }
 
     /// Writes text to standard output.
@@ -103,6 +123,32 @@ impl Context {
     pub fn can_ask(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
+
+    /// Asks on the terminal; anything but yes is no.
+    ///
+    /// # Errors
+    /// The terminal cannot be read or written.
+    pub fn ask(&self, question: &str) -> Result<bool, CommandError> {
+        let asked = |source| CommandError::file("ask on", Path::new("the terminal"), source);
+        let mut terminal = io::stderr();
+        write!(terminal, "{question} [y/N] ").and_then(|()| terminal.flush()).map_err(asked)?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map_err(asked)?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+fn on_runtime<T>(
+    settings: &Settings,
+    future: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(settings.threads).enable_all().build().map_err(
+            |source| CommandError::File { action: "start", path: "the threads of the run".to_owned(), source },
+        )?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_timeout(PARTING);
+    result
 }
 
 /// The nearest folder from here upwards that is a project; here if none is.

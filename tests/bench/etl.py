@@ -11,13 +11,18 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import csv_to_bronze, marts, night
+from tests.bench import csv_to_bronze, marts, memory, night
 from tests.bench.entries import Entry, check_names, expected_names, table, write
 from tests.bench.measure import keep_to_two_cpus
 from tests.peers.support.binary import find_binary
 from tests.peers.support.places import ROOT
 
-PARTS = {"csv": csv_to_bronze.entries, "marts": marts.entries, "night": night.entries}
+PARTS = {
+    "csv": csv_to_bronze.entries,
+    "marts": marts.entries,
+    "memory": memory.entries,
+    "night": night.entries,
+}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, TimezoneInfo};
 
+use crate::session::windows::CountGatheredWindows;
+
 /// Raised when a function or the reading of SQL changes its result: part of every fingerprint, so
 /// that tables made with the former reading are built again.
 pub const REGISTRY_VERSION: u32 = 1;
@@ -42,6 +44,7 @@ pub fn session(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionContex
         .with_runtime_env(runtime)
         .with_default_features()
         .with_type_planner(Arc::new(DuckTypes))
+        .with_physical_optimizer_rule(Arc::new(CountGatheredWindows))
         .build();
     let context = SessionContext::new_with_state(state);
     register_functions(&context);

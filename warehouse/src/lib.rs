@@ -6,6 +6,7 @@ pub mod error;
 pub mod functions;
 pub mod graph;
 pub mod ingest;
+pub mod lease;
 pub mod nearest;
 pub mod project;
 pub mod release;

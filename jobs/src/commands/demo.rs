@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono::{Days, NaiveDate};
 use warehouse::error::ErrorKind;
-use warehouse::run::{Reader, RunRequest, run_night};
+use warehouse::run::{Reader, RunContext, RunRequest, run_night};
 
 use crate::cli::{DemoArgs, RowFormat};
 use crate::context::Context;
@@ -40,8 +40,8 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
     context.print(&told(args, &summary))?;
     let project = context.at(&args.dir).load_project()?;
     let settings = project.settings.clone();
-    let failed = context.block_on(&settings, async {
-        let opened = super::run::open(context, project).await?;
+    let failed = context.block_on_stoppable(&settings, async |stop| {
+        let opened = RunContext { stop, ..super::run::open(context, project).await? };
         let mut failed = None;
         for night in nights(args.nights) {
             let request = RunRequest { night, select: None, full_refresh: false };

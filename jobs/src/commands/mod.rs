@@ -6,6 +6,7 @@ mod doctor;
 mod init;
 mod lineage;
 mod plan;
+mod releases;
 mod run;
 mod runs;
 mod schema;
@@ -33,6 +34,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Exit, CommandErro
         Command::Plan(args) => plan::run(context, &args),
         Command::Sql(args) => sql::run(context, &args),
         Command::Runs(command) => runs::run(context, &command),
+        Command::Releases(command) => releases::run(context, &command),
         Command::Test(args) => test::run(context, &args),
         Command::Lineage(args) => lineage::run(context, &args),
     }

@@ -15,8 +15,8 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, CommandError> {
     let project = context.load_project()?;
     let settings = project.settings.clone();
     let night = args.night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));
-    let report = context.block_on(&settings, async {
-        let opened = open(context, project).await?;
+    let report = context.block_on_stoppable(&settings, async |stop| {
+        let opened = RunContext { stop, ..open(context, project).await? };
         let request = request(&opened, night, args.select.as_deref(), args.full_refresh)?;
         Ok(run_night(&opened, &request).await?)
     })?;

@@ -1,9 +1,10 @@
-//! `buho runs list|show`: what happened.
+//! `buho runs list|show|unlock`: what happened, and who holds the lake.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
+use warehouse::lease::{Holder, LeaseError, Link, break_lease, last_link};
 use warehouse::run::{RunReport, last_runs, run_by_id};
 use warehouse::table::Lake;
 
@@ -29,9 +30,31 @@ pub fn run(context: &Context, command: &RunsCommand) -> Result<Exit, CommandErro
                     ReportFormat::Text => context.print(&text(&report)),
                 }
             }
+            RunsCommand::Unlock { yes } => unlock(context, &lake, *yes).await,
         }
     })?;
     Ok(Exit::Done)
+}
+
+/// Shows the holder of the lease and, once somebody says so, takes it from them.
+async fn unlock(context: &Context, lake: &Lake, yes: bool) -> Result<(), CommandError> {
+    let told = |error: LeaseError| CommandError::of(error.kind(), &error);
+    let Some(link) = last_link(lake).await.map_err(told)?.filter(Link::is_held) else {
+        return context.say("nobody holds the lake");
+    };
+    let age = (context.clock.now() - link.at).num_seconds();
+    context.say(format!("held by {}, renewed {age} s ago", link.holder))?;
+    if !yes {
+        if !context.can_ask() {
+            return Err(CommandError::user("say --yes to take the lake from that run"));
+        }
+        if !context.ask("Take the lake from that run? It stops at its next step, and nothing of it is released.")? {
+            return context.say("left as it is");
+        }
+    }
+    let me = Holder::this_process("unlock", "runs unlock");
+    break_lease(lake, &link, me, context.clock.as_ref()).await.map_err(told)?;
+    context.say("done: the next run takes over")
 }
 
 async fn list(lake: &Lake, limit: usize, format: RowFormat) -> Result<(), CommandError> {

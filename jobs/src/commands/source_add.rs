@@ -1,6 +1,6 @@
 //! `buho source add NAME FILE…`: a contract inferred from real files, shown before it is written.
 
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
@@ -126,12 +126,7 @@ fn agreed(context: &Context, args: &SourceAddArgs, target: &FsPath) -> Result<bo
             target.display()
         )));
     }
-    let asked = |source| CommandError::file("ask on", FsPath::new("the terminal"), source);
-    let mut terminal = std::io::stderr();
-    write!(terminal, "Write {}? [y/N] ", target.display()).and_then(|()| terminal.flush()).map_err(asked)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(asked)?;
-    let yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+    let yes = context.ask(&format!("Write {}?", target.display()))?;
     if !yes {
         tracing::warn!("nothing was written");
     }

@@ -61,7 +61,7 @@ fn text(args: &SqlArgs) -> Result<String, CommandError> {
 }
 
 /// A release by its id, or the latest of a night.
-async fn release_id(lake: &Lake, text: &str) -> Result<ReleaseId, CommandError> {
+pub async fn release_id(lake: &Lake, text: &str) -> Result<ReleaseId, CommandError> {
     if let Ok(night) = text.parse() {
         let ids = release::list(lake).await.map_err(RunError::from)?;
         return ids.into_iter().rfind(|id| id.night == night).ok_or_else(|| {

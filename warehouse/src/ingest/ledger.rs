@@ -68,6 +68,15 @@ impl Ledger {
         self.deliveries.iter().filter(|record| record.is_loaded())
     }
 
+    /// One word for the rows that are in bronze: the same deliveries give the same word in any lake.
+    pub fn identity(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for DeliveryRecord { number, path, content, night, rows, .. } in self.loaded() {
+            hasher.update(format!("{number}\n{path}\n{content}\n{night}\n{rows}\n").as_bytes());
+        }
+        hasher.finalize().to_hex().chars().take(16).collect()
+    }
+
     pub(crate) fn record_mut(&mut self, number: i64) -> Option<&mut DeliveryRecord> {
         self.deliveries.iter_mut().find(|record| record.number == number)
     }

@@ -5,6 +5,7 @@
 
 mod error;
 mod format;
+mod pins;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::ReleaseError;
 pub use format::{LAKE_FORMAT, check_format};
+pub use pins::{Pin, pin, pins, unpin};
 
 use crate::table::Lake;
 
@@ -196,27 +198,28 @@ pub async fn read(lake: &Lake, id: ReleaseId) -> Result<Release, ReleaseError> {
     serde_json::from_slice(&found).map_err(|source| ReleaseError::Form { path: path.to_string(), source })
 }
 
-/// Writes a release under the next free sequence of its night and returns it with that number.
+/// The next free sequence of a night.
+pub(crate) async fn next_sequence(lake: &Lake, night: NaiveDate) -> Result<u32, ReleaseError> {
+    let taken = list(lake).await?;
+    Ok(taken.iter().filter(|id| id.night == night).map(|id| id.sequence).max().unwrap_or(0) + 1)
+}
+
+/// Puts the file of a release whose link is in the lease's chain: the link made it valid, the file
+/// makes it known, and whoever puts the file first, it is the same.
 ///
 /// # Errors
-/// [`ReleaseError::Taken`] where another run released the same night meanwhile.
-pub async fn publish(lake: &Lake, mut release: Release) -> Result<Release, ReleaseError> {
-    let taken = list(lake).await?;
-    let last = taken.iter().filter(|id| id.night == release.night).map(|id| id.sequence).max();
-    release.sequence = last.unwrap_or(0) + 1;
+/// [`ReleaseError::Taken`] where another release has that file.
+pub(crate) async fn write(lake: &Lake, release: &Release) -> Result<(), ReleaseError> {
     let path = lake.path(&release.id().file());
     let body =
-        serde_json::to_vec_pretty(&release).map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
+        serde_json::to_vec_pretty(release).map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
     match lake.store().put_opts(&path, body.into(), options).await {
-        Ok(_) => Ok(release),
-        Err(object_store::Error::AlreadyExists { .. }) => {
-            // An answer that was lost is retried below us: the file may be ours.
-            match read(lake, release.id()).await? {
-                written if written.run_id == release.run_id => Ok(written),
-                _ => Err(ReleaseError::Taken { id: release.id() }),
-            }
-        }
+        Ok(_) => Ok(()),
+        Err(object_store::Error::AlreadyExists { .. }) => match read(lake, release.id()).await? {
+            written if written.run_id == release.run_id => Ok(()),
+            _ => Err(ReleaseError::Taken { id: release.id() }),
+        },
         Err(source) => Err(ReleaseError::storage(&path, source)),
     }
 }

@@ -25,7 +25,8 @@ fn release(night: &str, run_id: &str) -> Release {
 async fn the_default_is_the_latest_sequence_of_the_highest_night() {
     let lake = lake();
     for (night, run) in [("2026-01-31", "a"), ("2026-02-01", "b"), ("2026-01-31", "c"), ("2026-02-01", "d")] {
-        publish(&lake, release(night, run)).await.unwrap();
+        let sequence = next_sequence(&lake, night.parse().unwrap()).await.unwrap();
+        write(&lake, &Release { sequence, ..release(night, run) }).await.unwrap();
     }
     let latest = latest(&lake).await.unwrap().unwrap();
     assert_eq!((latest.id().to_string().as_str(), latest.run_id.as_str()), ("2026-02-01.2", "d"));
@@ -34,7 +35,7 @@ async fn the_default_is_the_latest_sequence_of_the_highest_night() {
 #[tokio::test]
 async fn an_unknown_release_is_refused_with_those_that_exist() {
     let lake = lake();
-    publish(&lake, release("2026-01-31", "a")).await.unwrap();
+    write(&lake, &Release { sequence: 1, ..release("2026-01-31", "a") }).await.unwrap();
     let error = read(&lake, "2026-01-31.7".parse().unwrap()).await.unwrap_err();
     assert!(error.to_string().contains("2026-01-31.1"), "{error}");
 }

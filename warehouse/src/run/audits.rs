@@ -7,19 +7,70 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::build::Build;
 use super::context::RunContext;
+use super::decide::blocked;
 use super::error::RunError;
 use super::report::AuditReport;
 use super::state::NodeState;
 use crate::audit::{self, AuditOutcome};
 use crate::project::model::{Model, Severity};
-use crate::session::Joins;
+use crate::session::Effort;
+
+/// A build of which every staged table was judged, and those that failed are held with all below
+/// them; made by [`audit`] alone.
+#[derive(Debug)]
+pub(super) struct Audited<'a> {
+    build: Build<'a>,
+    reports: Vec<AuditReport>,
+}
+
+impl<'a> Audited<'a> {
+    pub fn build(&self) -> &Build<'a> {
+        &self.build
+    }
+
+    /// A table that was staged and does not go out, and why.
+    pub fn first_failure(&self) -> Option<(String, String)> {
+        self.build.states.iter().find_map(|(node, state)| match state {
+            NodeState::Failed { message, .. } => Some((node.clone(), message.clone())),
+            _ => None,
+        })
+    }
+
+    pub fn reports(&self) -> &[AuditReport] {
+        &self.reports
+    }
+}
+
+/// Judges a build.
+///
+/// # Errors
+/// Where the lake cannot be read; an audit that cannot be asked has failed.
+pub(super) async fn audit<'a>(context: &RunContext, mut build: Build<'a>) -> Result<Audited<'a>, RunError> {
+    let reports = audit_all(context, &build, build.night()).await?;
+    hold_failed(context, &mut build, &reports);
+    Ok(Audited { build, reports })
+}
+
+/// A node that an audit failed stays at its last release, and so does all that reads it.
+fn hold_failed(context: &RunContext, build: &mut Build<'_>, audits: &[AuditReport]) {
+    for audit in audits.iter().filter(|audit| !audit.passed && audit.severity == "error") {
+        let message = format!(
+            "audit {} failed on {} rows{} — see ops.audits",
+            audit.audit,
+            audit.failing_rows,
+            audit.examples.as_ref().map(|examples| format!(", e.g. {examples}")).unwrap_or_default()
+        );
+        build.fail(&audit.node, &message);
+    }
+    for node in &context.graph.nodes {
+        if let Some(because) = blocked(node, &build.states) {
+            build.hold_below(&node.name, because);
+        }
+    }
+}
 
 /// Audits every node that was built.
-pub(super) async fn audit_all(
-    context: &RunContext,
-    build: &Build<'_>,
-    night: NaiveDate,
-) -> Result<Vec<AuditReport>, RunError> {
+async fn audit_all(context: &RunContext, build: &Build<'_>, night: NaiveDate) -> Result<Vec<AuditReport>, RunError> {
     let built: Vec<&Model> = context
         .graph
         .nodes
@@ -44,7 +95,7 @@ async fn audit_node(
     let checks = audit::checks_at(model, night);
     let mut reads: BTreeSet<String> = audit::tables_read(model);
     reads.insert(model.name.clone());
-    let session = context.engine.session(Joins::Hash);
+    let session = context.engine.session(Effort::Fast);
     build.scene(&reads).await?.open(&session, night).await?;
     match audit::run(&session, &checks).await {
         Ok(outcomes) => Ok(outcomes.into_iter().map(report).collect()),

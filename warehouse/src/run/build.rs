@@ -17,13 +17,13 @@ use super::error::{RunError, is_out_of_memory};
 use super::report::NodeReport;
 use super::sources::SourceOutcome;
 use super::state::{Candidate, NodeState, StagedTable};
-use super::views;
+use super::{publish, stage, views};
 use crate::error::ErrorKind;
 use crate::graph::Node;
 use crate::project::model::{Materialized, Model};
-use crate::release::{Recipe, Release, ReleasedTable};
-use crate::session::Joins;
-use crate::table::{PinnedTable, StagedFile, TableSnapshot};
+use crate::release::{Recipe, Release, ReleasedTable, TableState};
+use crate::session::Effort;
+use crate::table::{DataFile, PinnedTable, StagedFile, TableSnapshot};
 
 /// What the build phase knows and learns.
 #[derive(Debug)]
@@ -51,7 +51,14 @@ struct Computed {
     node: String,
     recipe: Recipe,
     seconds: f64,
-    result: Result<StagedTable, RunError>,
+    result: Result<Outcome, RunError>,
+}
+
+/// What a computation came to.
+enum Outcome {
+    Staged(StagedTable),
+    /// An earlier attempt had committed the very table, at this version.
+    Committed(u64),
 }
 
 impl<'a> Build<'a> {
@@ -85,7 +92,7 @@ impl<'a> Build<'a> {
 
     fn take_source(&mut self, source: &SourceOutcome) {
         if let Some(contract) = self.context.project.contracts.get(&source.source) {
-            let identity = views::bronze_identity(contract, &source.candidate, self.night);
+            let identity = views::bronze_identity(contract, &source.ledger.ledger, &source.candidate, self.night);
             self.identities.insert(source.table.clone(), identity);
         }
         self.candidates.insert(source.table.clone(), source.candidate.clone());
@@ -96,6 +103,20 @@ impl<'a> Build<'a> {
             };
             self.states.insert(source.table.clone(), state);
         }
+    }
+
+    /// Sets a table as it is to be, without computing it.
+    pub fn place(&mut self, name: &str, candidate: Candidate, state: Option<NodeState>) {
+        self.candidates.insert(name.to_owned(), candidate);
+        self.states.extend(state.map(|state| (name.to_owned(), state)));
+    }
+
+    pub fn night(&self) -> NaiveDate {
+        self.night
+    }
+
+    pub fn run_id(&self) -> &'a str {
+        self.run_id
     }
 
     /// Brings every node to a state. Nodes whose inputs are settled run beside each other.
@@ -164,7 +185,7 @@ impl<'a> Build<'a> {
 
     /// Remembers the released version; its log is read only if something built reads the table.
     fn keep(&mut self, node: &Node, table: &ReleasedTable) {
-        self.identities.insert(node.name.clone(), format!("v{}", table.version));
+        self.identities.insert(node.name.clone(), table.recipe.identity());
         self.kept.insert(node.name.clone(), table.version);
     }
 
@@ -214,16 +235,23 @@ impl<'a> Build<'a> {
             return;
         };
         match result {
-            Ok(staged) => {
+            Ok(Outcome::Staged(staged)) => {
                 tracing::info!(node = %node, rows = staged.rows(), seconds, "built");
                 self.note(found, "built", None, seconds);
                 if let Some(report) = self.reports.get_mut(&node) {
                     report.rows = Some(staged.rows());
                     report.version = Some(staged.next_version());
                 }
-                self.identities.insert(node.clone(), format!("v{}", staged.next_version()));
+                self.identities.insert(node.clone(), recipe.identity());
                 self.candidates.insert(node.clone(), Candidate::Staged(staged));
                 self.states.insert(node, NodeState::Built { recipe });
+            }
+            Ok(Outcome::Committed(version)) => {
+                tracing::info!(node = %node, version, "committed already by a run that did not get to its release");
+                self.note(found, "built", None, seconds);
+                let released = ReleasedTable { version, night: self.night, state: TableState::Fresh, recipe };
+                self.keep(found, &released);
+                self.states.insert(node, NodeState::Current { released });
             }
             Err(error) => {
                 tracing::error!(node = %node, seconds, "failed: {error}");
@@ -238,8 +266,12 @@ impl<'a> Build<'a> {
         let model = self.context.project.models.get(&node.name).cloned();
         let scene = self.scene(&node.inputs).await?;
         let base = TableSnapshot::load(&self.context.lake, &node.name, None).await?;
+        let released = self.previous.and_then(|release| release.tables.get(&node.name));
+        let ahead = base.as_ref().is_some_and(|base| released.is_none_or(|table| table.version < base.version));
         let work = Work {
             context: self.context.clone(),
+            may_resume: !self.request.full_refresh,
+            ahead,
             name: node.name.clone(),
             scene,
             base,
@@ -310,6 +342,10 @@ impl Scene {
 /// One node's computation, detached from the build.
 struct Work {
     context: RunContext,
+    /// Whether what an earlier attempt finished may be used.
+    may_resume: bool,
+    /// Whether the table has versions that no release names.
+    ahead: bool,
     name: String,
     scene: Scene,
     base: Option<TableSnapshot>,
@@ -322,38 +358,65 @@ impl Work {
     async fn computed(self, model: Option<Model>, recipe: Recipe) -> Computed {
         let started = self.context.clock.now();
         let result = match &model {
-            Some(model) => self.attempts(model).await,
+            Some(model) => self.outcome(model, &recipe).await,
             None => Err(RunError::Defect { what: format!("{} is in the graph but not in the project", self.name) }),
         };
         let seconds = (self.context.clock.now() - started).as_seconds_f64();
-        let Self { name, base, .. } = self;
-        let result = result.map(|adds| StagedTable {
-            table: name.clone(),
-            schema: model.map_or_else(|| target_schema(&[]), |model| target_schema(&model.spec.columns)),
-            removes: base.iter().flat_map(|base| &base.files).map(|file| file.path.clone()).collect(),
-            base,
+        Computed { node: self.name, recipe, seconds, result }
+    }
+
+    /// What an earlier attempt committed or staged of the same recipe, else the computation.
+    async fn outcome(&self, model: &Model, recipe: &Recipe) -> Result<Outcome, RunError> {
+        if let Some(base) = self.base.as_ref().filter(|_| self.may_resume && self.ahead)
+            && publish::committed_recipe(base).await?.as_ref() == Some(recipe)
+        {
+            return Ok(Outcome::Committed(base.version));
+        }
+        let identity = recipe.identity();
+        let earlier =
+            if self.may_resume { stage::find(&self.context.lake, &self.name, &identity).await? } else { None };
+        let in_use = |file: &StagedFile| self.base_files().any(|base| base.path == file.path);
+        let adds = match earlier.filter(|files| !files.iter().any(in_use)) {
+            Some(files) => {
+                tracing::info!(node = %self.name, files = files.len(), "staged already by an earlier attempt");
+                files
+            }
+            None => {
+                let files = self.attempts(model).await?;
+                stage::note(&self.context.lake, &self.name, &identity, &files).await?;
+                files
+            }
+        };
+        Ok(Outcome::Staged(StagedTable {
+            table: self.name.clone(),
+            schema: target_schema(&model.spec.columns),
+            removes: self.base_files().map(|file| file.path.clone()).collect(),
+            base: self.base.clone(),
             adds,
-        });
-        Computed { node: name, recipe, seconds, result }
+        }))
+    }
+
+    fn base_files(&self) -> impl Iterator<Item = &DataFile> {
+        self.base.iter().flat_map(|base| &base.files)
     }
 
     /// Beside others; then alone; then with joins that spill.
     async fn attempts(&self, model: &Model) -> Result<Vec<StagedFile>, RunError> {
         let first = {
             let _company = self.gate.read().await;
-            self.attempt(model, Joins::Hash, 1).await
+            self.attempt(model, Effort::Fast, 1).await
         };
         let Some(_) = memory_error(&first) else {
             return first.map_err(|error| self.failed(error));
         };
         tracing::warn!(node = %self.name, "ran out of memory beside others; trying it alone");
         let _alone = self.gate.write().await;
-        let second = self.attempt(model, Joins::Hash, 2).await;
+        let second = self.attempt(model, Effort::Fair, 2).await;
         let Some(_) = memory_error(&second) else {
             return second.map_err(|error| self.failed(error));
         };
         tracing::warn!(node = %self.name, "ran out of memory alone; trying it with sort-merge joins, which spill");
-        self.attempt(model, Joins::SortMerge, 3).await.map_err(|error| self.failed(error))
+        self.attempt(model, Effort::Spilling, 3).await.map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: ComputeError) -> RunError {
@@ -363,14 +426,14 @@ impl Work {
         }
     }
 
-    async fn attempt(&self, model: &Model, joins: Joins, number: u32) -> Result<Vec<StagedFile>, ComputeError> {
-        let session = self.context.engine.session(joins);
+    async fn attempt(&self, model: &Model, effort: Effort, number: u32) -> Result<Vec<StagedFile>, ComputeError> {
+        let session = self.context.engine.session(effort);
         self.scene.open(&session, self.night).await.map_err(ComputeError::Other)?;
         let query =
             views::query(&session, &model.sql_file, &model.sql, self.night).await.map_err(ComputeError::Other)?;
         let query = in_order(query, model)?;
         let target = Target { table: self.name.clone(), attempt: format!("{}-{number}", self.attempt) };
-        stage_query(&self.context.lake, &self.context.engine, &target, query, &session).await
+        stage_query(&self.context.lake, &target, query, &session).await
     }
 }
 

@@ -14,7 +14,6 @@ use futures::TryStreamExt;
 use tokio::task::JoinSet;
 
 use super::error::RunError;
-use crate::session::Engine;
 use crate::table::{Lake, StageWriter, StagedFile};
 
 /// Rows a partition holds before it gets a file of its own; smaller ones share one.
@@ -50,7 +49,6 @@ impl From<crate::table::TableError> for ComputeError {
 /// Runs a query and stages its rows; the number of files follows the amount of rows.
 pub(super) async fn stage_query(
     lake: &Lake,
-    engine: &Engine,
     target: &Target,
     query: DataFrame,
     session: &SessionContext,
@@ -65,7 +63,7 @@ pub(super) async fn stage_query(
             target: target.clone(),
             partition,
             reservation: MemoryConsumer::new(format!("writer of {}", target.table))
-                .register(&engine.runtime().memory_pool),
+                .register(session.task_ctx().memory_pool()),
             held: Vec::new(),
             held_rows: 0,
             open: None,

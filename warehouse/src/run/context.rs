@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use object_store::ObjectStore;
 use object_store::path::Path;
+use tokio::sync::watch;
 
 use super::error::RunError;
 use super::ops::ops_schemas;
@@ -29,6 +30,34 @@ pub struct RunContext {
     pub lake: Lake,
     pub engine: Engine,
     pub clock: Arc<dyn Clock>,
+    pub stop: Stop,
+}
+
+/// Tells a run from outside that it should end: what it has begun is given up, its lease given back.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    asked: watch::Receiver<bool>,
+}
+
+impl Stop {
+    /// A way to ask, and what a run listens to.
+    pub fn channel() -> (watch::Sender<bool>, Self) {
+        let (ask, asked) = watch::channel(false);
+        (ask, Self { asked })
+    }
+
+    /// Nobody will ask.
+    pub fn never() -> Self {
+        Self::channel().1
+    }
+
+    /// Ends when the run should; never, where nobody is left to ask.
+    pub async fn asked(&self) {
+        let mut asked = self.asked.clone();
+        if asked.wait_for(|asked| *asked).await.is_err() {
+            std::future::pending().await
+        }
+    }
 }
 
 impl RunContext {
@@ -55,6 +84,7 @@ impl RunContext {
             lake,
             engine,
             clock,
+            stop: Stop::never(),
         })
     }
 }

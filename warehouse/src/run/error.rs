@@ -4,6 +4,7 @@ use datafusion::error::DataFusionError;
 
 use crate::error::ErrorKind;
 use crate::graph::GraphErrors;
+use crate::lease::LeaseError;
 use crate::release::ReleaseError;
 use crate::store::StoreError;
 use crate::table::TableError;
@@ -17,6 +18,10 @@ pub enum RunError {
     Release(#[from] ReleaseError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    #[error("stopped as asked; run the same command again to go on")]
+    Stopped,
     #[error(transparent)]
     Graph(#[from] GraphErrors),
     #[error("{node}: {message}")]
@@ -35,11 +40,18 @@ impl RunError {
             Self::Table(error) => error.kind(),
             Self::Release(error) => error.kind(),
             Self::Store(error) => error.kind(),
+            Self::Lease(error) => error.kind(),
+            Self::Stopped => ErrorKind::Retry,
             Self::Graph(error) => error.kind(),
             Self::Query { kind, .. } => *kind,
             Self::User { .. } => ErrorKind::User,
             Self::Form { .. } | Self::Defect { .. } => ErrorKind::Defect,
         }
+    }
+
+    /// The data of a node forbids what was asked.
+    pub(super) fn refused(node: &str, message: &str) -> Self {
+        Self::Query { node: node.to_owned(), message: message.to_owned(), kind: ErrorKind::Data }
     }
 
     /// An error of the query engine while it planned or computed a node.

@@ -9,11 +9,14 @@
 //! Until publish no log refers to anything a run wrote: a run that dies leaves files, not rows.
 
 mod audits;
+mod bronze;
 mod build;
 mod compute;
 mod context;
 mod decide;
+mod diff;
 mod error;
+mod hold;
 mod ledgers;
 mod night;
 mod ops;
@@ -23,14 +26,17 @@ mod quarantine;
 mod reader;
 mod records;
 mod report;
+mod rollback;
 mod sink;
 mod sources;
+mod stage;
 mod state;
 #[cfg(test)]
 mod tests;
 pub mod views;
 
-pub use context::{RunContext, RunRequest, open_lake};
+pub use context::{RunContext, RunRequest, Stop, open_lake};
+pub use diff::{TableDiff, Total, diff};
 pub use error::RunError;
 pub use night::run_night;
 pub use ops::ops_schemas;
@@ -38,3 +44,4 @@ pub use plan::{NightPlan, NodePlan, SourcePlan, plan_night};
 pub use reader::Reader;
 pub use records::{last_runs, run_by_id};
 pub use report::{AuditReport, NodeReport, RunReport, RunStatus, SourceReport};
+pub use rollback::rollback;

@@ -1,21 +1,23 @@
-//! One run of a night, phase by phase: open, ingest, build, audit, publish, record.
+//! One run of a night, phase by phase: take the lease, ingest, build, audit, commit, release, record.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::audits::audit_all;
+use super::audits::audit;
+use super::bronze::commit_sources;
 use super::build::Build;
 use super::context::{RunContext, RunRequest};
-use super::decide::blocked;
 use super::error::RunError;
-use super::publish::publish;
-use super::report::{AuditReport, Failure, NodeCounts, NodeReport, RowCounts, RunReport, RunStatus};
+use super::hold::{fence_tables, holding};
+use super::publish::commit_all;
+use super::report::{Failure, NodeCounts, NodeReport, RowCounts, RunReport, RunStatus};
 use super::sources::{SourceOutcome, ingest_all};
-use super::state::{Candidate, NodeState};
+use super::state::NodeState;
 use super::{ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
+use crate::lease::Lease;
 use crate::release::{self, Release};
 
 /// Runs a night and records it. What failed inside it is in the report; an error means that the run
@@ -26,44 +28,57 @@ use crate::release::{self, Release};
 pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<RunReport, RunError> {
     let started_at = context.clock.now();
     let run_id = run_id(context.clock.as_ref());
-    let mut report = RunReport::begun(&run_id, request.night, started_at);
-    match phases(context, request, &mut report).await {
-        Ok(()) => finish(context, report).await,
-        Err(error) => {
-            report.status = RunStatus::Failed;
-            report.note_failure("run", &error.to_string(), error.kind());
-            // The run failed already; a record that cannot be written either must not hide why.
-            if let Err(second) = finish(context, report).await {
-                tracing::error!("the run could not be recorded: {second}");
+    release::check_format(&context.lake, true).await?;
+    holding(context, &run_id, "run", async |lease| {
+        let mut report = RunReport::begun(&run_id, request.night, started_at);
+        match phases(context, request, lease, &mut report).await {
+            Ok(()) => finish(context, report).await,
+            Err(error) => {
+                report.status = RunStatus::Failed;
+                report.note_failure("run", &error.to_string(), error.kind());
+                // The run failed already; a record that cannot be written either must not hide why.
+                if let Err(second) = finish(context, report).await {
+                    tracing::error!("the run could not be recorded: {second}");
+                }
+                Err(error)
             }
-            Err(error)
         }
-    }
+    })
+    .await
 }
 
-async fn phases(context: &RunContext, request: &RunRequest, report: &mut RunReport) -> Result<(), RunError> {
-    release::check_format(&context.lake, true).await?;
+async fn phases(
+    context: &RunContext,
+    request: &RunRequest,
+    lease: &Lease,
+    report: &mut RunReport,
+) -> Result<(), RunError> {
     let previous = release::latest(&context.lake).await?;
     let built_for = night_to_build(request.night, previous.as_ref(), report);
+    let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context);
+    fence_tables(context, lease, previous.as_ref(), &run_id).await?;
+    clock.mark(context, report, "open");
 
-    let sources = ingest_all(context, request.night, &report.run_id).await?;
+    let sources = ingest_all(context, request.night, &run_id).await?;
     report.take_sources(&sources);
     warn_of_nothing(context, &sources, report);
+    let sources = commit_sources(context, lease, sources, &run_id).await?;
     clock.mark(context, report, "ingest");
 
-    let run_id = report.run_id.clone();
-    let mut build = Build::new(context, request, built_for, &run_id, previous.as_ref(), &sources);
-    build.run().await?;
+    let mut staged = Build::new(context, request, built_for, &run_id, previous.as_ref(), &sources);
+    staged.run().await?;
     clock.mark(context, report, "build");
 
-    report.audits = audit_all(context, &build, built_for).await?;
-    hold_failed(context, &mut build, &report.audits);
+    let audited = audit(context, staged).await?;
+    report.audits = audited.reports().to_vec();
     clock.mark(context, report, "audit");
 
-    let released = publish(context, &build, &sources, previous.as_ref(), built_for, &run_id).await?;
+    let bronze = sources.iter().filter_map(|source| Some((source.table.clone(), source.released(built_for)?)));
+    let committed = commit_all(context, lease, &audited, bronze.collect(), previous.as_ref()).await?;
+    let released = committed.release(context, lease, previous.as_ref()).await?;
     clock.mark(context, report, "publish");
-    report.take_nodes(&build, &sources);
+    report.take_nodes(audited.build(), &sources);
     report.conclude(released.as_ref());
     Ok(())
 }
@@ -95,24 +110,6 @@ fn night_to_build(night: NaiveDate, previous: Option<&Release>, report: &mut Run
             release.night
         }
         _ => night,
-    }
-}
-
-/// A node that an audit failed stays at its last release, and so does all that reads it.
-fn hold_failed(context: &RunContext, build: &mut Build<'_>, audits: &[AuditReport]) {
-    for audit in audits.iter().filter(|audit| !audit.passed && audit.severity == "error") {
-        let message = format!(
-            "audit {} failed on {} rows{} — see ops.audits",
-            audit.audit,
-            audit.failing_rows,
-            audit.examples.as_ref().map(|examples| format!(", e.g. {examples}")).unwrap_or_default()
-        );
-        build.fail(&audit.node, &message);
-    }
-    for node in &context.graph.nodes {
-        if let Some(because) = blocked(node, &build.states) {
-            build.hold_below(&node.name, because);
-        }
     }
 }
 
@@ -219,11 +216,11 @@ impl RunReport {
 }
 
 fn source_node(source: &SourceOutcome) -> NodeReport {
-    let status = match (&source.blocked, &source.candidate) {
+    let status = match (&source.blocked, source.is_new) {
         (Some(blocked), _) if blocked.failed.is_some() => "failed",
         (Some(_), _) => "held",
-        (None, Candidate::Staged(_)) => "built",
-        (None, Candidate::Unchanged { .. }) => "skipped",
+        (None, true) => "built",
+        (None, false) => "skipped",
     };
     NodeReport {
         node: source.table.clone(),

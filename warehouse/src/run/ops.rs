@@ -1,6 +1,6 @@
 //! The `ops` tables: what runs did, outside releases, written when a night fails too.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -197,6 +197,8 @@ pub(super) async fn append_batches(
             removes: superseded.clone(),
             app_id: APP_ID.to_owned(),
             sequence: at.timestamp_millis(),
+            token: None,
+            notes: HashMap::new(),
             run_id: run_id.to_owned(),
             at,
         };

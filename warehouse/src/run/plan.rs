@@ -102,7 +102,7 @@ async fn plan_source(
     let snapshot = TableSnapshot::load(&context.lake, &contract.table, None).await?;
     let ledger = ledgers::load(&context.lake, &contract.name, snapshot.as_ref()).await?.ledger;
     let candidate = Candidate::Unchanged { snapshot, schema: ingest::bronze_schema(contract) };
-    let identity = views::bronze_identity(contract, &candidate, built_for);
+    let identity = views::bronze_identity(contract, &ledger, &candidate, built_for);
     let mut plan = SourcePlan {
         source: contract.name.clone(),
         table: contract.table.clone(),
@@ -181,9 +181,9 @@ async fn plan_nodes(
         let released = previous.and_then(|release| release.tables.get(&node.name));
         let made_from = recipe(node, &identities, night);
         let (action, why, identity) = match decision(node, &states, released, &made_from, request) {
-            Decision::Build { why } => ("build", why, "next".to_owned()),
+            Decision::Build { why } => ("build", why, made_from.identity()),
             Decision::Keep { released } => {
-                ("skip", "nothing it depends on changed".to_owned(), format!("v{}", released.version))
+                ("skip", "nothing it depends on changed".to_owned(), released.recipe.identity())
             }
             Decision::View => ("view", view_reason(previous, node.name.as_str()), made_from.identity()),
             Decision::Hold { because } => {

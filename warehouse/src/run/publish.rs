@@ -1,64 +1,102 @@
-//! The publish phase: commit each staged table, then write the release that names the versions.
+//! The publish phase: commit each audited table, then write the release that names the versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::json;
 
+use super::audits::Audited;
 use super::build::Build;
 use super::context::RunContext;
 use super::error::RunError;
-use super::ledgers;
-use super::quarantine;
-use super::sources::SourceOutcome;
+use super::stage;
 use super::state::{Candidate, NodeState, StagedTable};
+use crate::lease::Lease;
 use crate::project::model::Materialized;
-use crate::release::{self, LAKE_FORMAT, Recipe, Release, ReleasedTable, ReleasedView, TableState};
-use crate::table::{Change, commit};
+use crate::release::{LAKE_FORMAT, Recipe, Release, ReleasedTable, ReleasedView, TableState};
+use crate::table::{Change, TableSnapshot, commit};
 
 /// Application id of the commits of nodes.
 const APP_ID: &str = "buho/night";
+/// Key of a commit's info: what the rows were made from.
+const RECIPE: &str = "buhoRecipe";
 /// Tables committed beside each other.
 const COMMITS_AT_ONCE: usize = 8;
 
-/// Commits what was staged and audited; returns the release, or `None` where nothing changed.
-pub(super) async fn publish(
-    context: &RunContext,
-    build: &Build<'_>,
-    sources: &[SourceOutcome],
-    previous: Option<&Release>,
+/// Every table of a night at the version that its release will name; made by [`commit_all`] alone.
+#[derive(Debug)]
+pub(super) struct Committed {
     night: NaiveDate,
-    run_id: &str,
-) -> Result<Option<Release>, RunError> {
-    for source in sources {
-        quarantine::append(context, source, run_id).await?;
-        quarantine::mark_replaced(context, source, run_id).await?;
-    }
-    let bronze: BTreeMap<String, ReleasedTable> = stream::iter(sources)
-        .map(|source| commit_source(context, source, night, run_id))
-        .buffered(COMMITS_AT_ONCE)
-        .try_filter_map(|released| async move { Ok(released) })
-        .try_collect()
-        .await?;
+    run_id: String,
+    tables: BTreeMap<String, ReleasedTable>,
+    views: BTreeMap<String, ReleasedView>,
+}
+
+/// Commits what was audited.
+///
+/// # Errors
+/// Where a table was written by somebody else meanwhile, or the lake cannot be written.
+pub(super) async fn commit_all(
+    context: &RunContext,
+    lease: &Lease,
+    audited: &Audited<'_>,
+    bronze: BTreeMap<String, ReleasedTable>,
+    previous: Option<&Release>,
+) -> Result<Committed, RunError> {
+    let build = audited.build();
     let nodes: BTreeMap<String, ReleasedTable> = stream::iter(&context.graph.nodes)
-        .map(|node| release_node(context, build, &node.name, previous, night, run_id))
+        .map(|node| release_node(context, lease, build, &node.name, previous))
         .buffered(COMMITS_AT_ONCE)
         .try_filter_map(|released| async move { Ok(released) })
         .try_collect()
         .await?;
-    let release = Release {
-        format: LAKE_FORMAT,
-        night,
-        sequence: 0,
-        run_id: run_id.to_owned(),
-        at: context.clock.now(),
+    Ok(Committed {
+        night: build.night(),
+        run_id: build.run_id().to_owned(),
         tables: bronze.into_iter().chain(nodes).collect(),
-        views: views(context, build, previous, night),
-    };
-    if previous.is_some_and(|previous| says_the_same(previous, &release)) {
-        return Ok(None);
+        views: views(context, build, previous),
+    })
+}
+
+impl Committed {
+    /// As a release of an earlier one's tables under the night readers get: each table from the night it
+    /// was from, bronze as it was then, the views' text too.
+    pub(super) fn as_restored(mut self, latest: &Release, target: &Release) -> Self {
+        for (name, table) in &target.tables {
+            let restored = self.tables.entry(name.clone()).or_insert_with(|| table.clone());
+            *restored = ReleasedTable { version: restored.version, ..table.clone() };
+        }
+        Self { night: latest.night, views: target.views.clone(), ..self }
     }
-    Ok(Some(release::publish(&context.lake, release).await?))
+
+    /// Publishes the release, under the lease; `None` where it would tell readers nothing new.
+    pub(super) async fn release(
+        self,
+        context: &RunContext,
+        lease: &Lease,
+        previous: Option<&Release>,
+    ) -> Result<Option<Release>, RunError> {
+        let release = Release {
+            format: LAKE_FORMAT,
+            night: self.night,
+            sequence: 0,
+            run_id: self.run_id,
+            at: context.clock.now(),
+            tables: self.tables,
+            views: self.views,
+        };
+        if previous.is_some_and(|previous| says_the_same(previous, &release)) {
+            return Ok(None);
+        }
+        Ok(Some(lease.publish(&context.lake, release).await?))
+    }
+}
+
+/// What the rows of a table's newest version were made from, as its commit says.
+pub(super) async fn committed_recipe(table: &TableSnapshot) -> Result<Option<Recipe>, RunError> {
+    let note = table.note(RECIPE).await?;
+    Ok(note.and_then(|recipe| serde_json::from_value(recipe).ok()))
 }
 
 /// Whether a release would tell readers nothing new.
@@ -69,45 +107,26 @@ fn says_the_same(previous: &Release, next: &Release) -> bool {
     previous.night == next.night && rows(previous) == rows(next) && previous.views == next.views
 }
 
-async fn commit_source(
-    context: &RunContext,
-    source: &SourceOutcome,
-    night: NaiveDate,
-    run_id: &str,
-) -> Result<Option<(String, ReleasedTable)>, RunError> {
-    let state = match &source.blocked {
-        None => TableState::Fresh,
-        Some(blocked) if blocked.failed.is_some() => TableState::Failed,
-        Some(_) => TableState::Held,
-    };
-    let version = match &source.candidate {
-        Candidate::Staged(staged) if source.ledger_changed || !staged.adds.is_empty() => {
-            let number =
-                ledgers::store(&context.lake, &source.source, source.ledger.number, &source.ledger.ledger).await?;
-            Some(commit_table(context, staged, ledgers::APP_ID, number, run_id).await?)
-        }
-        Candidate::Staged(staged) => staged.base.as_ref().map(|base| base.version),
-        Candidate::Unchanged { snapshot, .. } => snapshot.as_ref().map(|snapshot| snapshot.version),
-    };
-    let table = version.map(|version| ReleasedTable { version, night, state, recipe: Recipe::default() });
-    Ok(table.map(|table| (source.table.clone(), table)))
-}
-
 async fn release_node(
     context: &RunContext,
+    lease: &Lease,
     build: &Build<'_>,
     name: &str,
     previous: Option<&Release>,
-    night: NaiveDate,
-    run_id: &str,
 ) -> Result<Option<(String, ReleasedTable)>, RunError> {
+    let night = build.night();
     let before = previous.and_then(|release| release.tables.get(name));
     let kept = |state: TableState| before.map(|table| ReleasedTable { state, ..table.clone() });
     let table = match build.states.get(name) {
         Some(NodeState::Built { recipe }) => match build.candidates.get(name) {
             Some(Candidate::Staged(staged)) => {
-                let sequence = context.clock.now().timestamp_millis();
-                let version = commit_table(context, staged, APP_ID, sequence, run_id).await?;
+                let note = (RECIPE.to_owned(), json!(recipe));
+                let change = Change {
+                    notes: HashMap::from([note]),
+                    ..change(context, lease, staged, APP_ID, context.clock.now().timestamp_millis(), build.run_id())
+                };
+                let version = commit(&context.lake, staged.base.as_ref(), &change).await?.version;
+                stage::forget(&context.lake, name).await;
                 Some(ReleasedTable { version, night, state: TableState::Fresh, recipe: recipe.clone() })
             }
             _ => None,
@@ -122,34 +141,32 @@ async fn release_node(
     Ok(table.map(|table| (name.to_owned(), table)))
 }
 
-async fn commit_table(
+/// The commit that makes a staged table the table.
+pub(super) fn change(
     context: &RunContext,
+    lease: &Lease,
     staged: &StagedTable,
     app_id: &str,
     sequence: i64,
     run_id: &str,
-) -> Result<u64, RunError> {
-    let change = Change {
+) -> Change {
+    Change {
         table: staged.table.clone(),
         schema: staged.schema.clone(),
         adds: staged.adds.clone(),
         removes: staged.removes.clone(),
         app_id: app_id.to_owned(),
         sequence,
+        token: Some(lease.token()),
         run_id: run_id.to_owned(),
+        notes: HashMap::new(),
         at: context.clock.now(),
-    };
-    let committed = commit(&context.lake, staged.base.as_ref(), &change).await?;
-    Ok(committed.version)
+    }
 }
 
 /// Views go out with their text; one that is held keeps the text it had.
-fn views(
-    context: &RunContext,
-    build: &Build<'_>,
-    previous: Option<&Release>,
-    night: NaiveDate,
-) -> BTreeMap<String, ReleasedView> {
+fn views(context: &RunContext, build: &Build<'_>, previous: Option<&Release>) -> BTreeMap<String, ReleasedView> {
+    let night = build.night();
     let mut views = BTreeMap::new();
     for node in context.graph.nodes.iter().filter(|node| node.materialized == Materialized::View) {
         let view = match (build.states.get(&node.name), context.project.models.get(&node.name)) {

@@ -15,7 +15,7 @@ use super::error::RunError;
 use super::ops::{append_batches, text_field};
 use super::sources::SourceOutcome;
 use crate::ingest;
-use crate::session::{Joins, register};
+use crate::session::{Effort, register};
 use crate::table::{DataFile, PinnedTable, TableSnapshot};
 
 pub(super) const TABLE: &str = "ops.quarantine";
@@ -67,7 +67,7 @@ pub(super) async fn mark_replaced(context: &RunContext, source: &SourceOutcome, 
     };
     let prefix = format!("{}-", source.source);
     for file in base.files.iter().filter(|file| file.path.starts_with(&prefix)).filter(touched) {
-        let session = context.engine.session(Joins::Hash);
+        let session = context.engine.session(Effort::Fast);
         let failed = |error| RunError::query(TABLE, error);
         let provider = PinnedTable::new(&context.lake, TABLE, &base.schema, std::slice::from_ref(file))?;
         register(&session, TABLE, Arc::new(provider)).map_err(failed)?;

@@ -16,7 +16,7 @@ use crate::ingest::bronze_schema;
 use crate::nearest::nearest;
 use crate::project::Project;
 use crate::release::{self, Release, ReleaseId};
-use crate::session::{Engine, Joins};
+use crate::session::{Effort, Engine};
 use crate::table::{Lake, TableSnapshot};
 
 /// Views by name and text, each after those it reads.
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Where a table or column is unknown (with the nearest name), or a table cannot be opened.
     pub async fn query(&self, sql: &str) -> Result<DataFrame, RunError> {
-        let session = self.engine.session(Joins::Hash);
+        let session = self.engine.session(Effort::Fast);
         let parsed = parse("query", sql).ok();
         let names: BTreeSet<String> = match &parsed {
             Some(parsed) => parsed.inputs.keys().cloned().collect(),

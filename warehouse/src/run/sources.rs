@@ -21,7 +21,8 @@ use super::state::{Candidate, StagedTable};
 use crate::error::ErrorKind;
 use crate::ingest::{self, Freshness, FreshnessState, IngestError, LoadOptions, LoadReport};
 use crate::project::contract::{Contract, Missing};
-use crate::session::{Joins, register};
+use crate::release::{Recipe, ReleasedTable, TableState};
+use crate::session::{Effort, register};
 use crate::table::{DataFile, PinnedTable, StagedFile, TableSnapshot};
 
 /// Sources read beside each other; each may use all threads.
@@ -41,6 +42,8 @@ pub(super) struct SourceOutcome {
     /// Deliveries that a corrected one replaced.
     pub replaced: Vec<i64>,
     pub report: SourceReport,
+    /// Whether this run committed rows of it.
+    pub is_new: bool,
     /// Why what reads it must stay at the last release, and whether the source itself failed.
     pub blocked: Option<Blocked>,
     pub warnings: Vec<String>,
@@ -51,6 +54,22 @@ pub(super) struct Blocked {
     pub because: String,
     /// `None`: held, not failed.
     pub failed: Option<ErrorKind>,
+}
+
+impl SourceOutcome {
+    /// How a release names the bronze table; `None` where nothing was ever delivered.
+    pub fn released(&self, night: NaiveDate) -> Option<ReleasedTable> {
+        let state = match &self.blocked {
+            None => TableState::Fresh,
+            Some(blocked) if blocked.failed.is_some() => TableState::Failed,
+            Some(_) => TableState::Held,
+        };
+        let version = match &self.candidate {
+            Candidate::Staged(staged) => staged.base.as_ref()?.version,
+            Candidate::Unchanged { snapshot, .. } => snapshot.as_ref()?.version,
+        };
+        Some(ReleasedTable { version, night, state, recipe: Recipe::default() })
+    }
 }
 
 /// Ingests all sources of the project; the failure of one does not stop the others.
@@ -150,6 +169,7 @@ async fn loaded(
         ledger_changed: report.ledger_changed,
         quarantine: report.quarantine,
         replaced: report.replaced,
+        is_new: false,
         blocked: None,
         warnings,
     })
@@ -180,6 +200,7 @@ fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, ledger: Numbe
         ledger_changed: false,
         quarantine: Vec::new(),
         replaced: Vec::new(),
+        is_new: false,
         report: empty_report(contract),
         blocked: None,
         warnings: Vec::new(),
@@ -218,7 +239,7 @@ async fn without_deliveries(
 ) -> Result<(Vec<StagedFile>, HashSet<String>), RunError> {
     let touched: Vec<DataFile> = base.files.iter().filter(|file| may_hold(file, replaced)).cloned().collect();
     let removes = touched.iter().map(|file| file.path.clone()).collect();
-    let session = context.engine.session(Joins::Hash);
+    let session = context.engine.session(Effort::Fast);
     let failed = |error| RunError::query(&base.table, error);
     let provider = PinnedTable::new(&context.lake, &base.table, &base.schema, &touched)?;
     register(&session, &base.table, Arc::new(provider)).map_err(failed)?;
@@ -229,11 +250,10 @@ async fn without_deliveries(
         .and_then(|table| table.filter(ident("_delivery").in_list(gone, true)))
         .map_err(failed)?;
     let target = Target { table: base.table.clone(), attempt: format!("kept-{run_id}") };
-    let files =
-        stage_query(&context.lake, &context.engine, &target, kept, &session).await.map_err(|error| match error {
-            ComputeError::Engine(error) => RunError::query(&base.table, error),
-            ComputeError::Other(error) => error,
-        })?;
+    let files = stage_query(&context.lake, &target, kept, &session).await.map_err(|error| match error {
+        ComputeError::Engine(error) => RunError::query(&base.table, error),
+        ComputeError::Other(error) => error,
+    })?;
     Ok((files, removes))
 }
 

@@ -67,12 +67,11 @@ impl Candidate {
         }
     }
 
-    /// What identifies the rows: the version they have or will have.
-    pub fn identity(&self) -> String {
+    /// The columns as the run reads them.
+    pub fn schema(&self) -> &SchemaRef {
         match self {
-            Self::Unchanged { snapshot: None, .. } => "none".to_owned(),
-            Self::Unchanged { snapshot: Some(snapshot), .. } => format!("v{}", snapshot.version),
-            Self::Staged(staged) => format!("v{}", staged.next_version()),
+            Self::Unchanged { schema, .. } => schema,
+            Self::Staged(staged) => &staged.schema,
         }
     }
 }

@@ -14,6 +14,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use super::error::RunError;
 use super::state::{Candidate, horizon};
 use crate::graph::{bind, parse};
+use crate::ingest::Ledger;
 use crate::project::contract::Contract;
 use crate::session::register;
 use crate::table::{Lake, TableError};
@@ -75,11 +76,18 @@ fn sees_everything(contract: &Contract, candidate: &Candidate, night: NaiveDate)
     horizon(&candidate.files(), event_time(contract)).is_some_and(|last| last <= night)
 }
 
-/// What identifies the rows a night sees of a bronze table: its version, and the night where some
-/// rows still wait for a later one.
-pub fn bronze_identity(contract: &Contract, candidate: &Candidate, night: NaiveDate) -> String {
-    let version = candidate.identity();
-    if sees_everything(contract, candidate, night) { version } else { format!("{version}@{night}") }
+/// What identifies the rows a night sees of a bronze table: its deliveries, its columns, and the
+/// night where some rows still wait for a later one.
+pub fn bronze_identity(contract: &Contract, ledger: &Ledger, candidate: &Candidate, night: NaiveDate) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(ledger.identity().as_bytes());
+    for field in candidate.schema().fields() {
+        hasher.update(format!("\n{} {}", field.name(), field.data_type()).as_bytes());
+    }
+    if !sees_everything(contract, candidate, night) {
+        hasher.update(format!("\n{night}").as_bytes());
+    }
+    hasher.finalize().to_hex().chars().take(16).collect()
 }
 
 fn column(name: &str) -> Expr {

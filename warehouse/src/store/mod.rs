@@ -4,6 +4,8 @@
 //! secret is refused, so that none ends in a log.
 
 mod durable;
+#[cfg(test)]
+pub(crate) mod faults;
 mod settings;
 #[cfg(test)]
 mod tests;

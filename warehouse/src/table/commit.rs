@@ -19,6 +19,10 @@ use super::snapshot::TableSnapshot;
 use super::writer::StagedFile;
 use crate::project::types::ColumnType;
 
+/// Application id under which a log keeps the highest token of the lake's lease that it has seen.
+const FENCE: &str = "buho/fence";
+/// Commits of others that a fence may have to go on top of.
+const FENCE_RACES: usize = 100;
 /// Commits between two checkpoints: a reader opens at most this many small files.
 const CHECKPOINT_EVERY: u64 = 10;
 
@@ -33,7 +37,11 @@ pub struct Change {
     /// `txn`: who commits, and the rising number by which a lost answer is settled.
     pub app_id: String,
     pub sequence: i64,
+    /// Token of the lease under which it is made; `None` for tables that every run may append to.
+    pub token: Option<u64>,
     pub run_id: String,
+    /// More that the commit's info says, by key.
+    pub notes: HashMap<String, Value>,
     /// Stamp of the commit and of its files.
     pub at: DateTime<Utc>,
 }
@@ -43,7 +51,8 @@ pub struct Change {
 /// An answer that was lost is settled by reading the log: if version n + 1 carries our `txn`, it is ours.
 ///
 /// # Errors
-/// [`TableError::Conflict`] where somebody else wrote n + 1; nothing was overwritten.
+/// [`TableError::Conflict`] where somebody else wrote n + 1, [`TableError::Fenced`] where that was a run
+/// that took the lease from this one; nothing was overwritten.
 pub async fn commit(lake: &Lake, base: Option<&TableSnapshot>, change: &Change) -> Result<TableSnapshot, TableError> {
     let version = base.map_or(0, |snapshot| snapshot.version + 1);
     let bytes = log_entry(base, change)?;
@@ -78,7 +87,12 @@ async fn settle(lake: &Lake, change: &Change, version: u64, error: TransactionEr
     })?;
     match entry {
         Some(bytes) if holds_transaction(&bytes, change) => Ok(()),
-        Some(_) => Err(TableError::Conflict { table: change.table.clone(), version }),
+        Some(bytes) => Err(match fence_of(&bytes) {
+            Some(token) if change.token.is_some_and(|ours| ours < token) => {
+                TableError::Fenced { table: change.table.clone(), version, token }
+            }
+            _ => TableError::Conflict { table: change.table.clone(), version },
+        }),
         None => Err(TableError::write(
             &change.table,
             &format!("_delta_log, version {version}"),
@@ -87,10 +101,20 @@ async fn settle(lake: &Lake, change: &Change, version: u64, error: TransactionEr
     }
 }
 
+pub(super) fn actions_of(entry: &[u8]) -> Vec<Value> {
+    entry.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+/// The token of the lease under which an entry was written.
+fn fence_of(entry: &[u8]) -> Option<u64> {
+    let actions = actions_of(entry);
+    let fence = actions.iter().find(|action| action.pointer("/txn/appId") == Some(&json!(FENCE)))?;
+    fence.pointer("/txn/version")?.as_u64()
+}
+
 /// Whether a log entry is this very change: our run, our `txn`.
 fn holds_transaction(entry: &[u8], change: &Change) -> bool {
-    let actions: Vec<Value> =
-        entry.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let actions = actions_of(entry);
     let has = |pointer: &str, value: Value| actions.iter().any(|action| action.pointer(pointer) == Some(&value));
     has("/commitInfo/buhoRun", json!(change.run_id))
         && has("/txn/appId", json!(change.app_id))
@@ -114,9 +138,55 @@ fn log_entry(base: Option<&TableSnapshot>, change: &Change) -> Result<bytes::Byt
     info.timestamp = Some(millis);
     info.engine_info = Some(format!("buho {}", env!("CARGO_PKG_VERSION")));
     actions.insert(0, Action::CommitInfo(info));
-    let notes = HashMap::from([("buhoRun".to_owned(), json!(change.run_id))]);
-    let txn = Transaction::new_with_last_update(&change.app_id, change.sequence, Some(millis));
-    CommitData::new(actions, operation, notes, vec![txn]).get_bytes().map_err(|error| defect(&error))
+    let mut notes = change.notes.clone();
+    notes.insert("buhoRun".to_owned(), json!(change.run_id));
+    let mut transactions = vec![Transaction::new_with_last_update(&change.app_id, change.sequence, Some(millis))];
+    transactions.extend(change.token.map(|token| fence_transaction(token, millis)));
+    CommitData::new(actions, operation, notes, transactions).get_bytes().map_err(|error| defect(&error))
+}
+
+fn fence_transaction(token: u64, millis: i64) -> Transaction {
+    Transaction::new_with_last_update(FENCE, i64::try_from(token).unwrap_or(i64::MAX), Some(millis))
+}
+
+/// Makes every commit of a holder before `token` fail: its next version is taken. The rows stay as
+/// they are. A table that has seen the token already is left alone.
+///
+/// # Errors
+/// [`TableError::Fenced`] where a later holder was here first.
+pub async fn fence(lake: &Lake, table: &str, token: u64, run_id: &str, at: DateTime<Utc>) -> Result<(), TableError> {
+    let log_store = lake.log_store(table)?;
+    for _ in 0..FENCE_RACES {
+        let Some(base) = TableSnapshot::load(lake, table, None).await? else {
+            return Ok(());
+        };
+        match base.transaction(FENCE).await?.map(i64::unsigned_abs) {
+            Some(seen) if seen == token => return Ok(()),
+            Some(seen) if seen > token => {
+                return Err(TableError::Fenced { table: table.to_owned(), version: base.version, token: seen });
+            }
+            _ => {}
+        }
+        let bytes = fence_entry(table, token, run_id, at.timestamp_millis())?;
+        let written = log_store.write_commit_entry(base.version + 1, CommitOrBytes::LogBytes(bytes), Uuid::nil()).await;
+        match written {
+            // Whoever was first, the next look at the log tells; what was lost is tried again.
+            Ok(()) | Err(TransactionError::VersionAlreadyExists(_)) => {}
+            Err(error) => tracing::debug!(table, %error, "a fence is tried again"),
+        }
+    }
+    Err(TableError::Conflict { table: table.to_owned(), version: 0 })
+}
+
+fn fence_entry(table: &str, token: u64, run_id: &str, millis: i64) -> Result<bytes::Bytes, TableError> {
+    let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+    let mut info = operation.get_commit_info();
+    info.timestamp = Some(millis);
+    info.engine_info = Some(format!("buho {}", env!("CARGO_PKG_VERSION")));
+    let notes = HashMap::from([("buhoRun".to_owned(), json!(run_id))]);
+    CommitData::new(vec![Action::CommitInfo(info)], operation, notes, vec![fence_transaction(token, millis)])
+        .get_bytes()
+        .map_err(|error| TableError::defect(table, error))
 }
 
 fn add_action(file: &StagedFile, millis: i64) -> Add {

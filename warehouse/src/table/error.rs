@@ -17,6 +17,10 @@ pub enum TableError {
         "table {table}: version {version} was committed by somebody else while this run prepared its own; nothing was overwritten — see `buho runs list`, then run again"
     )]
     Conflict { table: String, version: u64 },
+    #[error(
+        "table {table}: version {version} was written under token {token} of the lease: this run lost the lake to another and stopped; nothing was overwritten — see `buho runs list`, then run again"
+    )]
+    Fenced { table: String, version: u64, token: u64 },
     #[error("table {table}: column `{column}` has type {found}, which no table can hold — cast it in the final select")]
     Type { table: String, column: String, found: String },
     #[error("table {table}: {what} — this is a defect, please report it")]
@@ -28,7 +32,7 @@ impl TableError {
         match self {
             Self::Read { .. } | Self::Write { .. } => ErrorKind::Retry,
             Self::MissingVersion { .. } => ErrorKind::Data,
-            Self::Conflict { .. } => ErrorKind::Locked,
+            Self::Conflict { .. } | Self::Fenced { .. } => ErrorKind::Locked,
             Self::Type { .. } => ErrorKind::User,
             Self::Defect { .. } => ErrorKind::Defect,
         }

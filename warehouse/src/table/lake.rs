@@ -27,6 +27,12 @@ impl Lake {
         Self { url, store, prefix }
     }
 
+    /// The same lake through another store.
+    #[cfg(test)]
+    pub(crate) fn over(&self, store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, ..self.clone() }
+    }
+
     pub fn url(&self) -> &Url {
         &self.url
     }

@@ -19,7 +19,7 @@ mod snapshot;
 mod stats;
 mod writer;
 
-pub use commit::{Change, commit};
+pub use commit::{Change, commit, fence};
 pub use error::TableError;
 pub use lake::Lake;
 pub use provider::PinnedTable;

@@ -2,7 +2,9 @@
 
 use arrow::datatypes::SchemaRef;
 use deltalake::DeltaTable;
+use serde_json::Value;
 
+use super::commit::actions_of;
 use super::error::TableError;
 use super::lake::Lake;
 use crate::project::types::ColumnType;
@@ -99,6 +101,32 @@ impl TableSnapshot {
         };
         let state = self.delta.snapshot().map_err(read)?;
         state.transaction_version(self.delta.log_store().as_ref(), app_id.to_owned()).await.map_err(read)
+    }
+
+    /// What the info of the last commit that changed rows says under a key; fences are looked through.
+    ///
+    /// # Errors
+    /// [`TableError::Read`] where the log cannot be read.
+    pub async fn note(&self, key: &str) -> Result<Option<Value>, TableError> {
+        let log_store = self.delta.log_store();
+        for version in (0..=self.version).rev() {
+            let entry = log_store.read_commit_entry(version).await.map_err(|source| TableError::Read {
+                table: self.table.clone(),
+                url: format!("_delta_log, version {version}"),
+                source: Box::new(source),
+            })?;
+            let Some(entry) = entry else {
+                return Ok(None);
+            };
+            let actions = actions_of(&entry);
+            if let Some(note) = actions.iter().find_map(|action| action.get("commitInfo")?.get(key)) {
+                return Ok(Some(note.clone()));
+            }
+            if actions.iter().any(|action| action.get("add").is_some() || action.get("remove").is_some()) {
+                return Ok(None);
+            }
+        }
+        Ok(None)
     }
 
     /// Rows of all files, where every file says how many it has.

@@ -37,8 +37,9 @@ pub struct StagedFile {
     pub stats: String,
 }
 
-/// How data files are written: zstd level 1, statistics per column chunk; rising numbers are not
-/// worth a dictionary.
+/// How data files are written: zstd level 1, statistics per column chunk. Long numbers and times are
+/// keys, counters and moments: as packed differences they are small at once, where a dictionary would
+/// be filled first and thrown away after.
 pub fn writer_properties(schema: &Schema) -> Result<WriterProperties, parquet::errors::ParquetError> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
@@ -47,7 +48,7 @@ pub fn writer_properties(schema: &Schema) -> Result<WriterProperties, parquet::e
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(format!("buho {}", env!("CARGO_PKG_VERSION")));
     for field in schema.fields() {
-        if field.name() == "_record" {
+        if matches!(field.data_type(), DataType::Int64 | DataType::Timestamp(..)) {
             let path = ColumnPath::from(field.name().as_str());
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)

@@ -1,5 +1,9 @@
 //! Nights over small projects on a local lake.
 
+mod crash;
+mod memory;
+
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -86,8 +90,12 @@ impl Shop {
     }
 
     async fn open(&self) -> RunContext {
+        self.open_at("2026-02-10T03:00:00Z").await
+    }
+
+    async fn open_at(&self, now: &str) -> RunContext {
         let project = Project::load(self.root.path(), &Overrides::default(), &|_| None, &[]).unwrap();
-        let clock = FixedClock::new("2026-02-10T03:00:00Z".parse().unwrap());
+        let clock = FixedClock::new(now.parse().unwrap());
         RunContext::open(project, &|_| None, Arc::new(clock)).await.unwrap()
     }
 

@@ -1,5 +1,7 @@
 //! Sessions of the query engine: one memory budget, one spill folder, one catalog per question.
 
+pub(crate) mod windows;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::error::Result;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{FairSpillPool, GreedyMemoryPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
@@ -23,15 +25,24 @@ const BATCH_ROWS: usize = 8192;
 /// What all sessions of a process share: memory, disk, object stores, caches of footers.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    runtime: Arc<RuntimeEnv>,
+    /// The budget goes to whom asks first.
+    fast: Arc<RuntimeEnv>,
+    /// The same budget in equal shares for operators that can spill.
+    fair: Arc<RuntimeEnv>,
     threads: usize,
 }
 
-/// How joins are planned: hash joins are faster, sort-merge joins can spill.
+/// How a query uses memory. The budget is one: whoever asks for another effort than
+/// [`Effort::Fast`] sees to it that nothing else runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Joins {
-    Hash,
-    SortMerge,
+pub enum Effort {
+    /// Memory to whom asks first, hash joins: the fastest. An operator that cannot spill may find
+    /// nothing left.
+    Fast,
+    /// Operators that can spill get equal shares, and leave the rest to those that cannot.
+    Fair,
+    /// As [`Effort::Fair`], with sort-merge joins, which spill where a hash join's build side cannot.
+    Spilling,
 }
 
 impl Engine {
@@ -40,39 +51,42 @@ impl Engine {
     /// # Errors
     /// Where no spill folder can be made, or the lake's URL is not one DataFusion can name.
     pub fn new(lake: &Lake, memory: u64, threads: usize) -> Result<Self> {
-        let pool = FairSpillPool::new(usize::try_from(memory).unwrap_or(usize::MAX));
-        let named = NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(NonZeroUsize::MIN);
-        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory);
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, named)))
-            .with_disk_manager_builder(disk)
-            .build_arc()?;
-        let url =
-            lake.store_url().map_err(|error: TableError| datafusion::error::DataFusionError::External(error.into()))?;
-        runtime.register_object_store(url.as_ref(), Arc::clone(lake.store()));
-        Ok(Self { runtime, threads: threads.max(1) })
+        let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
+        let fast = runtime(lake, GreedyMemoryPool::new(bytes))?;
+        let fair = runtime(lake, FairSpillPool::new(bytes))?;
+        Ok(Self { fast, fair, threads: threads.max(1) })
     }
 
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    pub fn runtime(&self) -> &Arc<RuntimeEnv> {
-        &self.runtime
-    }
-
     /// An empty session: no table is visible before [`register`] makes it so.
-    pub fn session(&self, joins: Joins) -> SessionContext {
-        functions::session(self.config(joins), Arc::clone(&self.runtime))
+    pub fn session(&self, effort: Effort) -> SessionContext {
+        let runtime = if effort == Effort::Fast { &self.fast } else { &self.fair };
+        functions::session(self.config(effort), Arc::clone(runtime))
     }
 
-    fn config(&self, joins: Joins) -> SessionConfig {
+    fn config(&self, effort: Effort) -> SessionConfig {
         let mut config = functions::session_config(self.threads).with_batch_size(BATCH_ROWS);
         let options = config.options_mut();
-        options.optimizer.prefer_hash_join = joins == Joins::Hash;
+        options.optimizer.prefer_hash_join = effort != Effort::Spilling;
         options.execution.collect_statistics = false;
         config
     }
+}
+
+fn runtime<P: MemoryPool + 'static>(lake: &Lake, pool: P) -> Result<Arc<RuntimeEnv>> {
+    let named = NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(NonZeroUsize::MIN);
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, named)))
+        .with_disk_manager_builder(disk)
+        .build_arc()?;
+    let url =
+        lake.store_url().map_err(|error: TableError| datafusion::error::DataFusionError::External(error.into()))?;
+    runtime.register_object_store(url.as_ref(), Arc::clone(lake.store()));
+    Ok(runtime)
 }
 
 /// Makes a table visible as `layer.name`, creating the layer's schema where needed.

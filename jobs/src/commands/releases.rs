@@ -1,0 +1,153 @@
+//! `buho releases list|show|diff|rollback|pin|unpin`: what readers see, saw, and will see again.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
+use warehouse::error::ErrorKind;
+use warehouse::graph;
+use warehouse::release::{self, Pin, Release, ReleaseId, TableState};
+use warehouse::run::{RunContext, RunError, TableDiff, diff, rollback};
+use warehouse::table::Lake;
+
+use crate::cli::{ReleasesCommand, ReportFormat, RowFormat};
+use crate::context::Context;
+use crate::exit::{CommandError, Exit};
+use crate::output::{Destination, write_batches};
+
+/// What `diff` compares unless told.
+const DEFAULT_SELECTION: &str = "layer:marts";
+
+pub fn run(context: &Context, command: &ReleasesCommand) -> Result<Exit, CommandError> {
+    let project = context.load_project()?;
+    let settings = project.settings.clone();
+    context.block_on_stoppable(&settings, async |stop| {
+        let opened = RunContext { stop, ..super::run::open(context, project).await? };
+        match command {
+            ReleasesCommand::List { limit, format } => list(&opened.lake, *limit, *format).await,
+            ReleasesCommand::Show { release, format } => show(context, &opened.lake, release.as_deref(), *format).await,
+            ReleasesCommand::Diff { before, after, select, format } => {
+                let selection = select.as_deref().unwrap_or(DEFAULT_SELECTION);
+                let tables =
+                    graph::select(selection, &opened.graph).map_err(|error| CommandError::of(error.kind(), &error))?;
+                let before = read(&opened.lake, Some(before)).await?;
+                let after = read(&opened.lake, after.as_deref()).await?;
+                let found = diff(&opened, &before, &after, &tables.into_iter().collect::<BTreeSet<_>>()).await?;
+                match format {
+                    ReportFormat::Json => context.say(serde_json::json!(found)),
+                    ReportFormat::Text => context.print(&diff_text(&before, &after, &found)),
+                }
+            }
+            ReleasesCommand::Rollback { release } => {
+                let target = read(&opened.lake, Some(release)).await?;
+                let published = rollback(&opened, target.id()).await?;
+                context.say(format!("release {} restores {}: readers see it from now on", published.id(), target.id()))
+            }
+            ReleasesCommand::Pin { release, reason } => {
+                let id = read(&opened.lake, Some(release)).await?.id();
+                let pin = Pin { reason: reason.clone().unwrap_or_default(), at: context.clock.now() };
+                release::pin(&opened.lake, id, &pin).await.map_err(RunError::from)?;
+                context.say(format!("release {id} is kept until `buho releases unpin {id}`"))
+            }
+            ReleasesCommand::Unpin { release } => {
+                let id = read(&opened.lake, Some(release)).await?.id();
+                let was_pinned = release::unpin(&opened.lake, id).await.map_err(RunError::from)?;
+                context.say(if was_pinned {
+                    format!("release {id} is kept as long as others of its age")
+                } else {
+                    format!("release {id} was not pinned")
+                })
+            }
+        }
+    })?;
+    Ok(Exit::Done)
+}
+
+/// A release by id or night; the one readers get, if none is named.
+async fn read(lake: &Lake, text: Option<&str>) -> Result<Release, CommandError> {
+    match text {
+        Some(text) => {
+            let id = super::sql::release_id(lake, text).await?;
+            Ok(release::read(lake, id).await.map_err(RunError::from)?)
+        }
+        None => release::latest(lake)
+            .await
+            .map_err(RunError::from)?
+            .ok_or_else(|| CommandError::user("no release yet — `buho run` writes the first")),
+    }
+}
+
+async fn list(lake: &Lake, limit: usize, format: RowFormat) -> Result<(), CommandError> {
+    let ids: Vec<ReleaseId> =
+        release::list(lake).await.map_err(RunError::from)?.into_iter().rev().take(limit).collect();
+    let pins = release::pins(lake).await.map_err(RunError::from)?;
+    let mut releases = Vec::with_capacity(ids.len());
+    for id in ids {
+        releases.push(release::read(lake, id).await.map_err(RunError::from)?);
+    }
+    let texts = |of: &dyn Fn(&Release) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(releases.iter().map(of)))
+    };
+    let tables = |state: TableState| -> ArrayRef {
+        let in_state = |release: &Release| release.tables.values().filter(|table| table.state == state).count() as u64;
+        Arc::new(UInt64Array::from_iter_values(releases.iter().map(in_state)))
+    };
+    let pinned: ArrayRef =
+        Arc::new(BooleanArray::from_iter(releases.iter().map(|found| Some(pins.contains(&found.id())))));
+    let batch = RecordBatch::try_from_iter([
+        ("release", texts(&|release| release.id().to_string())),
+        ("at", texts(&|release| release.at.format("%Y-%m-%d %H:%M:%SZ").to_string())),
+        ("run_id", texts(&|release| release.run_id.clone())),
+        ("fresh", tables(TableState::Fresh)),
+        ("held", tables(TableState::Held)),
+        ("failed", tables(TableState::Failed)),
+        ("pinned", pinned),
+    ])
+    .map_err(|error| CommandError::of(ErrorKind::Defect, &error))?;
+    let schema = batch.schema();
+    write_batches(&[batch], schema, format, Destination::new(None))
+}
+
+async fn show(context: &Context, lake: &Lake, release: Option<&str>, format: ReportFormat) -> Result<(), CommandError> {
+    let release = read(lake, release).await?;
+    if format == ReportFormat::Json {
+        return context.say(serde_json::json!(release));
+    }
+    let mut text = format!("release {}\nwritten {} by run {}\n", release.id(), release.at, release.run_id);
+    let width = release.tables.keys().map(String::len).max().unwrap_or(0);
+    for (name, table) in &release.tables {
+        let state = match table.state {
+            TableState::Fresh => "fresh",
+            TableState::Held => "held",
+            TableState::Failed => "failed",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{state:<7} {name:<width$}  version {:<5} night {}", table.version, table.night);
+    }
+    for name in release.views.keys() {
+        let _ = writeln!(text, "view    {name}");
+    }
+    context.print(&text)
+}
+
+fn diff_text(before: &Release, after: &Release, tables: &[TableDiff]) -> String {
+    let mut text = format!("{} -> {}\n", before.id(), after.id());
+    if tables.is_empty() {
+        text.push_str("no table differs\n");
+    }
+    for table in tables {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}  {} -> {} rows", table.table, table.rows_before, table.rows_after);
+        if let (Some(added), Some(removed), Some(changed)) = (table.added, table.removed, table.changed) {
+            let _ = writeln!(text, "  {added} added, {removed} removed, {changed} changed");
+        }
+        for column in &table.columns {
+            let _ = writeln!(text, "  {column}");
+        }
+        for total in &table.totals {
+            let _ = writeln!(text, "  sum of {}: {} -> {}", total.column, total.before, total.after);
+        }
+    }
+    text
+}

@@ -1,0 +1,164 @@
+//! The chain itself: numbered objects, each put if absent.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
+
+use super::error::LeaseError;
+use super::{EXPIRY, Holder, put_new};
+use crate::release::Release;
+use crate::table::Lake;
+
+const FOLDER: &str = "_buho/lease";
+/// Links kept behind a new holder's first: far more than any listing can be behind.
+const KEPT: u64 = 1000;
+
+/// What a link says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    Take,
+    Renew,
+    /// The release and with it all table versions of a night: valid from here on.
+    Publish {
+        release: Box<Release>,
+    },
+    GiveBack,
+    /// A person took the lease from its holder.
+    Break,
+}
+
+/// One object of the chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    pub position: u64,
+    /// Position of the link by which its holder took the lease.
+    pub token: u64,
+    pub holder: Holder,
+    pub at: DateTime<Utc>,
+    /// Position of a `publish` link whose release may not have its file yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<u64>,
+    #[serde(flatten)]
+    pub step: Step,
+}
+
+impl Link {
+    /// Whether somebody had the lease when this was the last link.
+    pub fn is_held(&self) -> bool {
+        !matches!(self.step, Step::GiveBack | Step::Break)
+    }
+
+    /// The `publish` link that the next one must remember: this one, or what it remembers.
+    pub fn unfinished_after(&self) -> Option<u64> {
+        match self.step {
+            Step::Publish { .. } => Some(self.position),
+            _ => self.unfinished,
+        }
+    }
+
+    /// Whether its holder should have renewed by now. A stamp from the future tells of a clock that
+    /// jumped, and is not waited for: who takes the lease is decided by the chain.
+    pub fn is_expired(&self, now: DateTime<Utc>) -> bool {
+        let expiry = TimeDelta::from_std(EXPIRY).unwrap_or(TimeDelta::MAX);
+        (now - self.at).abs() > expiry
+    }
+
+    /// Whether two links are one and the same: an answer that was lost is settled by it.
+    fn is(&self, other: &Self) -> bool {
+        self.token == other.token
+            && self.holder == other.holder
+            && self.at == other.at
+            && std::mem::discriminant(&self.step) == std::mem::discriminant(&other.step)
+    }
+}
+
+/// The links of one lake.
+#[derive(Debug, Clone)]
+pub(super) struct Chain {
+    lake: Lake,
+}
+
+impl Chain {
+    pub(super) fn new(lake: &Lake) -> Self {
+        Self { lake: lake.clone() }
+    }
+
+    fn path(&self, position: u64) -> Path {
+        self.lake.path(&format!("{FOLDER}/{position:020}.json"))
+    }
+
+    async fn list(&self) -> Result<Vec<(u64, ObjectMeta)>, LeaseError> {
+        let folder = self.lake.path(FOLDER);
+        let entries: Vec<ObjectMeta> = self
+            .lake
+            .store()
+            .list(Some(&folder))
+            .try_collect()
+            .await
+            .map_err(|source| LeaseError::storage(&folder, source))?;
+        let position = |entry: &ObjectMeta| entry.location.filename()?.strip_suffix(".json")?.parse().ok();
+        Ok(entries.into_iter().filter_map(|entry| Some((position(&entry)?, entry))).collect())
+    }
+
+    /// The link with the highest position.
+    pub(super) async fn last(&self) -> Result<Option<Link>, LeaseError> {
+        let Some(listed) = self.list().await?.into_iter().map(|(position, _)| position).max() else {
+            return Ok(None);
+        };
+        let mut last = self.read(listed).await?;
+        // A listing may be behind; what was created is there to be read.
+        while let Some(next) = match &last {
+            Some(link) => self.read(link.position + 1).await?,
+            None => None,
+        } {
+            last = Some(next);
+        }
+        Ok(last)
+    }
+
+    pub(super) async fn read(&self, position: u64) -> Result<Option<Link>, LeaseError> {
+        let path = self.path(position);
+        let found = match self.lake.store().get(&path).await {
+            Ok(found) => found.bytes().await.map_err(|source| LeaseError::storage(&path, source))?,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(source) => return Err(LeaseError::storage(&path, source)),
+        };
+        let link = serde_json::from_slice(&found)
+            .map_err(|source| LeaseError::Form { path: path.to_string(), reason: source.to_string() })?;
+        Ok(Some(link))
+    }
+
+    /// Puts a link at its position; the link that is there already, where it is another's.
+    pub(super) async fn append(&self, link: &Link) -> Result<Option<Link>, LeaseError> {
+        let path = self.path(link.position);
+        let body = serde_json::to_vec(link)
+            .map_err(|source| LeaseError::Form { path: path.to_string(), reason: source.to_string() })?;
+        if put_new(&self.lake, &path, body).await.map_err(|source| LeaseError::storage(&path, source))? {
+            return Ok(None);
+        }
+        let there = self
+            .read(link.position)
+            .await?
+            .ok_or_else(|| LeaseError::Form { path: path.to_string(), reason: "it is taken, but not there".into() })?;
+        Ok((!there.is(link)).then_some(there))
+    }
+
+    /// Removes links that nobody can mistake for the end of the chain any more.
+    pub(super) async fn forget_before(&self, position: u64) {
+        let Some(oldest) = position.checked_sub(KEPT) else {
+            return;
+        };
+        let Ok(links) = self.list().await else {
+            return;
+        };
+        for (_, entry) in links.into_iter().filter(|(number, _)| *number < oldest) {
+            if let Err(error) = self.lake.store().delete(&entry.location).await {
+                tracing::debug!(%error, "an old link of the lease stays");
+                return;
+            }
+        }
+    }
+}

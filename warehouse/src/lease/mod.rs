@@ -1,0 +1,245 @@
+//! Who may write a lake: one holder at a time, by a chain of objects that are only ever created.
+//!
+//! No store here swaps atomically: local disks have no conditional update, object stores no
+//! conditional delete. What all of them have is *put if absent*, and a chain needs nothing else.
+//!
+//! ```text
+//!  _buho/lease/1   take      token 1     run A        A link is put at the position after the last
+//!              2   renew     token 1                  one it has seen: of two that try, one is told
+//!              3   publish   token 1     release      that the position is taken. A holder's token is
+//!              4   give back token 1                  the position where it took the lease, so tokens
+//!              5   take      token 5     run B        only rise. Every change of state of the lake is
+//!              6   renew     token 5     (killed)     a link, so they are in one order for everybody.
+//!              7   take      token 7     run C
+//! ```
+//!
+//! | step | who | when | what a crash after it leaves | what repairs it |
+//! |---|---|---|---|---|
+//! | take | anybody | the last link is a `give back`, or its holder is gone: its process no longer runs on this host and boot, or it renewed last over [`EXPIRY`] ago | a lease nobody renews | the next take |
+//! | renew | the holder | every [`RENEWAL`] | nothing | |
+//! | publish | the holder | all tables are committed; the link carries the whole release | a release without its file | the next holder puts the file ([`Lease::acquire`]) |
+//! | give back | the holder | the run ended, also by an error or a signal | nothing | |
+//! | break | a person, by `buho runs unlock` | they know better | as for a holder that is gone | the next take |
+//!
+//! A holder whose link finds its position taken has lost the lease, and stops: its future is dropped
+//! ([`Lease::keep`]) and no link, so no release, of a stale token can come into being, whatever its
+//! clock says. Clocks decide only when a take is tried, never who wins.
+//!
+//! Tables have logs of their own. Whoever takes a lease that was not given back writes
+//! `txn("buho/fence", token)` to each log ([`crate::run`]); a stale holder's commit then meets a
+//! version that is taken, sees the higher token and stops.
+
+mod chain;
+mod error;
+mod holder;
+mod keeper;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::{ObjectStore, PutMode, PutOptions};
+use tokio::sync::watch;
+
+pub use chain::{Link, Step};
+pub use error::LeaseError;
+pub use holder::Holder;
+
+use crate::clock::Clock;
+use crate::release::{self, Release};
+use crate::table::Lake;
+use chain::Chain;
+use keeper::{Keeper, Standing};
+
+/// A lease that was not renewed for this long may be taken.
+pub const EXPIRY: Duration = Duration::from_secs(30);
+/// How often a holder renews.
+pub const RENEWAL: Duration = Duration::from_secs(10);
+/// Takes that one acquisition may lose the race against before it says who won.
+const RACES: usize = 3;
+
+/// The right to write a lake, from [`Lease::acquire`] to [`Lease::give_back`].
+#[derive(Debug)]
+pub struct Lease {
+    keeper: Arc<Keeper>,
+    renewing: tokio::task::JoinHandle<()>,
+    standing: watch::Receiver<Standing>,
+    /// Whether the holder before may still be at work: it did not give the lease back.
+    unclean: bool,
+}
+
+impl Lease {
+    /// Takes the lease of a lake, finishes a release whose holder died before its file was there, and
+    /// renews in the background until the lease is dropped.
+    ///
+    /// # Errors
+    /// [`LeaseError::Held`] where somebody else has it; [`LeaseError::Storage`] where the lake cannot
+    /// be read or written.
+    pub async fn acquire(lake: &Lake, holder: Holder, clock: Arc<dyn Clock>) -> Result<Self, LeaseError> {
+        Self::acquire_renewing(lake, holder, clock, RENEWAL).await
+    }
+
+    async fn acquire_renewing(
+        lake: &Lake,
+        holder: Holder,
+        clock: Arc<dyn Clock>,
+        every: Duration,
+    ) -> Result<Self, LeaseError> {
+        let chain = Chain::new(lake);
+        let mut lost_to = None;
+        for _ in 0..RACES {
+            let last = chain.last().await?;
+            let unclean = match &last {
+                None => false,
+                Some(last) => free(last, &holder, clock.as_ref())?,
+            };
+            let position = last.as_ref().map_or(1, |last| last.position + 1);
+            let link = Link {
+                position,
+                token: position,
+                holder: holder.clone(),
+                at: clock.now(),
+                unfinished: last.as_ref().and_then(Link::unfinished_after),
+                step: Step::Take,
+            };
+            match chain.append(&link).await? {
+                None => {
+                    chain.forget_before(position).await;
+                    let keeper = begin(lake, chain, link, clock).await?;
+                    let standing = keeper.standing();
+                    let renewing = tokio::spawn(Arc::clone(&keeper).renew(every));
+                    return Ok(Self { keeper, renewing, standing, unclean });
+                }
+                Some(winner) => lost_to = Some(winner),
+            }
+        }
+        Err(LeaseError::held(lost_to, clock.now()))
+    }
+
+    /// The number that every commit of this holder carries; higher than that of any holder before.
+    pub fn token(&self) -> u64 {
+        self.keeper.token()
+    }
+
+    /// Whether tables must be fenced: the holder before did not give the lease back.
+    pub fn must_fence(&self) -> bool {
+        self.unclean
+    }
+
+    /// Does work as long as the lease is held: once it is lost, the work is dropped where it stands.
+    ///
+    /// # Errors
+    /// The work's own, or [`LeaseError::Lost`].
+    pub async fn keep<T, E: From<LeaseError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let mut standing = self.standing.clone();
+        tokio::select! {
+            biased;
+            lost = standing.wait_for(|standing| !matches!(standing, Standing::Held)) => {
+                Err(lost.map_or(LeaseError::unknown(), |standing| standing.error()).into())
+            }
+            done = work => done,
+        }
+    }
+
+    /// Publishes a release: the link first, which a stale holder cannot put, then its file.
+    ///
+    /// # Errors
+    /// [`LeaseError::Lost`] where the lease is another's by now: nothing was published.
+    pub async fn publish(&self, lake: &Lake, mut release: Release) -> Result<Release, LeaseError> {
+        release.sequence = release::next_sequence(lake, release.night).await?;
+        self.keeper.append(Step::Publish { release: Box::new(release.clone()) }).await?;
+        release::write(lake, &release).await?;
+        self.keeper.finished().await;
+        Ok(release)
+    }
+
+    /// Ends the tenure, so that the next holder need not wait. A lease that is lost is no longer ours
+    /// to give.
+    pub async fn give_back(self) {
+        self.renewing.abort();
+        if let Err(error) = self.keeper.append(Step::GiveBack).await {
+            tracing::warn!("the lease could not be given back: {error}; it expires by itself");
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewing.abort();
+    }
+}
+
+/// What the new holder starts with; a release that the one before left without its file gets it.
+async fn begin(lake: &Lake, chain: Chain, taken: Link, clock: Arc<dyn Clock>) -> Result<Arc<Keeper>, LeaseError> {
+    let unfinished = taken.unfinished;
+    let keeper = Arc::new(Keeper::new(chain.clone(), taken, clock));
+    if let Some(position) = unfinished {
+        finish_release(lake, &chain, position).await?;
+        keeper.finished().await;
+    }
+    Ok(keeper)
+}
+
+/// The last link of a lake's chain: who holds it, or who held it last.
+///
+/// # Errors
+/// Where the lake cannot be read.
+pub async fn last_link(lake: &Lake) -> Result<Option<Link>, LeaseError> {
+    Chain::new(lake).last().await
+}
+
+/// Takes the lease from its holder: what `buho runs unlock` does once a person has said yes. The
+/// holder, if it still runs, stops at its next link or commit.
+///
+/// # Errors
+/// [`LeaseError::Lost`] where the chain has grown since `seen`: look again.
+pub async fn break_lease(lake: &Lake, seen: &Link, by: Holder, clock: &dyn Clock) -> Result<(), LeaseError> {
+    let link = Link {
+        position: seen.position + 1,
+        token: seen.token,
+        holder: by,
+        at: clock.now(),
+        unfinished: seen.unfinished_after(),
+        step: Step::Break,
+    };
+    match Chain::new(lake).append(&link).await? {
+        None => Ok(()),
+        Some(winner) => Err(LeaseError::lost(&winner)),
+    }
+}
+
+/// Whether the lease can be taken after `last`, and if so, whether its holder may still be at work.
+fn free(last: &Link, me: &Holder, clock: &dyn Clock) -> Result<bool, LeaseError> {
+    match last.step {
+        Step::GiveBack => Ok(false),
+        Step::Break => Ok(true),
+        Step::Take | Step::Renew | Step::Publish { .. } => {
+            if last.holder.is_gone(me) || last.is_expired(clock.now()) {
+                tracing::warn!(holder = %last.holder, token = last.token, "took over the lease of a run that is gone");
+                return Ok(true);
+            }
+            Err(LeaseError::held(Some(last.clone()), clock.now()))
+        }
+    }
+}
+
+/// Puts the file of a release whose link is in the chain, where its holder could not.
+async fn finish_release(lake: &Lake, chain: &Chain, position: u64) -> Result<(), LeaseError> {
+    let Some(Link { step: Step::Publish { release }, .. }) = chain.read(position).await? else {
+        return Ok(());
+    };
+    release::write(lake, &release).await?;
+    Ok(())
+}
+
+/// Puts a small object unless it is there; whether it was put.
+async fn put_new(lake: &Lake, path: &object_store::path::Path, body: Vec<u8>) -> object_store::Result<bool> {
+    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    match lake.store().put_opts(path, body.into(), options).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+
+use super::*;
+use crate::clock::FixedClock;
+use crate::release::{LAKE_FORMAT, ReleaseId};
+
+fn lake() -> Lake {
+    Lake::new("memory:///lake".parse().unwrap(), Arc::new(InMemory::new()), Path::from("lake"))
+}
+
+fn clock(at: &str) -> Arc<dyn Clock> {
+    Arc::new(FixedClock::new(at.parse::<DateTime<Utc>>().unwrap()))
+}
+
+/// A run elsewhere: nothing is known of its process.
+fn elsewhere(run_id: &str) -> Holder {
+    Holder { host: "elsewhere".to_owned(), ..Holder::this_process(run_id, "run") }
+}
+
+fn release(night: &str, run_id: &str) -> Release {
+    Release {
+        format: LAKE_FORMAT,
+        night: night.parse().unwrap(),
+        sequence: 0,
+        run_id: run_id.to_owned(),
+        at: "2026-02-01T03:00:00Z".parse().unwrap(),
+        tables: BTreeMap::new(),
+        views: BTreeMap::new(),
+    }
+}
+
+const EARLY: &str = "2026-02-01T03:00:00Z";
+const LATER: &str = "2026-02-01T03:01:00Z";
+
+#[tokio::test]
+async fn a_second_run_is_told_who_holds_the_lake() {
+    let lake = lake();
+    let first = Lease::acquire(&lake, elsewhere("first"), clock(EARLY)).await.unwrap();
+    let error = Lease::acquire(&lake, elsewhere("second"), clock(EARLY)).await.unwrap_err();
+    assert_eq!(error.kind(), crate::error::ErrorKind::Locked);
+    assert!(error.to_string().contains("`buho run` first"), "{error}");
+    first.give_back().await;
+    let second = Lease::acquire(&lake, elsewhere("second"), clock(EARLY)).await.unwrap();
+    assert!(!second.must_fence());
+}
+
+#[tokio::test]
+async fn a_lease_that_expired_is_taken_over_with_a_higher_token_and_a_fence() {
+    let lake = lake();
+    let first = Lease::acquire(&lake, elsewhere("first"), clock(EARLY)).await.unwrap();
+    let second = Lease::acquire(&lake, elsewhere("second"), clock(LATER)).await.unwrap();
+    assert!(second.must_fence());
+    assert!(second.token() > first.token());
+}
+
+#[tokio::test]
+async fn the_lease_of_a_process_that_ended_here_is_taken_over_at_once() {
+    let lake = lake();
+    let mut gone = Holder::this_process("first", "run");
+    gone.started = gone.started.map(|ticks| ticks - 1);
+    let _first = Lease::acquire(&lake, gone, clock(EARLY)).await.unwrap();
+    let second = Lease::acquire(&lake, Holder::this_process("second", "run"), clock(EARLY)).await.unwrap();
+    assert!(second.must_fence());
+}
+
+#[tokio::test]
+async fn a_stale_holder_cannot_publish_whatever_its_clock_says() {
+    let lake = lake();
+    let stale = Lease::acquire(&lake, elsewhere("stale"), clock(LATER)).await.unwrap();
+    let second = Lease::acquire(&lake, elsewhere("second"), clock("2026-02-01T09:00:00Z")).await.unwrap();
+    let error = stale.publish(&lake, release("2026-01-31", "stale")).await.unwrap_err();
+    assert!(matches!(error, LeaseError::Lost { .. }), "{error}");
+    assert!(release::list(&lake).await.unwrap().is_empty());
+    second.publish(&lake, release("2026-01-31", "second")).await.unwrap();
+    assert_eq!(release::latest(&lake).await.unwrap().unwrap().run_id, "second");
+}
+
+#[tokio::test]
+async fn work_is_dropped_once_the_lease_is_lost() {
+    let lake = lake();
+    let stale = Lease::acquire(&lake, elsewhere("stale"), clock(EARLY)).await.unwrap();
+    let _second = Lease::acquire(&lake, elsewhere("second"), clock(LATER)).await.unwrap();
+    let _told = stale.keeper.append(Step::Renew).await.unwrap_err();
+    let endless = std::future::pending::<Result<(), LeaseError>>();
+    let error = stale.keep(endless).await.unwrap_err();
+    assert!(matches!(error, LeaseError::Lost { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_holder_renews_by_itself() {
+    let lake = lake();
+    let every = Duration::from_millis(5);
+    let first = Lease::acquire_renewing(&lake, elsewhere("first"), clock(EARLY), every).await.unwrap();
+    let renewed = async {
+        loop {
+            let last = last_link(&lake).await.unwrap().unwrap();
+            if last.position >= 4 {
+                return last;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let last = tokio::time::timeout(EXPIRY, renewed).await.unwrap();
+    assert_eq!((last.token, &last.step), (first.token(), &Step::Renew));
+}
+
+#[tokio::test]
+async fn a_release_whose_writer_died_after_its_link_is_completed_by_the_next_holder() {
+    let lake = lake();
+    let first = Lease::acquire(&lake, elsewhere("first"), clock(EARLY)).await.unwrap();
+    let written = Release { sequence: 1, ..release("2026-01-31", "first") };
+    first.keeper.append(Step::Publish { release: Box::new(written) }).await.unwrap();
+    first.keeper.append(Step::Renew).await.unwrap();
+    drop(first);
+    assert!(release::list(&lake).await.unwrap().is_empty());
+    let _second = Lease::acquire(&lake, elsewhere("second"), clock(LATER)).await.unwrap();
+    let id: ReleaseId = "2026-01-31.1".parse().unwrap();
+    assert_eq!(release::read(&lake, id).await.unwrap().run_id, "first");
+}
+
+#[tokio::test]
+async fn of_many_that_try_at_once_one_gets_the_lake() {
+    let lake = lake();
+    let tries = (0..32).map(|number| {
+        let lake = lake.clone();
+        tokio::spawn(async move { Lease::acquire(&lake, elsewhere(&format!("run-{number}")), clock(EARLY)).await })
+    });
+    let mut held = Vec::new();
+    for tried in tries.collect::<Vec<_>>() {
+        held.extend(tried.await.unwrap().ok());
+    }
+    assert_eq!(held.len(), 1);
+}
+
+#[tokio::test]
+async fn a_person_can_take_the_lease_from_a_holder_that_hangs() {
+    let lake = lake();
+    let hanging = Lease::acquire(&lake, elsewhere("hanging"), clock(EARLY)).await.unwrap();
+    let seen = last_link(&lake).await.unwrap().unwrap();
+    break_lease(&lake, &seen, elsewhere("person"), clock(EARLY).as_ref()).await.unwrap();
+    let next = Lease::acquire(&lake, elsewhere("next"), clock(EARLY)).await.unwrap();
+    assert!(next.must_fence());
+    assert!(hanging.publish(&lake, release("2026-01-31", "hanging")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_clock_that_jumped_back_does_not_lock_everybody_out() {
+    let lake = lake();
+    let _ahead = Lease::acquire(&lake, elsewhere("ahead"), clock("2031-01-01T00:00:00Z")).await.unwrap();
+    assert!(Lease::acquire(&lake, elsewhere("next"), clock(EARLY)).await.is_ok());
+}

@@ -1,0 +1,65 @@
+//! Pins: releases that are kept whatever their age.
+
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
+
+use super::{ReleaseError, ReleaseId};
+use crate::table::Lake;
+
+const FOLDER: &str = "_buho/pins";
+
+/// Why a release is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    pub reason: String,
+    pub at: DateTime<Utc>,
+}
+
+fn file(id: ReleaseId) -> String {
+    format!("{FOLDER}/{}-{:06}.json", id.night, id.sequence)
+}
+
+/// Keeps a release until it is unpinned; pinning again changes the reason.
+///
+/// # Errors
+/// [`ReleaseError::Unknown`] where there is no such release.
+pub async fn pin(lake: &Lake, id: ReleaseId, pin: &Pin) -> Result<(), ReleaseError> {
+    super::read(lake, id).await?;
+    let path = lake.path(&file(id));
+    let body = serde_json::to_vec(pin).map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
+    lake.store().put(&path, body.into()).await.map_err(|source| ReleaseError::storage(&path, source))?;
+    Ok(())
+}
+
+/// Lets a release go with its age again; whether it was pinned.
+///
+/// # Errors
+/// [`ReleaseError::Storage`] where the lake cannot be written.
+pub async fn unpin(lake: &Lake, id: ReleaseId) -> Result<bool, ReleaseError> {
+    let pinned = pins(lake).await?.contains(&id);
+    if pinned {
+        let path = lake.path(&file(id));
+        lake.store().delete(&path).await.map_err(|source| ReleaseError::storage(&path, source))?;
+    }
+    Ok(pinned)
+}
+
+/// The pinned releases, oldest night first.
+///
+/// # Errors
+/// [`ReleaseError::Storage`] where the lake cannot be listed.
+pub async fn pins(lake: &Lake) -> Result<Vec<ReleaseId>, ReleaseError> {
+    let folder = lake.path(FOLDER);
+    let entries: Vec<_> = lake
+        .store()
+        .list(Some(&folder))
+        .try_collect()
+        .await
+        .map_err(|source| ReleaseError::storage(&folder, source))?;
+    let mut ids: Vec<ReleaseId> =
+        entries.iter().filter_map(|entry| ReleaseId::from_file(entry.location.filename()?)).collect();
+    ids.sort();
+    Ok(ids)
+}

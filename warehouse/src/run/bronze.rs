@@ -1,0 +1,61 @@
+//! The end of the ingest phase: what was read is committed to bronze, and what did not fit to quarantine.
+//!
+//! Bronze is what was delivered, judged by its contract alone, so it need not wait for the night's
+//! tables: a night that dies later has its deliveries.
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::context::RunContext;
+use super::error::RunError;
+use super::ledgers;
+use super::publish::change;
+use super::quarantine;
+use super::sources::SourceOutcome;
+use super::state::Candidate;
+use crate::lease::Lease;
+use crate::table::commit;
+
+/// Sources committed beside each other.
+const COMMITS_AT_ONCE: usize = 8;
+
+/// Commits every source's new rows; the outcomes then stand at their new versions.
+pub(super) async fn commit_sources(
+    context: &RunContext,
+    lease: &Lease,
+    sources: Vec<SourceOutcome>,
+    run_id: &str,
+) -> Result<Vec<SourceOutcome>, RunError> {
+    // One table for all sources: one after the other, or they would race against each other.
+    for source in &sources {
+        quarantine::append(context, source, run_id).await?;
+        quarantine::mark_replaced(context, source, run_id).await?;
+    }
+    stream::iter(sources)
+        .map(|source| commit_source(context, lease, source, run_id))
+        .buffered(COMMITS_AT_ONCE)
+        .try_collect()
+        .await
+}
+
+async fn commit_source(
+    context: &RunContext,
+    lease: &Lease,
+    mut source: SourceOutcome,
+    run_id: &str,
+) -> Result<SourceOutcome, RunError> {
+    let Candidate::Staged(staged) = &source.candidate else {
+        return Ok(source);
+    };
+    let (schema, base) = (staged.schema.clone(), staged.base.clone());
+    let snapshot = if source.ledger_changed || !staged.adds.is_empty() {
+        let number = ledgers::store(&context.lake, &source.source, source.ledger.number, &source.ledger.ledger).await?;
+        let change = change(context, lease, staged, ledgers::APP_ID, number, run_id);
+        source.ledger.number = number;
+        Some(commit(&context.lake, base.as_ref(), &change).await?)
+    } else {
+        base
+    };
+    source.candidate = Candidate::Unchanged { snapshot, schema };
+    source.is_new = true;
+    Ok(source)
+}

@@ -1,0 +1,220 @@
+//! What changed between two releases: columns, rows by key, totals.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::cast::AsArray;
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::prelude::SessionContext;
+use serde::Serialize;
+
+use super::context::RunContext;
+use super::error::RunError;
+use crate::release::Release;
+use crate::session::{Effort, register};
+use crate::table::{PinnedTable, TableSnapshot};
+
+/// One table in two releases.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TableDiff {
+    pub table: String,
+    /// Versions; `None` where the release does not have the table.
+    pub before: Option<u64>,
+    pub after: Option<u64>,
+    pub rows_before: u64,
+    pub rows_after: u64,
+    /// Rows by key; `None` where the model names no key.
+    pub added: Option<u64>,
+    pub removed: Option<u64>,
+    pub changed: Option<u64>,
+    /// `+ column TYPE`, `- column`, `~ column OLD -> NEW`.
+    pub columns: Vec<String>,
+    /// Sums of DECIMAL columns that are not what they were.
+    pub totals: Vec<Total>,
+}
+
+/// The sum of a column, as text: DECIMAL keeps all its digits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Total {
+    pub column: String,
+    pub before: String,
+    pub after: String,
+}
+
+/// Compares the tables of two releases; those at the same version are left out.
+///
+/// # Errors
+/// Where a version cannot be read.
+pub async fn diff(
+    context: &RunContext,
+    before: &Release,
+    after: &Release,
+    tables: &BTreeSet<String>,
+) -> Result<Vec<TableDiff>, RunError> {
+    let mut found = Vec::new();
+    for table in tables {
+        let version = |release: &Release| release.tables.get(table).map(|table| table.version);
+        if version(before) != version(after) {
+            found.push(table_diff(context, table, version(before), version(after)).await?);
+        }
+    }
+    Ok(found)
+}
+
+async fn table_diff(
+    context: &RunContext,
+    table: &str,
+    before: Option<u64>,
+    after: Option<u64>,
+) -> Result<TableDiff, RunError> {
+    let session = context.engine.session(Effort::Fast);
+    let old = open(context, &session, table, "before.t", before).await?;
+    let new = open(context, &session, table, "after.t", after).await?;
+    let mut found = TableDiff {
+        table: table.to_owned(),
+        before,
+        after,
+        rows_before: if old.is_some() { count(&session, table, "select count(*) from before.t").await? } else { 0 },
+        rows_after: if new.is_some() { count(&session, table, "select count(*) from after.t").await? } else { 0 },
+        added: None,
+        removed: None,
+        changed: None,
+        columns: Vec::new(),
+        totals: Vec::new(),
+    };
+    if let (Some(old), Some(new)) = (old, new) {
+        found.columns = column_changes(&old, &new);
+        by_key(context, &session, &mut found, &old, &new).await?;
+        found.totals = totals(&session, table, &old, &new).await?;
+    }
+    Ok(found)
+}
+
+async fn open(
+    context: &RunContext,
+    session: &SessionContext,
+    table: &str,
+    name: &str,
+    version: Option<u64>,
+) -> Result<Option<SchemaRef>, RunError> {
+    let Some(version) = version else {
+        return Ok(None);
+    };
+    let Some(snapshot) = TableSnapshot::load(&context.lake, table, Some(version)).await? else {
+        return Ok(None);
+    };
+    let provider = PinnedTable::from_snapshot(&context.lake, &snapshot)?;
+    register(session, name, Arc::new(provider)).map_err(|error| RunError::query(table, error))?;
+    Ok(Some(snapshot.schema))
+}
+
+async fn count(session: &SessionContext, table: &str, sql: &str) -> Result<u64, RunError> {
+    let failed = |error| RunError::query(table, error);
+    let batches = session.sql(sql).await.map_err(failed)?.collect().await.map_err(failed)?;
+    let counted = batches.first().and_then(|batch| batch.column(0).as_primitive_opt::<Int64Type>().map(|c| c.value(0)));
+    Ok(counted.unwrap_or_default().unsigned_abs())
+}
+
+fn types(schema: &SchemaRef) -> BTreeMap<&str, &DataType> {
+    schema.fields().iter().map(|field| (field.name().as_str(), field.data_type())).collect()
+}
+
+fn column_changes(old: &SchemaRef, new: &SchemaRef) -> Vec<String> {
+    let (before, after) = (types(old), types(new));
+    let mut changes: Vec<String> = Vec::new();
+    for (name, kind) in &after {
+        match before.get(name) {
+            None => changes.push(format!("+ {name} {kind}")),
+            Some(was) if was != kind => changes.push(format!("~ {name} {was} -> {kind}")),
+            Some(_) => {}
+        }
+    }
+    changes.extend(before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("- {name}")));
+    changes
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Rows added, removed and changed, where the model names a key that both versions have.
+async fn by_key(
+    context: &RunContext,
+    session: &SessionContext,
+    found: &mut TableDiff,
+    old: &SchemaRef,
+    new: &SchemaRef,
+) -> Result<(), RunError> {
+    let (before, after) = (types(old), types(new));
+    let both = |name: &str| before.contains_key(name) && after.contains_key(name);
+    let key: Vec<&str> = match context.project.models.get(&found.table) {
+        Some(model) => model.spec.key.iter().map(|column| column.value.as_str()).collect(),
+        None => Vec::new(),
+    };
+    if key.is_empty() || !key.iter().all(|column| both(column)) {
+        return Ok(());
+    }
+    let same: Vec<String> =
+        key.iter().map(|column| format!("a.{0} is not distinct from b.{0}", quoted(column))).collect();
+    let same = same.join(" and ");
+    let differs: Vec<String> = after
+        .keys()
+        .filter(|name| both(name) && !key.contains(name))
+        .map(|name| format!("a.{0} is distinct from b.{0}", quoted(name)))
+        .collect();
+    let anti = |left: &str, right: &str| {
+        format!("select count(*) from {left}.t as a where not exists (select 1 from {right}.t as b where {same})")
+    };
+    found.added = Some(count(session, &found.table, &anti("after", "before")).await?);
+    found.removed = Some(count(session, &found.table, &anti("before", "after")).await?);
+    found.changed = Some(if differs.is_empty() {
+        0
+    } else {
+        let differs = differs.join(" or ");
+        let sql = format!("select count(*) from after.t as a inner join before.t as b on {same} where {differs}");
+        count(session, &found.table, &sql).await?
+    });
+    Ok(())
+}
+
+/// Sums that moved.
+async fn totals(
+    session: &SessionContext,
+    table: &str,
+    old: &SchemaRef,
+    new: &SchemaRef,
+) -> Result<Vec<Total>, RunError> {
+    let (before, after) = (types(old), types(new));
+    let money = |kind: &DataType| matches!(kind, DataType::Decimal128(..));
+    let columns: Vec<&str> = after
+        .iter()
+        .filter(|(name, kind)| money(kind) && before.get(*name).is_some_and(|kind| money(kind)))
+        .map(|(name, _)| *name)
+        .collect();
+    if columns.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (old, new) = (sums(session, table, "before", &columns).await?, sums(session, table, "after", &columns).await?);
+    let moved = columns.iter().zip(old).zip(new).filter(|((_, before), after)| before != after);
+    Ok(moved.map(|((column, before), after)| Total { column: (*column).to_owned(), before, after }).collect())
+}
+
+async fn sums(session: &SessionContext, table: &str, side: &str, columns: &[&str]) -> Result<Vec<String>, RunError> {
+    let failed = |error| RunError::query(table, error);
+    let list: Vec<String> = columns.iter().map(|name| format!("sum({})", quoted(name))).collect();
+    let sql = format!("select {} from {side}.t", list.join(", "));
+    let batches = session.sql(&sql).await.map_err(failed)?.collect().await.map_err(failed)?;
+    let Some(batch) = batches.first() else {
+        return Ok(vec![String::new(); columns.len()]);
+    };
+    let options = FormatOptions::default().with_null("NULL");
+    batch
+        .columns()
+        .iter()
+        .map(|column| {
+            let shown = ArrayFormatter::try_new(column.as_ref(), &options).map(|shown| shown.value(0).to_string());
+            shown.map_err(|error| RunError::Defect { what: format!("{table}: {error}") })
+        })
+        .collect()
+}

@@ -1,0 +1,58 @@
+//! The lease of a run, and the fence that goes up where a run before may still be at work.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::context::RunContext;
+use super::error::RunError;
+use crate::lease::{Holder, Lease};
+use crate::release::Release;
+use crate::table::fence;
+
+/// Logs fenced beside each other.
+const FENCES_AT_ONCE: usize = 8;
+
+/// Takes the lake's lease for a command and does its work while the lease is held, until the work
+/// ends, the lease is lost or the run is told to stop. The lease is given back in each case.
+///
+/// # Errors
+/// The work's own; [`RunError::Lease`] where another has the lake, or took it; [`RunError::Stopped`].
+pub(super) async fn holding<T>(
+    context: &RunContext,
+    run_id: &str,
+    command: &str,
+    work: impl AsyncFnOnce(&Lease) -> Result<T, RunError>,
+) -> Result<T, RunError> {
+    let holder = Holder::this_process(run_id, command);
+    let lease = Lease::acquire(&context.lake, holder, context.clock.clone()).await?;
+    let result = tokio::select! {
+        biased;
+        () = context.stop.asked() => Err(RunError::Stopped),
+        result = lease.keep(work(&lease)) => result,
+    };
+    lease.give_back().await;
+    result
+}
+
+/// Makes the commits of every earlier holder fail, in every table that a run can commit to.
+pub(super) async fn fence_tables(
+    context: &RunContext,
+    lease: &Lease,
+    previous: Option<&Release>,
+    run_id: &str,
+) -> Result<(), RunError> {
+    if !lease.must_fence() {
+        return Ok(());
+    }
+    let sources = context.project.contracts.values().map(|contract| contract.table.clone());
+    let nodes = context.graph.nodes.iter().map(|node| node.name.clone());
+    let released = previous.iter().flat_map(|release| release.tables.keys().cloned());
+    let tables: BTreeSet<String> = sources.chain(nodes).chain(released).collect();
+    stream::iter(tables)
+        .map(|table| async move { fence(&context.lake, &table, lease.token(), run_id, context.clock.now()).await })
+        .buffer_unordered(FENCES_AT_ONCE)
+        .try_collect::<()>()
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Going back: an earlier release's tables, published again as a new release.
+//!
+//! Nothing is rewritten. Each table gets one commit that takes its present files out and puts the
+//! earlier ones back, judged by the audits like any other. Bronze stays: what was delivered was
+//! delivered, and the next night builds from it again.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::audits::audit;
+use super::build::Build;
+use super::context::{RunContext, RunRequest};
+use super::error::RunError;
+use super::hold::{fence_tables, holding};
+use super::publish::commit_all;
+use super::state::{Candidate, NodeState, StagedTable};
+use crate::clock::run_id;
+use crate::lease::Lease;
+use crate::release::{self, Release, ReleaseId, ReleasedTable};
+use crate::table::{DataFile, StagedFile, TableSnapshot};
+
+/// Publishes the tables of an earlier release under the highest night, which makes it the default.
+///
+/// # Errors
+/// [`RunError::User`] where it is the default already; [`RunError::Query`] where an audit fails on the
+/// restored tables: nothing is changed then.
+pub async fn rollback(context: &RunContext, to: ReleaseId) -> Result<Release, RunError> {
+    let run_id = run_id(context.clock.as_ref());
+    release::check_format(&context.lake, true).await?;
+    holding(context, &run_id, "releases rollback", async |lease| restore(context, lease, to, &run_id).await).await
+}
+
+async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &str) -> Result<Release, RunError> {
+    let target = release::read(&context.lake, to).await?;
+    let latest = release::latest(&context.lake).await?.unwrap_or_else(|| target.clone());
+    if latest.id() == to {
+        return Err(RunError::User { message: format!("release {to} is what readers see already; nothing to do") });
+    }
+    fence_tables(context, lease, Some(&latest), run_id).await?;
+    let request = RunRequest { night: target.night, select: None, full_refresh: false };
+    let mut staged = Build::new(context, &request, target.night, run_id, Some(&latest), &[]);
+    for (name, table) in &target.tables {
+        let (candidate, state) = restored(context, name, table).await?;
+        staged.place(name, candidate, state);
+    }
+    let audited = audit(context, staged).await?;
+    if let Some((node, message)) = audited.first_failure() {
+        return Err(RunError::refused(
+            &node,
+            &format!(
+                "{message} — the restored table does not pass, and nothing was changed; roll back to another release, or mend the audit"
+            ),
+        ));
+    }
+    let committed = commit_all(context, lease, &audited, BTreeMap::new(), Some(&latest)).await?;
+    let published = committed.as_restored(&latest, &target).release(context, lease, Some(&latest)).await?;
+    published.ok_or_else(|| RunError::User {
+        message: format!("release {to} says what {} says; nothing to do", latest.id()),
+    })
+}
+
+/// A table as the release had it, and what has to be committed for it.
+async fn restored(
+    context: &RunContext,
+    name: &str,
+    table: &ReleasedTable,
+) -> Result<(Candidate, Option<NodeState>), RunError> {
+    let missing =
+        || RunError::Defect { what: format!("{name}: version {} is in a release, not in its log", table.version) };
+    let then = TableSnapshot::load(&context.lake, name, Some(table.version)).await?.ok_or_else(missing)?;
+    let now = TableSnapshot::load(&context.lake, name, None).await?.ok_or_else(missing)?;
+    let schema = then.schema.clone();
+    let is_node = context.graph.node(name).is_some();
+    let same = paths(&then) == paths(&now) && then.schema == now.schema;
+    if !is_node || same {
+        let version = if is_node { now.version } else { table.version };
+        let state = is_node.then(|| NodeState::Current { released: ReleasedTable { version, ..table.clone() } });
+        return Ok((Candidate::Unchanged { snapshot: Some(then), schema }, state));
+    }
+    let (before, after) = (paths(&now), paths(&then));
+    let staged = StagedTable {
+        table: name.to_owned(),
+        adds: then.files.iter().filter(|file| !before.contains(&file.path)).map(again).collect(),
+        removes: before.difference(&after).cloned().collect(),
+        base: Some(now),
+        schema,
+    };
+    Ok((Candidate::Staged(staged), Some(NodeState::Built { recipe: table.recipe.clone() })))
+}
+
+fn paths(table: &TableSnapshot) -> HashSet<String> {
+    table.files.iter().map(|file| file.path.clone()).collect()
+}
+
+/// A file that goes back into its table.
+fn again(file: &DataFile) -> StagedFile {
+    StagedFile {
+        path: file.path.clone(),
+        size: file.size,
+        rows: file.rows.unwrap_or_default(),
+        stats: file.stats.clone().unwrap_or_default(),
+    }
+}

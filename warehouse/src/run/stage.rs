@@ -1,0 +1,58 @@
+//! What an attempt has staged, so that the next one need not compute it again.
+//!
+//! `_buho/stage/<table>/<recipe>.json` names the files of a node that was computed in full. The recipe's
+//! identity is made of code, night and the rows of all inputs: where it is the same, so are the rows.
+
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use super::error::RunError;
+use crate::table::{Lake, StagedFile, TableError};
+
+const FOLDER: &str = "_buho/stage";
+
+fn file(table: &str, identity: &str) -> String {
+    format!("{FOLDER}/{table}/{identity}.json")
+}
+
+/// Notes the files of a node; the files themselves are durable by then.
+pub(super) async fn note(lake: &Lake, table: &str, identity: &str, files: &[StagedFile]) -> Result<(), RunError> {
+    let below = file(table, identity);
+    let body = serde_json::to_vec(files).map_err(|source| RunError::Form { what: below.clone(), source })?;
+    let path = lake.path(&below);
+    lake.store().put(&path, body.into()).await.map_err(|error| TableError::write(table, &path, error))?;
+    Ok(())
+}
+
+/// The files that an earlier attempt staged of the same recipe, if all of them are still there.
+pub(super) async fn find(lake: &Lake, table: &str, identity: &str) -> Result<Option<Vec<StagedFile>>, RunError> {
+    let below = file(table, identity);
+    let Some(found) = lake.read(&below).await? else {
+        return Ok(None);
+    };
+    let files: Vec<StagedFile> =
+        serde_json::from_slice(&found).map_err(|source| RunError::Form { what: below, source })?;
+    for staged in &files {
+        let path = lake.table_path(table).join(staged.path.as_str());
+        match lake.store().head(&path).await {
+            Ok(there) if there.size == staged.size => {}
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(files))
+}
+
+/// Forgets what was staged of a table once it is committed; what stays is found by `maintain`.
+pub(super) async fn forget(lake: &Lake, table: &str) {
+    let folder = lake.path(&format!("{FOLDER}/{table}"));
+    let gone = async {
+        let notes: Vec<_> = lake.store().list(Some(&folder)).try_collect().await?;
+        for note in notes {
+            lake.store().delete(&note.location).await?;
+        }
+        Ok::<(), object_store::Error>(())
+    };
+    if let Err(error) = gone.await {
+        tracing::debug!(table, %error, "the note of staged files stays");
+    }
+}

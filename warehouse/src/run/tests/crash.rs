@@ -1,0 +1,150 @@
+//! A night that dies at each of its writes, and is run again.
+
+use super::*;
+use crate::lease::Lease;
+use crate::session::Engine;
+use crate::store::faults::{FaultyStore, Rule};
+
+const BOTH: &str =
+    "select (select sum(revenue) from marts.daily) as revenue, (select max(n) from marts.busy) as busiest";
+const BUSY_SQL: &str =
+    "select ordered_on, cast(count(*) as bigint) as n from staging.stg_shop__orders group by ordered_on";
+const BUSY_YML: &str = "
+key: [ordered_on]
+columns:
+  - { name: ordered_on, type: DATE }
+  - { name: n, type: BIGINT }
+";
+
+/// A shop with two marts, one night released, and a second night's orders delivered.
+async fn shop_before_the_second_night() -> Shop {
+    let shop = Shop::new();
+    shop.write("sql/marts/shop/busy.sql", BUSY_SQL);
+    shop.write("sql/marts/shop/busy.yml", BUSY_YML);
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
+    shop.night("2026-02-01").await;
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "1.00"), ("c", "2026-02-02 11:00:00", "bad")]);
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "20.50")]);
+    shop
+}
+
+/// The context of one attempt, an hour after the last: a lease that nobody renewed has expired.
+async fn attempt(shop: &Shop, hour: u32, rule: Rule) -> (RunContext, FaultyStore) {
+    let mut context = shop.open_at(&format!("2026-02-10T{:02}:{:02}:00Z", 3 + hour / 60, hour % 60)).await;
+    let store = FaultyStore::new(Arc::clone(context.lake.store()), rule);
+    context.lake = context.lake.over(Arc::new(store.clone()));
+    context.engine = Engine::new(&context.lake, 256 << 20, 2).unwrap();
+    (context, store)
+}
+
+fn second_night() -> RunRequest {
+    RunRequest { night: "2026-02-02".parse().unwrap(), select: None, full_refresh: false }
+}
+
+/// What a reader of ours sees: both marts, at once.
+async fn seen(shop: &Shop) -> String {
+    shop.ask(BOTH).await
+}
+
+async fn held(shop: &Shop) -> String {
+    let quarantine = "select file, record, status from ops.quarantine order by file, record";
+    let bronze = "select _file, _record, amount from bronze.orders order by _file, _record";
+    format!("{}\n{}", shop.ask(bronze).await, shop.ask(quarantine).await)
+}
+
+/// Every write of a night, and what a reader sees after a crash there and after the next run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_killed_at_any_write_is_run_again_to_the_same_tables() {
+    let reference = shop_before_the_second_night().await;
+    let before = seen(&reference).await;
+    let (context, store) = attempt(&reference, 0, Rule::Never).await;
+    run_night(&context, &second_night()).await.unwrap();
+    let (after, rows, writes) = (seen(&reference).await, held(&reference).await, store.writes());
+    assert_ne!(before, after);
+    assert!(writes > 15, "{writes} writes");
+
+    for write in 1..=writes {
+        for applied in [false, true] {
+            let at = format!("dies at write {write} of {writes}, applied: {applied}");
+            let shop = shop_before_the_second_night().await;
+            let (context, store) = attempt(&shop, 0, Rule::DiesAt { write, applied }).await;
+            let died = run_night(&context, &second_night()).await;
+            let now = seen(&shop).await;
+            assert!(now == before || now == after, "{at}, {:?}: a reader sees\n{now}", store.injected());
+            // A lost answer of a write that nothing depends on does not stop a run.
+            if died.is_ok() {
+                assert_eq!(now, after, "{at}");
+            }
+            let (context, _) = attempt(&shop, 2, Rule::Never).await;
+            let again = run_night(&context, &second_night()).await.unwrap_or_else(|error| panic!("{at}: {error}"));
+            assert!(matches!(again.status, RunStatus::Done | RunStatus::Skipped), "{at}: {again:#?}");
+            assert_eq!(seen(&shop).await, after, "{at}");
+            assert_eq!(held(&shop).await, rows, "{at}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_with_errors_of_storage_by_seed_ends_in_the_same_tables() {
+    let reference = shop_before_the_second_night().await;
+    reference.night("2026-02-02").await;
+    let (after, rows) = (seen(&reference).await, held(&reference).await);
+    for seed in 0..20 {
+        let shop = shop_before_the_second_night().await;
+        let mut faults = 0;
+        for number in 0..8 {
+            let (context, store) =
+                attempt(&shop, 2 * number, Rule::by_seed(seed * 100 + u64::from(number), 0.05)).await;
+            let _ended = run_night(&context, &second_night()).await;
+            faults += store.injected().len();
+        }
+        let (context, _) = attempt(&shop, 40, Rule::Never).await;
+        run_night(&context, &second_night()).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert!(faults > 0, "seed {seed}");
+        assert_eq!(seen(&shop).await, after, "seed {seed}");
+        assert_eq!(held(&shop).await, rows, "seed {seed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_finds_another_at_work_says_who_and_writes_nothing() {
+    let shop = shop_before_the_second_night().await;
+    let (context, _) = attempt(&shop, 0, Rule::Never).await;
+    let other =
+        Lease::acquire(&context.lake, crate::lease::Holder::this_process("the-other", "run"), context.clock.clone())
+            .await
+            .unwrap();
+    let error = run_night(&context, &second_night()).await.unwrap_err();
+    assert_eq!(error.kind(), crate::error::ErrorKind::Locked);
+    assert!(error.to_string().contains("the-other"), "{error}");
+    assert_eq!(release::list(&context.lake).await.unwrap().len(), 1);
+    other.give_back().await;
+    run_night(&context, &second_night()).await.unwrap();
+}
+
+/// The stale run has staged everything when another takes its lease and runs the whole night.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_lost_its_lease_commits_and_releases_nothing() {
+    let shop = shop_before_the_second_night().await;
+    let (stale, _) = attempt(&shop, 0, Rule::Never).await;
+    let lease = Lease::acquire(&stale.lake, crate::lease::Holder::this_process("stale", "run"), stale.clock.clone())
+        .await
+        .unwrap();
+    let base = TableSnapshot::load(&stale.lake, "marts.daily", None).await.unwrap().unwrap();
+    let (next, _) = attempt(&shop, 2, Rule::Never).await;
+    run_night(&next, &second_night()).await.unwrap();
+    let after = seen(&shop).await;
+    let staged = super::super::state::StagedTable {
+        table: "marts.daily".to_owned(),
+        schema: base.schema.clone(),
+        removes: base.files.iter().map(|file| file.path.clone()).collect(),
+        base: Some(base.clone()),
+        adds: Vec::new(),
+    };
+    let change = super::super::publish::change(&stale, &lease, &staged, "buho/night", 1, "stale");
+    let error = crate::table::commit(&stale.lake, Some(&base), &change).await.unwrap_err();
+    assert!(matches!(error, crate::table::TableError::Fenced { .. }), "{error}");
+    let stale_release = release::read(&stale.lake, "2026-02-01.1".parse().unwrap()).await.unwrap();
+    assert!(lease.publish(&stale.lake, stale_release).await.is_err());
+    assert_eq!(seen(&shop).await, after);
+}

@@ -1,0 +1,85 @@
+//! A node that runs out of memory: alone, then with joins that spill.
+
+use super::*;
+use crate::error::ErrorKind;
+
+const KEYS_SQL: &str = "select order_id, amount, repeat(order_id, 24) as note from bronze.orders";
+const KEYS_YML: &str = "
+materialized: view
+columns:
+  - { name: order_id, type: VARCHAR }
+  - { name: amount, type: 'DECIMAL(18,2)' }
+  - { name: note, type: VARCHAR }
+";
+const PAIRS_SQL: &str = "select one.order_id, one.note, other.note as other_note
+from staging.stg_shop__notes as one
+inner join staging.stg_shop__notes as other on one.order_id = other.order_id";
+const PAIRS_YML: &str = "
+key: [order_id]
+columns:
+  - { name: order_id, type: VARCHAR }
+  - { name: note, type: VARCHAR }
+  - { name: other_note, type: VARCHAR }
+";
+const ROWS: usize = 400_000;
+
+/// A join whose build side, some 80 MB, is more than the budget.
+fn wide_join(memory: &str) -> Shop {
+    let shop = Shop::new();
+    shop.write("buho.toml", &BUHO.replace("256MiB", memory));
+    shop.write("sql/staging/shop/stg_shop__notes.sql", KEYS_SQL);
+    shop.write("sql/staging/shop/stg_shop__notes.yml", KEYS_YML);
+    shop.write("sql/marts/shop/pairs.sql", PAIRS_SQL);
+    shop.write("sql/marts/shop/pairs.yml", PAIRS_YML);
+    let mut text = String::from("order_id,ordered_at,amount\n");
+    for row in 0..ROWS {
+        text.push_str(&format!("{row:08},2026-02-01 10:00:00,1.00\n"));
+    }
+    shop.write("raw/orders/orders_2026-02-01.csv", &text);
+    shop
+}
+
+/// The attempts that left files in a table: the last part of their names.
+async fn attempts(shop: &Shop, table: &str) -> BTreeSet<String> {
+    let context = shop.open().await;
+    let snapshot = TableSnapshot::load(&context.lake, table, None).await.unwrap().unwrap();
+    let attempt = |path: &str| path.split('.').next().unwrap().rsplit('-').next().unwrap().to_owned();
+    snapshot.files.iter().map(|file| attempt(&file.path)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_larger_than_memory_is_computed_by_joins_that_spill() {
+    let shop = wide_join("64MiB");
+    let report = shop.night("2026-02-01").await;
+    assert_eq!(report.status, RunStatus::Done, "{report:#?}");
+    assert_eq!(attempts(&shop, "marts.pairs").await, BTreeSet::from(["3".to_owned()]));
+    assert_eq!(attempts(&shop, "marts.daily").await, BTreeSet::from(["1".to_owned()]));
+    let answer = shop.ask("select count(*) as n, count(distinct order_id) as ids from marts.pairs").await;
+    assert!(answer.contains("| 400000 | 400000 |"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_that_fits_is_tried_once() {
+    let shop = wide_join("1GiB");
+    let report = shop.night("2026-02-01").await;
+    assert_eq!(report.status, RunStatus::Done, "{report:#?}");
+    assert_eq!(attempts(&shop, "marts.pairs").await, BTreeSet::from(["1".to_owned()]));
+}
+
+/// Window functions hold whole partitions and cannot spill: the third attempt fails too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_never_fits_fails_naming_the_operator_and_the_rest_goes_out() {
+    let shop = wide_join("64MiB");
+    let ranked = "select one.order_id, one.note,
+    cast(max(one.note) over (partition by one.amount) as varchar) as other_note
+from staging.stg_shop__notes as one";
+    shop.write("sql/marts/shop/pairs.sql", ranked);
+    let report = shop.night("2026-02-01").await;
+    assert_eq!(report.status, RunStatus::Partial, "{report:#?}");
+    let failed = report.failed.as_ref().unwrap();
+    assert_eq!(failed.node, "marts.pairs");
+    assert!(failed.message.contains("Window"), "{}", failed.message);
+    assert!(failed.message.contains("raise `memory` in buho.toml"), "{}", failed.message);
+    assert_eq!(report.exit_kind.as_deref(), Some(ErrorKind::Retry.name()));
+    assert!(shop.ask("select * from marts.daily").await.contains("400000.00"));
+}
