@@ -21,6 +21,12 @@ use crate::table::{Lake, TableError};
 const NAMED_CONSUMERS: usize = 5;
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
+/// Rows of a batch where memory is short: a merge of spilled runs holds a batch of each.
+const SHORT_BATCH_ROWS: usize = 1024;
+/// Partitions where memory is short: the fewest with which the planner considers sort-merge joins.
+const SHORT_THREADS: usize = 2;
+/// Share of the budget a sort sets aside to merge what it spilled, where memory is short.
+const MERGE_SHARE: usize = 16;
 
 /// What all sessions of a process share: memory, disk, object stores, caches of footers.
 #[derive(Debug, Clone)]
@@ -30,6 +36,8 @@ pub struct Engine {
     /// The same budget in equal shares for operators that can spill.
     fair: Arc<RuntimeEnv>,
     threads: usize,
+    /// The budget in bytes.
+    memory: usize,
 }
 
 /// How a query uses memory. The budget is one: whoever asks for another effort than
@@ -41,7 +49,8 @@ pub enum Effort {
     Fast,
     /// Operators that can spill get equal shares, and leave the rest to those that cannot.
     Fair,
-    /// As [`Effort::Fair`], with sort-merge joins, which spill where a hash join's build side cannot.
+    /// As [`Effort::Fair`], with sort-merge joins, which spill where a hash join's build side cannot, in
+    /// few partitions and small batches: the least memory, whatever the time.
     Spilling,
 }
 
@@ -54,7 +63,7 @@ impl Engine {
         let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
         let fast = runtime(lake, GreedyMemoryPool::new(bytes))?;
         let fair = runtime(lake, FairSpillPool::new(bytes))?;
-        Ok(Self { fast, fair, threads: threads.max(1) })
+        Ok(Self { fast, fair, threads: threads.max(1), memory: bytes })
     }
 
     pub fn threads(&self) -> usize {
@@ -68,9 +77,14 @@ impl Engine {
     }
 
     fn config(&self, effort: Effort) -> SessionConfig {
-        let mut config = functions::session_config(self.threads).with_batch_size(BATCH_ROWS);
+        let short = effort == Effort::Spilling;
+        let (threads, rows) = if short { (SHORT_THREADS, SHORT_BATCH_ROWS) } else { (self.threads, BATCH_ROWS) };
+        let mut config = functions::session_config(threads).with_batch_size(rows);
         let options = config.options_mut();
-        options.optimizer.prefer_hash_join = effort != Effort::Spilling;
+        options.optimizer.prefer_hash_join = !short;
+        if short {
+            options.execution.sort_spill_reservation_bytes = self.memory / MERGE_SHARE;
+        }
         options.execution.collect_statistics = false;
         config
     }

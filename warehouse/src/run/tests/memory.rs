@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::ErrorKind;
 
-const KEYS_SQL: &str = "select order_id, amount, repeat(order_id, 24) as note from bronze.orders";
+const KEYS_SQL: &str = "select order_id, amount, repeat(order_id, 96) as note from bronze.orders";
 const KEYS_YML: &str = "
 materialized: view
 columns:
@@ -23,7 +23,7 @@ columns:
 ";
 const ROWS: usize = 400_000;
 
-/// A join whose build side, some 80 MB, is more than the budget.
+/// A join whose build side, some 320 MB, is more than the budget.
 fn wide_join(memory: &str) -> Shop {
     let shop = Shop::new();
     shop.write("buho.toml", &BUHO.replace("256MiB", memory));
@@ -49,7 +49,7 @@ async fn attempts(shop: &Shop, table: &str) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_join_larger_than_memory_is_computed_by_joins_that_spill() {
-    let shop = wide_join("64MiB");
+    let shop = wide_join("256MiB");
     let report = shop.night("2026-02-01").await;
     assert_eq!(report.status, RunStatus::Done, "{report:#?}");
     assert_eq!(attempts(&shop, "marts.pairs").await, BTreeSet::from(["3".to_owned()]));
@@ -60,7 +60,7 @@ async fn a_join_larger_than_memory_is_computed_by_joins_that_spill() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_join_that_fits_is_tried_once() {
-    let shop = wide_join("1GiB");
+    let shop = wide_join("4GiB");
     let report = shop.night("2026-02-01").await;
     assert_eq!(report.status, RunStatus::Done, "{report:#?}");
     assert_eq!(attempts(&shop, "marts.pairs").await, BTreeSet::from(["1".to_owned()]));
