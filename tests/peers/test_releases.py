@@ -1,0 +1,72 @@
+"""Releases from outside: what changed, going back, keeping one."""
+
+import json
+from pathlib import Path
+
+import deltalake
+import pytest
+
+from tests.peers.support import tiny
+from tests.peers.support.binary import Buho
+
+NEXT_NIGHT = "2026-01-31"
+
+
+@pytest.fixture
+def two_nights(buho: Buho, tmp_path: Path) -> Buho:
+    project = tiny.write_project(tmp_path / "project")
+    at = buho.at(project)
+    at.night(tiny.NIGHT).expect(0)
+    second = "id,day,amount\nc,2026-01-31,10.00\n"
+    (project / "raw" / "good" / f"good_{NEXT_NIGHT}.csv").write_text(second)
+    at.night(NEXT_NIGHT).expect(0)
+    return at
+
+
+def test_diff_tells_the_rows_and_totals_that_moved(two_nights: Buho):
+    said = two_nights("releases", "diff", tiny.NIGHT, "--format", "json").expect(0)
+    tables = {table["table"]: table for table in json.loads(said.stdout)}
+    assert set(tables) == {"marts.good_total"}
+    assert tables["marts.good_total"]["totals"] == [{"column": "total", "before": "3.75", "after": "13.75"}]
+
+
+def test_a_rollback_is_a_new_release_that_strangers_see_too(two_nights: Buho):
+    assert tiny.total_of(two_nights, "good") == (3, "13.75")
+    two_nights("releases", "rollback", tiny.NIGHT).expect(0)
+    assert tiny.total_of(two_nights, "good") == (2, tiny.GOOD_TOTAL)
+    assert two_nights.project is not None
+    table = deltalake.DeltaTable(str(two_nights.project / "lake" / "marts" / "good_total"))
+    assert str(table.to_pyarrow_table().to_pylist()[0]["total"]) == tiny.GOOD_TOTAL
+    listed = two_nights("releases", "list", "--format", "json").expect(0).stdout.splitlines()
+    assert [json.loads(line)["release"] for line in listed] == [
+        f"{NEXT_NIGHT}.2",
+        f"{NEXT_NIGHT}.1",
+        f"{tiny.NIGHT}.1",
+    ]
+
+
+def test_after_a_rollback_the_next_run_builds_from_what_was_delivered(two_nights: Buho):
+    two_nights("releases", "rollback", tiny.NIGHT).expect(0)
+    two_nights.night(NEXT_NIGHT).expect(0)
+    assert tiny.total_of(two_nights, "good") == (3, "13.75")
+
+
+def test_rolling_back_to_what_readers_see_is_refused(two_nights: Buho):
+    refused = two_nights("releases", "rollback", NEXT_NIGHT).expect(2)
+    assert "already" in refused.said
+
+
+def test_a_pin_is_shown_and_taken_back(two_nights: Buho):
+    def pinned() -> dict[str, bool]:
+        listed = two_nights("releases", "list", "--format", "json").expect(0).stdout.splitlines()
+        return {row["release"]: row["pinned"] for row in map(json.loads, listed)}
+
+    two_nights("releases", "pin", tiny.NIGHT, "--reason", "year's end").expect(0)
+    assert pinned() == {f"{NEXT_NIGHT}.1": False, f"{tiny.NIGHT}.1": True}
+    two_nights("releases", "unpin", tiny.NIGHT).expect(0)
+    assert not any(pinned().values())
+
+
+def test_an_unknown_release_is_named_with_those_there_are(two_nights: Buho):
+    said = two_nights("releases", "show", "2026-01-30.9").expect(2).said
+    assert f"{tiny.NIGHT}.1" in said
