@@ -89,6 +89,8 @@ pub enum Command {
     /// What readers see, saw, and can see again
     #[command(subcommand)]
     Releases(ReleasesCommand),
+    /// Drop releases past their age, remove what nothing needs, compact
+    Maintain(MaintainArgs),
     /// Print the JSON Schema of a kind of file, for editors
     Schema(SchemaArgs),
     /// Read everything the night will need and say what is wrong
@@ -302,6 +304,12 @@ pub enum ReleasesCommand {
         #[arg(value_name = "R")]
         release: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct MaintainArgs {
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: ReportFormat,
 }
 
 #[derive(Debug, Args)]

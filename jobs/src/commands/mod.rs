@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod init;
 mod lineage;
+mod maintain;
 mod plan;
 mod releases;
 mod run;
@@ -34,6 +35,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Exit, CommandErro
         Command::Plan(args) => plan::run(context, &args),
         Command::Sql(args) => sql::run(context, &args),
         Command::Runs(command) => runs::run(context, &command),
+        Command::Maintain(args) => maintain::run(context, &args),
         Command::Releases(command) => releases::run(context, &command),
         Command::Test(args) => test::run(context, &args),
         Command::Lineage(args) => lineage::run(context, &args),

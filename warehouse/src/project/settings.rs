@@ -57,6 +57,11 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Nights kept unless told.
+const KEEP_NIGHTS: u32 = 35;
+/// Month-ends kept unless told.
+const KEEP_MONTHS: u32 = 13;
+
 /// A value and where it is from.
 #[derive(Debug, Clone)]
 pub(super) struct Sourced<T> {
@@ -94,6 +99,10 @@ pub struct Settings {
     pub memory: u64,
     /// At least 1.
     pub threads: usize,
+    /// Nights whose release is kept.
+    pub keep_nights: u32,
+    /// Months whose last release is kept.
+    pub keep_months: u32,
     /// Where each setting is from, by its key.
     pub origins: BTreeMap<&'static str, Origin>,
 }
@@ -125,6 +134,8 @@ pub(super) fn resolve(sources: &Sources, problems: &mut Vec<Problem>) -> Option<
     let packs = resolver.packs();
     let memory = resolver.memory();
     let threads = resolver.threads();
+    let keep_nights = resolver.count("keep_nights", KEEP_NIGHTS, |f| &f.keep_nights);
+    let keep_months = resolver.count("keep_months", KEEP_MONTHS, |f| &f.keep_months);
     let origins = resolver.origins;
     let (raw, lake) = (raw?, lake?);
     if location::share_a_folder(&raw, &lake) {
@@ -142,6 +153,8 @@ pub(super) fn resolve(sources: &Sources, problems: &mut Vec<Problem>) -> Option<
         packs: packs?,
         memory: memory?,
         threads: threads?,
+        keep_nights: keep_nights?,
+        keep_months: keep_months?,
         origins,
     };
     (problems.len() == before).then_some(settings)
@@ -269,6 +282,19 @@ impl Resolver<'_, '_> {
             Ok(bytes) => Some(bytes),
             Err(rule) => {
                 self.refuse("memory", &found.value, &found.origin, rule);
+                None
+            }
+        }
+    }
+
+    /// How many of something to keep: at least one, or there would be nothing to read.
+    fn count(&mut self, key: &'static str, default: u32, file: FileText) -> Option<u32> {
+        let Some(found) = self.text(key, None, file) else { return Some(default) };
+        self.note(key, &found.origin);
+        match found.value.trim().parse::<u32>() {
+            Ok(count) if count > 0 => Some(count),
+            _ => {
+                self.refuse(key, &found.value, &found.origin, "write a whole number from 1");
                 None
             }
         }

@@ -12,7 +12,8 @@ use super::settings::{Origin, Sourced};
 pub(super) const NAME: &str = "buho.toml";
 
 /// Its keys, in the order messages list them.
-const KEYS: &[&str] = &["name", "raw", "lake", "time_zone", "currency", "packs", "memory", "threads"];
+const KEYS: &[&str] =
+    &["name", "raw", "lake", "time_zone", "currency", "packs", "memory", "threads", "keep_nights", "keep_months"];
 
 /// What `buho.toml` may hold, for editors.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -42,6 +43,12 @@ pub(super) struct ProjectSchema {
     /// Threads; 0 for all cores. Default: 0.
     #[schemars(range(min = 0, max = 1024))]
     threads: Option<u16>,
+    /// Nights whose release is kept. Default: 35.
+    #[schemars(range(min = 1))]
+    keep_nights: Option<u32>,
+    /// Months whose last release is kept. Default: 13.
+    #[schemars(range(min = 1))]
+    keep_months: Option<u32>,
 }
 
 /// What `buho.toml` says, as text with lines.
@@ -55,6 +62,8 @@ pub(super) struct ProjectFile {
     pub packs: Option<Sourced<Vec<String>>>,
     pub memory: Option<Sourced<String>>,
     pub threads: Option<Sourced<String>>,
+    pub keep_nights: Option<Sourced<String>>,
+    pub keep_months: Option<Sourced<String>>,
 }
 
 /// Reads the file; what is wrong with it goes to `problems`, what is right is kept.
@@ -98,11 +107,13 @@ impl Reader<'_, '_> {
                     self.file.packs = Some(Sourced { value, origin });
                 }
             }
-            "threads" => {
+            "threads" | "keep_nights" | "keep_months" => {
                 let number = value.as_integer().filter(|number| number.radix() == 10);
                 let Some(number) = number else { return self.wrong(key, value, line, "a whole number") };
                 let value = number.as_str().replace('_', "");
-                self.file.threads = Some(Sourced { value, origin });
+                if let Some(slot) = self.number(key) {
+                    *slot = Some(Sourced { value, origin });
+                }
             }
             "memory" if value.is_integer() => {
                 let digits = value.as_integer().map(|number| number.as_str().replace('_', ""));
@@ -119,6 +130,15 @@ impl Reader<'_, '_> {
                     self.report(line, Fault::UnknownKey { key, of, advice });
                 }
             },
+        }
+    }
+
+    fn number(&mut self, key: &str) -> Option<&mut Option<Sourced<String>>> {
+        match key {
+            "threads" => Some(&mut self.file.threads),
+            "keep_nights" => Some(&mut self.file.keep_nights),
+            "keep_months" => Some(&mut self.file.keep_months),
+            _ => None,
         }
     }
 
@@ -178,7 +198,7 @@ mod tests {
                 "buho.toml:2: `raw` is an integer — write text in quotes",
                 "buho.toml:4: `packs` is an array — write a list of texts in quotes, such as [\"commerce\"]",
                 "buho.toml:5: `threads` is a string — write a whole number",
-                "buho.toml:6: unknown key `storage` in buho.toml — use one of name, raw, lake, time_zone, currency, packs, memory, threads",
+                "buho.toml:6: unknown key `storage` in buho.toml — use one of name, raw, lake, time_zone, currency, packs, memory, threads, keep_nights, keep_months",
             ]
         );
     }

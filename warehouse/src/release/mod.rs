@@ -3,8 +3,10 @@
 //! A release is `_buho/releases/<night>-<sequence>.json`, put only if absent. Readers of ours read
 //! nothing else: the default is the latest sequence of the highest night.
 
+pub(crate) mod dropped;
 mod error;
 mod format;
+mod kept;
 mod pins;
 
 use std::collections::BTreeMap;
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::ReleaseError;
 pub use format::{LAKE_FORMAT, check_format};
+pub use kept::Keep;
 pub use pins::{Pin, pin, pins, unpin};
 
 use crate::table::Lake;

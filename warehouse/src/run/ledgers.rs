@@ -3,11 +3,15 @@
 //! The bronze commit carries `txn("buho/ledger", n)`; the ledger is `_buho/ledger/<source>/<n>.json`,
 //! written before. A crash between the two leaves an object that nothing names.
 
+use chrono::{DateTime, Utc};
 use object_store::ObjectStoreExt;
 
 use super::error::RunError;
+use super::maintain::remove_old;
 use crate::ingest::Ledger;
 use crate::table::{Lake, TableError, TableSnapshot};
+
+const FOLDER: &str = "_buho/ledger";
 
 /// The application id whose `txn` version is the ledger's number.
 pub(super) const APP_ID: &str = "buho/ledger";
@@ -56,6 +60,21 @@ pub(super) async fn store(lake: &Lake, source: &str, last: i64, ledger: &Ledger)
     Ok(number)
 }
 
+/// Removes ledgers from before the one that the bronze log names.
+pub(super) async fn forget_old(lake: &Lake, source: &str, bronze: &str, before: DateTime<Utc>) -> Result<(), RunError> {
+    let Some(table) = TableSnapshot::load(lake, bronze, None).await? else {
+        return Ok(());
+    };
+    let Some(current) = table.transaction(APP_ID).await? else {
+        return Ok(());
+    };
+    let is_older = |name: &str| {
+        let number = name.strip_suffix(".json").and_then(|number| number.parse::<i64>().ok());
+        number.is_some_and(|number| number < current)
+    };
+    remove_old(lake, &format!("{FOLDER}/{source}"), before, is_older).await
+}
+
 fn file(source: &str, number: i64) -> String {
-    format!("_buho/ledger/{source}/{number:08}.json")
+    format!("{FOLDER}/{source}/{number:08}.json")
 }

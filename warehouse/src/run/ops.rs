@@ -195,6 +195,7 @@ pub(super) async fn append_batches(
             schema: Arc::clone(schema),
             adds: vec![staged.clone()],
             removes: superseded.clone(),
+            rearranges: false,
             app_id: APP_ID.to_owned(),
             sequence: at.timestamp_millis(),
             token: None,

@@ -155,6 +155,7 @@ pub(super) fn change(
         schema: staged.schema.clone(),
         adds: staged.adds.clone(),
         removes: staged.removes.clone(),
+        rearranges: false,
         app_id: app_id.to_owned(),
         sequence,
         token: Some(lease.token()),

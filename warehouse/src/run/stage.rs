@@ -3,10 +3,14 @@
 //! `_buho/stage/<table>/<recipe>.json` names the files of a node that was computed in full. The recipe's
 //! identity is made of code, night and the rows of all inputs: where it is the same, so are the rows.
 
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::error::RunError;
+use super::maintain::remove_old;
 use crate::table::{Lake, StagedFile, TableError};
 
 const FOLDER: &str = "_buho/stage";
@@ -40,6 +44,30 @@ pub(super) async fn find(lake: &Lake, table: &str, identity: &str) -> Result<Opt
         }
     }
     Ok(Some(files))
+}
+
+/// Files that an unfinished night has staged since `since`; notes before that are forgotten.
+pub(super) async fn in_use(lake: &Lake, table: &str, since: DateTime<Utc>) -> Result<HashSet<String>, RunError> {
+    let below = format!("{FOLDER}/{table}");
+    remove_old(lake, &below, since, |_| true).await?;
+    let folder = lake.path(&below);
+    let failed = |source: object_store::Error| TableError::Read {
+        table: table.to_owned(),
+        url: folder.to_string(),
+        source: Box::new(source.into()),
+    };
+    let notes: Vec<_> = lake.store().list(Some(&folder)).try_collect().await.map_err(failed)?;
+    let mut paths = HashSet::new();
+    for note in notes {
+        let name = note.location.filename().unwrap_or_default();
+        let what = format!("{below}/{name}");
+        if let Some(found) = lake.read(&what).await? {
+            let files: Vec<StagedFile> =
+                serde_json::from_slice(&found).map_err(|source| RunError::Form { what, source })?;
+            paths.extend(files.into_iter().map(|file| file.path));
+        }
+    }
+    Ok(paths)
 }
 
 /// Forgets what was staged of a table once it is committed; what stays is found by `maintain`.

@@ -34,6 +34,8 @@ pub struct Change {
     pub adds: Vec<StagedFile>,
     /// Paths of files that leave the table.
     pub removes: HashSet<String>,
+    /// Whether the rows stay as they are, in other files.
+    pub rearranges: bool,
     /// `txn`: who commits, and the rising number by which a lost answer is settled.
     pub app_id: String,
     pub sequence: i64,
@@ -131,7 +133,7 @@ fn log_entry(base: Option<&TableSnapshot>, change: &Change) -> Result<bytes::Byt
     if let Some(base) = base {
         actions.extend(remove_actions(base, change, millis).into_iter().map(Action::Remove));
     }
-    actions.extend(change.adds.iter().map(|file| Action::Add(add_action(file, millis))));
+    actions.extend(change.adds.iter().map(|file| Action::Add(add_action(file, change, millis))));
     let mode = if change.removes.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
     let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
     let mut info = operation.get_commit_info();
@@ -189,12 +191,12 @@ fn fence_entry(table: &str, token: u64, run_id: &str, millis: i64) -> Result<byt
         .map_err(|error| TableError::defect(table, error))
 }
 
-fn add_action(file: &StagedFile, millis: i64) -> Add {
+fn add_action(file: &StagedFile, change: &Change, millis: i64) -> Add {
     Add {
         path: file.path.clone(),
         size: file.size as i64,
         modification_time: millis,
-        data_change: true,
+        data_change: !change.rearranges,
         stats: Some(file.stats.clone()),
         ..Add::default()
     }
@@ -206,7 +208,7 @@ fn remove_actions(base: &TableSnapshot, change: &Change, millis: i64) -> Vec<Rem
         .filter(|file| change.removes.contains(&file.path))
         .map(|file| Remove {
             path: file.path.clone(),
-            data_change: true,
+            data_change: !change.rearranges,
             deletion_timestamp: Some(millis),
             extended_file_metadata: Some(true),
             partition_values: Some(HashMap::new()),

@@ -17,6 +17,7 @@ mod lake;
 mod provider;
 mod snapshot;
 mod stats;
+mod vacuum;
 mod writer;
 
 pub use commit::{Change, commit, fence};
@@ -24,4 +25,5 @@ pub use error::TableError;
 pub use lake::Lake;
 pub use provider::PinnedTable;
 pub use snapshot::{DataFile, TableSnapshot};
+pub use vacuum::{Reclaimed, vacuum};
 pub use writer::{StageWriter, StagedFile, writer_properties};

@@ -1,6 +1,7 @@
 //! Nights over small projects on a local lake.
 
 mod crash;
+mod maintain;
 mod memory;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,68 @@
+//! Releases that are no longer kept, and are still read for a while.
+//!
+//! Dropping a release takes its file from the list and leaves its text below `_buho/dropped/`: who
+//! began to read it goes on, and only after [`GRACE`] do its files count as unneeded.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
+
+use super::{Release, ReleaseError, ReleaseId};
+use crate::table::Lake;
+
+const FOLDER: &str = "_buho/dropped";
+
+/// How long the files of a dropped release stay.
+pub const GRACE: TimeDelta = TimeDelta::hours(1);
+
+/// A release that was dropped, and when.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Dropped {
+    pub at: DateTime<Utc>,
+    pub release: Release,
+}
+
+fn file(id: ReleaseId) -> String {
+    format!("{FOLDER}/{}-{:06}.json", id.night, id.sequence)
+}
+
+/// Takes a release from the list. First the note, then the file: in between it is in both.
+///
+/// # Errors
+/// [`ReleaseError::Storage`] where the lake cannot be written.
+pub(crate) async fn drop_release(lake: &Lake, id: ReleaseId, at: DateTime<Utc>) -> Result<(), ReleaseError> {
+    let dropped = Dropped { at, release: super::read(lake, id).await? };
+    let path = lake.path(&file(id));
+    let body = serde_json::to_vec(&dropped).map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
+    lake.store().put(&path, body.into()).await.map_err(|source| ReleaseError::storage(&path, source))?;
+    let listed = lake.path(&id.file());
+    lake.store().delete(&listed).await.map_err(|source| ReleaseError::storage(&listed, source))
+}
+
+/// Every release that was dropped and not yet forgotten.
+///
+/// # Errors
+/// [`ReleaseError::Storage`] where the lake cannot be read.
+pub(crate) async fn dropped(lake: &Lake) -> Result<Vec<Dropped>, ReleaseError> {
+    let folder = lake.path(FOLDER);
+    let failed = |source| ReleaseError::storage(&folder, source);
+    let entries: Vec<_> = lake.store().list(Some(&folder)).try_collect().await.map_err(failed)?;
+    let mut found = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let read = lake.store().get(&entry.location).await.map_err(failed)?.bytes().await.map_err(failed)?;
+        let dropped = serde_json::from_slice(&read)
+            .map_err(|source| ReleaseError::Form { path: entry.location.to_string(), source })?;
+        found.push(dropped);
+    }
+    Ok(found)
+}
+
+/// Forgets a dropped release: nothing needs its files any more.
+///
+/// # Errors
+/// [`ReleaseError::Storage`] where the lake cannot be written.
+pub(crate) async fn forget(lake: &Lake, id: ReleaseId) -> Result<(), ReleaseError> {
+    let path = lake.path(&file(id));
+    lake.store().delete(&path).await.map_err(|source| ReleaseError::storage(&path, source))
+}

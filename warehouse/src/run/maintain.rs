@@ -1,0 +1,184 @@
+//! Keeping a lake small: releases past their age go, then what only they needed.
+//!
+//! It holds the lake's lease, so no night runs beside it. A release that goes is read for another hour
+//! ([`GRACE`]); a file is removed only if no kept release, no release in its last hour, no table's newest
+//! version and no unfinished night needs it, and only an hour after it was written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::TryStreamExt;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use serde::Serialize;
+
+use super::compute::{ComputeError, Target, stage_query};
+use super::context::RunContext;
+use super::error::RunError;
+use super::hold::{fence_tables, holding};
+use super::ops::ops_schemas;
+use super::{ledgers, stage};
+use crate::clock::run_id;
+use crate::lease::Lease;
+use crate::release::dropped::{GRACE, drop_release, dropped, forget};
+use crate::release::{self, Keep, Release};
+use crate::session::{Effort, register};
+use crate::table::{Change, DataFile, Lake, PinnedTable, TableError, TableSnapshot, commit, vacuum};
+
+/// How long what an unfinished night has staged is kept for it.
+const UNFINISHED: TimeDelta = TimeDelta::days(2);
+/// Small files of an `ops` table that are worth one larger file.
+const SMALL_FILES: usize = 16;
+/// Bytes below which a file is small.
+const SMALL_BYTES: u64 = 16 << 20;
+/// Application id of commits that only rearrange.
+const APP_ID: &str = "buho/maintain";
+
+/// What maintenance did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Maintained {
+    pub releases_kept: usize,
+    pub releases_dropped: usize,
+    /// Small files that became fewer larger ones.
+    pub files_compacted: usize,
+    pub files_removed: u64,
+    pub log_entries_removed: u64,
+    /// Bytes won back.
+    pub bytes_removed: u64,
+}
+
+/// Maintains a lake.
+///
+/// # Errors
+/// [`RunError::Lease`] where a night runs; where a version that a kept release names cannot be read,
+/// nothing of that table is removed.
+pub async fn maintain(context: &RunContext, keep: Keep) -> Result<Maintained, RunError> {
+    let run_id = run_id(context.clock.as_ref());
+    release::check_format(&context.lake, true).await?;
+    holding(context, &run_id, "maintain", async |lease| work(context, lease, keep, &run_id).await).await
+}
+
+async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> Result<Maintained, RunError> {
+    let lake = &context.lake;
+    let now = context.clock.now();
+    let latest = release::latest(lake).await?;
+    fence_tables(context, lease, latest.as_ref(), run_id).await?;
+    let mut done = Maintained::default();
+
+    let all = release::list(lake).await?;
+    let kept = keep.of(&all, &release::pins(lake).await?);
+    for id in all.iter().filter(|id| !kept.contains(id)) {
+        drop_release(lake, *id, now).await?;
+        done.releases_dropped += 1;
+    }
+    done.releases_kept = kept.len();
+    let mut needed: Vec<Release> = Vec::new();
+    for id in &kept {
+        needed.push(release::read(lake, *id).await?);
+    }
+    let mut unneeded = Vec::new();
+    for dropped in dropped(lake).await? {
+        if now - dropped.at < GRACE {
+            needed.push(dropped.release);
+        } else {
+            unneeded.push(dropped.release.id());
+        }
+    }
+
+    for (table, _) in ops_schemas() {
+        done.files_compacted += compact(context, table, run_id).await?;
+    }
+    for (table, versions) in tables(context, &needed).await? {
+        let staged = stage::in_use(lake, &table, now - UNFINISHED).await?;
+        let won = vacuum(lake, &table, &versions, &staged, now - GRACE).await?;
+        done.files_removed += won.files;
+        done.log_entries_removed += won.log_entries;
+        done.bytes_removed += won.bytes;
+    }
+    for contract in context.project.contracts.values() {
+        ledgers::forget_old(lake, &contract.name, &contract.table, now - GRACE).await?;
+    }
+    for id in unneeded {
+        forget(lake, id).await?;
+    }
+    Ok(done)
+}
+
+/// Every table folder of the lake, with the versions that releases in use name.
+async fn tables(context: &RunContext, needed: &[Release]) -> Result<BTreeMap<String, BTreeSet<u64>>, RunError> {
+    let mut tables: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    let nodes = context.graph.nodes.iter().map(|node| node.name.clone());
+    let sources = context.project.contracts.values().map(|contract| contract.table.clone());
+    let ops = ops_schemas().into_iter().map(|(name, _)| name.to_owned());
+    for table in nodes.chain(sources).chain(ops) {
+        tables.entry(table).or_default();
+    }
+    for release in needed {
+        for (table, released) in &release.tables {
+            tables.entry(table.clone()).or_default().insert(released.version);
+        }
+    }
+    Ok(tables)
+}
+
+/// Writes the small files of a table as one; the rows stay as they are. How many files it was.
+async fn compact(context: &RunContext, table: &str, run_id: &str) -> Result<usize, RunError> {
+    let Some(base) = TableSnapshot::load(&context.lake, table, None).await? else {
+        return Ok(0);
+    };
+    let small: Vec<DataFile> = base.files.iter().filter(|file| file.size < SMALL_BYTES).cloned().collect();
+    if small.len() < SMALL_FILES {
+        return Ok(0);
+    }
+    let failed = |error| RunError::query(table, error);
+    let session = context.engine.session(Effort::Fast);
+    let provider = PinnedTable::new(&context.lake, table, &base.schema, &small)?;
+    register(&session, table, std::sync::Arc::new(provider)).map_err(failed)?;
+    let rows = session.table(table).await.map_err(failed)?;
+    let target = Target { table: table.to_owned(), attempt: format!("compact-{run_id}") };
+    let adds = stage_query(&context.lake, &target, rows, &session).await.map_err(|error| match error {
+        ComputeError::Engine(error) => RunError::query(table, error),
+        ComputeError::Other(error) => error,
+    })?;
+    let at = context.clock.now();
+    let change = Change {
+        table: table.to_owned(),
+        schema: base.schema.clone(),
+        adds,
+        removes: small.iter().map(|file| file.path.clone()).collect(),
+        rearranges: true,
+        app_id: APP_ID.to_owned(),
+        sequence: at.timestamp_millis(),
+        token: None,
+        run_id: run_id.to_owned(),
+        notes: Default::default(),
+        at,
+    };
+    match commit(&context.lake, Some(&base), &change).await {
+        Ok(_) => Ok(small.len()),
+        // Somebody appended meanwhile: the next maintenance will do.
+        Err(TableError::Conflict { .. }) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes objects of a folder that `unneeded` names and that are older than `before`.
+pub(super) async fn remove_old(
+    lake: &Lake,
+    folder: &str,
+    before: DateTime<Utc>,
+    unneeded: impl Fn(&str) -> bool,
+) -> Result<(), RunError> {
+    let path = lake.path(folder);
+    let failed = |source: object_store::Error| TableError::Read {
+        table: folder.to_owned(),
+        url: path.to_string(),
+        source: Box::new(source.into()),
+    };
+    let entries: Vec<_> = lake.store().list(Some(&path)).try_collect().await.map_err(failed)?;
+    let is_old = |entry: &&ObjectMeta| entry.last_modified < before;
+    let goes = |entry: &&ObjectMeta| entry.location.filename().is_some_and(&unneeded);
+    for entry in entries.iter().filter(is_old).filter(goes) {
+        lake.store().delete(&entry.location).await.map_err(failed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! What maintenance takes, and what it never takes.
+
+use super::*;
+use crate::release::{Keep, Pin, ReleaseId};
+
+/// Files are stamped by the machine's clock: these are later.
+const LATER: &str = "2096-01-01T03:00:00Z";
+const TWO_HOURS_LATER: &str = "2096-01-01T05:00:00Z";
+const KEEP: Keep = Keep { nights: 2, months: 1 };
+const DAYS: [&str; 5] = ["2026-02-01", "2026-02-02", "2026-02-03", "2026-02-04", "2026-02-05"];
+
+async fn five_nights() -> Shop {
+    let shop = Shop::new();
+    for day in DAYS {
+        shop.orders(day, &[(day, &format!("{day} 10:00:00"), "1.00")]);
+        shop.night(day).await;
+    }
+    shop
+}
+
+fn id(text: &str) -> ReleaseId {
+    text.parse().unwrap()
+}
+
+async fn revenue(shop: &Shop, release: &str) -> Result<String, RunError> {
+    let context = shop.open().await;
+    let reader =
+        Reader::open(&context.project, &context.lake, &context.engine, Some(id(release)), context.clock.as_ref())
+            .await?;
+    let rows = reader.query("select sum(revenue) as revenue from marts.daily").await?.collect().await.unwrap();
+    Ok(pretty_format_batches(&rows).unwrap().to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_and_pinned_releases_are_read_after_the_others_are_gone() {
+    let shop = five_nights().await;
+    let pin = Pin { reason: "the first".to_owned(), at: LATER.parse().unwrap() };
+    release::pin(&shop.open().await.lake, id("2026-02-01.1"), &pin).await.unwrap();
+
+    let first = maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    assert_eq!((first.releases_kept, first.releases_dropped), (3, 2), "{first:?}");
+    assert_eq!(first.files_removed, 0, "who began to read a dropped release goes on: {first:?}");
+    let second = maintain(&shop.open_at(TWO_HOURS_LATER).await, KEEP).await.unwrap();
+    assert!(second.files_removed > 0, "{second:?}");
+
+    for (release, sum) in [("2026-02-01.1", "1.00"), ("2026-02-04.1", "4.00"), ("2026-02-05.1", "5.00")] {
+        let seen = revenue(&shop, release).await.unwrap();
+        assert!(seen.contains(sum), "{release}: {seen}");
+    }
+    let gone = revenue(&shop, "2026-02-03.1").await.unwrap_err();
+    assert!(gone.to_string().contains("does not exist"), "{gone}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_goes_on_after_maintenance_as_if_there_had_been_none() {
+    let shop = five_nights().await;
+    for now in [LATER, TWO_HOURS_LATER] {
+        maintain(&shop.open_at(now).await, KEEP).await.unwrap();
+    }
+    assert_eq!(shop.night("2026-02-05").await.status, RunStatus::Skipped);
+    shop.orders("2026-02-06", &[("z", "2026-02-06 10:00:00", "1.00")]);
+    assert_eq!(shop.night("2026-02-06").await.status, RunStatus::Done);
+    assert!(shop.ask("select sum(revenue) as revenue from marts.daily").await.contains("6.00"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_a_dead_run_left_are_removed_and_those_of_the_lake_are_not() {
+    let shop = five_nights().await;
+    shop.write("lake/marts/daily/part-00000-dead-1.zstd.parquet", "half a file");
+    let first = maintain(&shop.open_at(LATER).await, Keep { nights: 35, months: 13 }).await.unwrap();
+    assert_eq!((first.files_removed, first.bytes_removed), (1, 11), "{first:?}");
+    let again = maintain(&shop.open_at(TWO_HOURS_LATER).await, Keep { nights: 35, months: 13 }).await.unwrap();
+    assert_eq!((again.files_removed, again.releases_dropped), (0, 0), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_records_of_many_runs_become_few_files_with_the_same_rows() {
+    let shop = Shop::new();
+    for number in 0..20 {
+        shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", &format!("{number}.00"))]);
+        shop.night("2026-02-01").await;
+    }
+    let count = "select count(*) as n, count(distinct run_id) as runs from ops.runs";
+    let before = shop.ask(count).await;
+    let done = maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    assert!(done.files_compacted >= 20, "{done:?}");
+    let context = shop.open().await;
+    let runs = TableSnapshot::load(&context.lake, "ops.runs", None).await.unwrap().unwrap();
+    assert_eq!(runs.files.len(), 1);
+    assert_eq!(shop.ask(count).await, before);
+}

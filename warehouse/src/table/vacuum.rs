@@ -1,0 +1,102 @@
+//! What a table's folder holds that no version in use needs.
+
+use std::collections::{BTreeSet, HashSet};
+
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+
+use super::error::TableError;
+use super::lake::Lake;
+use super::snapshot::TableSnapshot;
+
+const LOG: &str = "_delta_log";
+const LAST_CHECKPOINT: &str = "_last_checkpoint";
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reclaimed {
+    pub files: u64,
+    /// Bytes.
+    pub bytes: u64,
+    pub log_entries: u64,
+}
+
+/// Removes the data files and log entries of a table that none of `needed` and not its newest version
+/// uses, and that are older than `before`: a file younger than that may be one that is being written.
+///
+/// # Errors
+/// [`TableError::MissingVersion`] where a version that is needed cannot be read: nothing is removed then.
+pub async fn vacuum(
+    lake: &Lake,
+    table: &str,
+    needed: &BTreeSet<u64>,
+    staged: &HashSet<String>,
+    before: DateTime<Utc>,
+) -> Result<Reclaimed, TableError> {
+    let Some(newest) = TableSnapshot::load(lake, table, None).await? else {
+        return Ok(Reclaimed::default());
+    };
+    let mut in_use: HashSet<String> = newest.files.iter().map(|file| file.path.clone()).collect();
+    for version in needed.iter().filter(|version| **version != newest.version) {
+        let snapshot = TableSnapshot::load(lake, table, Some(*version))
+            .await?
+            .ok_or_else(|| TableError::MissingVersion { table: table.to_owned(), version: *version })?;
+        in_use.extend(snapshot.files.into_iter().map(|file| file.path));
+    }
+    let oldest = needed.first().copied().unwrap_or(newest.version).min(newest.version);
+    let entries = list(lake, table).await?;
+    let checkpoint = entries.iter().filter_map(|(path, _)| checkpoint_of(path)).filter(|at| *at <= oldest).max();
+    let mut found = Reclaimed::default();
+    for (path, entry) in entries {
+        let unneeded = match log_version(&path) {
+            Some(version) => checkpoint.is_some_and(|checkpoint| version < checkpoint),
+            None if path.starts_with(LOG) => false,
+            None => !in_use.contains(&path) && !staged.contains(&path),
+        };
+        if !unneeded || entry.last_modified >= before {
+            continue;
+        }
+        lake.store().delete(&entry.location).await.map_err(|source| failed(table, lake, source))?;
+        if path.starts_with(LOG) {
+            found.log_entries += 1;
+        } else {
+            found.files += 1;
+        }
+        found.bytes += entry.size;
+    }
+    Ok(found)
+}
+
+fn failed(table: &str, lake: &Lake, source: object_store::Error) -> TableError {
+    TableError::Read {
+        table: table.to_owned(),
+        url: lake.table_path(table).to_string(),
+        source: Box::new(source.into()),
+    }
+}
+
+/// Everything in the table's folder, by path below it.
+async fn list(lake: &Lake, table: &str) -> Result<Vec<(String, ObjectMeta)>, TableError> {
+    let folder = lake.table_path(table);
+    let entries: Vec<ObjectMeta> =
+        lake.store().list(Some(&folder)).try_collect().await.map_err(|source| failed(table, lake, source))?;
+    let below = |entry: &ObjectMeta| {
+        let parts: Vec<String> = entry.location.prefix_match(&folder)?.map(|part| part.as_ref().to_owned()).collect();
+        Some(parts.join("/"))
+    };
+    Ok(entries.into_iter().filter_map(|entry| Some((below(&entry)?, entry))).collect())
+}
+
+/// The version of a commit or checkpoint; `None` for what is not one.
+fn log_version(path: &str) -> Option<u64> {
+    let name = path.strip_prefix(LOG)?.strip_prefix('/')?;
+    if name == LAST_CHECKPOINT {
+        return None;
+    }
+    name.split('.').next()?.parse().ok()
+}
+
+fn checkpoint_of(path: &str) -> Option<u64> {
+    path.ends_with(".checkpoint.parquet").then(|| log_version(path)).flatten()
+}
