@@ -89,6 +89,9 @@ pub enum Command {
     /// What readers see, saw, and can see again
     #[command(subcommand)]
     Releases(ReleasesCommand),
+    /// Rows that did not fit: see them, try them again, give them up
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Drop releases past their age, remove what nothing needs, compact
     Maintain(MaintainArgs),
     /// Print the JSON Schema of a kind of file, for editors
@@ -303,6 +306,61 @@ pub enum ReleasesCommand {
         /// A night or an id
         #[arg(value_name = "R")]
         release: String,
+    },
+}
+
+/// Which rows of the quarantine.
+#[derive(Debug, Args)]
+pub struct QuarantineChoice {
+    /// Source whose rows are meant
+    #[arg(value_name = "SOURCE")]
+    pub source: String,
+    /// Only those of one file, by its path below the raw location
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<String>,
+    /// Only this record of the file
+    #[arg(long, value_name = "N", requires = "file")]
+    pub record: Option<i64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// How many rows, from which files, for which reasons
+    List {
+        /// Only those of one source
+        #[arg(value_name = "SOURCE")]
+        source: Option<String>,
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: RowFormat,
+    },
+    /// The rows themselves, each with its place, reason and text
+    Show {
+        #[command(flatten)]
+        choice: QuarantineChoice,
+        /// How many
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+        limit: usize,
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: RowFormat,
+    },
+    /// Read held rows again under the contract as it is now; those that fit are loaded, and what
+    /// depends on them is built
+    Replay {
+        #[command(flatten)]
+        choice: QuarantineChoice,
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: ReportFormat,
+    },
+    /// Give held rows up
+    Discard {
+        #[command(flatten)]
+        choice: QuarantineChoice,
+        /// Why; kept beside the row
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Who says so [default: the user's name]
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
     },
 }
 

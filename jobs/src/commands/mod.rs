@@ -7,6 +7,7 @@ mod init;
 mod lineage;
 mod maintain;
 mod plan;
+mod quarantine;
 mod releases;
 mod run;
 mod runs;
@@ -35,6 +36,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Exit, CommandErro
         Command::Plan(args) => plan::run(context, &args),
         Command::Sql(args) => sql::run(context, &args),
         Command::Runs(command) => runs::run(context, &command),
+        Command::Quarantine(command) => quarantine::run(context, &command),
         Command::Maintain(args) => maintain::run(context, &args),
         Command::Releases(command) => releases::run(context, &command),
         Command::Test(args) => test::run(context, &args),

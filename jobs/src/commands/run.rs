@@ -78,7 +78,7 @@ pub fn summary(report: &RunReport) -> String {
         text.push_str(&format!("\n  failed {}: {}", failure.node, failure.message));
     }
     if report.rows.quarantined > 0 {
-        text.push_str("\n  see    buho sql \"select source, reason, count(*) as n from ops.quarantine group by 1, 2 order by 3 desc nulls last\"");
+        text.push_str("\n  see    buho quarantine list");
     }
     text.push('\n');
     text

@@ -77,6 +77,14 @@ impl Ledger {
         hasher.finalize().to_hex().chars().take(16).collect()
     }
 
+    /// Notes rows of a delivery that were in quarantine and are in bronze now.
+    pub fn count_replayed(&mut self, number: i64, rows: u64) {
+        if let Some(record) = self.record_mut(number) {
+            record.rows += rows;
+            record.quarantined = record.quarantined.saturating_sub(rows);
+        }
+    }
+
     pub(crate) fn record_mut(&mut self, number: i64) -> Option<&mut DeliveryRecord> {
         self.deliveries.iter_mut().find(|record| record.number == number)
     }

@@ -7,13 +7,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::context::RunContext;
 use super::error::RunError;
-use super::ledgers;
+use super::ledgers::{self, NumberedLedger};
 use super::publish::change;
 use super::quarantine;
 use super::sources::SourceOutcome;
-use super::state::Candidate;
+use super::state::{Candidate, StagedTable};
 use crate::lease::Lease;
-use crate::table::commit;
+use crate::table::{TableSnapshot, commit};
 
 /// Sources committed beside each other.
 const COMMITS_AT_ONCE: usize = 8;
@@ -48,14 +48,26 @@ async fn commit_source(
     };
     let (schema, base) = (staged.schema.clone(), staged.base.clone());
     let snapshot = if source.ledger_changed || !staged.adds.is_empty() {
-        let number = ledgers::store(&context.lake, &source.source, source.ledger.number, &source.ledger.ledger).await?;
-        let change = change(context, lease, staged, ledgers::APP_ID, number, run_id);
-        source.ledger.number = number;
-        Some(commit(&context.lake, base.as_ref(), &change).await?)
+        Some(commit_staged(context, lease, &source.source, &mut source.ledger, staged, run_id).await?)
     } else {
         base
     };
     source.candidate = Candidate::Unchanged { snapshot, schema };
     source.is_new = true;
     Ok(source)
+}
+
+/// Commits rows of a source together with the ledger that counts them: the ledger first, for nothing
+/// names it until the commit does.
+pub(super) async fn commit_staged(
+    context: &RunContext,
+    lease: &Lease,
+    source: &str,
+    ledger: &mut NumberedLedger,
+    staged: &StagedTable,
+    run_id: &str,
+) -> Result<TableSnapshot, RunError> {
+    ledger.number = ledgers::store(&context.lake, source, ledger.number, &ledger.ledger).await?;
+    let change = change(context, lease, staged, ledgers::APP_ID, ledger.number, run_id);
+    Ok(commit(&context.lake, staged.base.as_ref(), &change).await?)
 }

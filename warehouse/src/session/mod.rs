@@ -1,5 +1,6 @@
 //! Sessions of the query engine: one memory budget, one spill folder, one catalog per question.
 
+mod merges;
 pub(crate) mod windows;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, GreedyMemoryPool, Memory
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use self::merges::CappedMerges;
 use crate::functions;
 use crate::table::{Lake, TableError};
 
@@ -27,6 +29,8 @@ const SHORT_BATCH_ROWS: usize = 1024;
 const SHORT_THREADS: usize = 2;
 /// Share of the budget a sort sets aside to merge what it spilled, where memory is short.
 const MERGE_SHARE: usize = 16;
+/// Share of the budget a merge may take: a sort-merge join has four of them at a time.
+const MERGE_LIMIT: usize = 6;
 
 /// What all sessions of a process share: memory, disk, object stores, caches of footers.
 #[derive(Debug, Clone)]
@@ -62,7 +66,7 @@ impl Engine {
     pub fn new(lake: &Lake, memory: u64, threads: usize) -> Result<Self> {
         let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
         let fast = runtime(lake, GreedyMemoryPool::new(bytes))?;
-        let fair = runtime(lake, FairSpillPool::new(bytes))?;
+        let fair = runtime(lake, CappedMerges::new(FairSpillPool::new(bytes), bytes / MERGE_LIMIT))?;
         Ok(Self { fast, fair, threads: threads.max(1), memory: bytes })
     }
 

@@ -44,6 +44,16 @@ pub(crate) struct Typed {
     pub(crate) refused: Vec<usize>,
 }
 
+impl Typed {
+    /// Takes out all rows but those of some records.
+    fn keep(&mut self, records: &HashSet<i64>) {
+        let refused: HashSet<usize> = self.refused.drain(..).collect();
+        let unwanted =
+            |(row, record): (usize, &i64)| (refused.contains(&row) || !records.contains(record)).then_some(row);
+        self.refused = self.records.iter().enumerate().filter_map(unwanted).collect();
+    }
+}
+
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let columns = shared.columns.clone();
@@ -51,7 +61,16 @@ impl Worker {
     }
 
     /// Write the rows that fit, keep those that do not.
-    pub(crate) fn emit(&mut self, job: &Job, typed: Typed, quarantine: Vec<QuarantineRow>) -> Result<(), IngestError> {
+    pub(crate) fn emit(
+        &mut self,
+        job: &Job,
+        mut typed: Typed,
+        mut quarantine: Vec<QuarantineRow>,
+    ) -> Result<(), IngestError> {
+        if let Some(only) = &job.only {
+            typed.keep(only);
+            quarantine.retain(|row| only.contains(&row.record));
+        }
         let rows = typed.records.len() - typed.refused.len();
         job.count(rows, quarantine.len());
         if !quarantine.is_empty() {

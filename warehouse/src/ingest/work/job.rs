@@ -1,6 +1,6 @@
 //! One delivery being read, and what all workers share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +24,8 @@ pub(crate) struct Job {
     pub(crate) path: Arc<str>,
     /// The content it was planned with, where it was hashed before.
     pub(crate) expected: Option<String>,
+    /// The records that are wanted of it; `None` is all.
+    pub(crate) only: Option<HashSet<i64>>,
     rows: AtomicU64,
     quarantined: AtomicU64,
     content: Mutex<Option<String>>,
@@ -37,10 +39,16 @@ impl Job {
             path: file.path.as_str().into(),
             file,
             expected,
+            only: None,
             rows: AtomicU64::new(0),
             quarantined: AtomicU64::new(0),
             content: Mutex::new(None),
         }
+    }
+
+    /// The same delivery, of which only some records are wanted.
+    pub(crate) fn only(self, records: HashSet<i64>) -> Self {
+        Self { only: Some(records), ..self }
     }
 
     pub(crate) fn count(&self, rows: usize, quarantined: usize) {

@@ -3,6 +3,7 @@
 mod crash;
 mod maintain;
 mod memory;
+mod replay;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,0 +1,209 @@
+//! Held rows, tried again or given up.
+//!
+//! A replay reads the files of held rows once more under the contract as it is now; what fits goes to
+//! bronze under its own file, record and night. Bronze is the truth: a record that is there already,
+//! because an earlier replay died before it could say so, is marked and not loaded again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::cast::AsArray;
+use arrow::datatypes::Int64Type;
+use datafusion::logical_expr::{Expr, lit};
+use datafusion::prelude::ident;
+
+use super::bronze::commit_staged;
+use super::context::RunContext;
+use super::error::RunError;
+use super::hold::{fence_tables, holding};
+use super::ledgers;
+use super::quarantine::{Settled, held, settle};
+use super::sink::StagedSinks;
+use super::state::StagedTable;
+use crate::clock::run_id;
+use crate::ingest::{self, Held, LoadOptions};
+use crate::lease::Lease;
+use crate::project::contract::Contract;
+use crate::release;
+use crate::session::{Effort, register};
+use crate::table::{PinnedTable, TableSnapshot};
+
+/// What became of the held rows of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tried {
+    /// Rows that were held.
+    pub held: u64,
+    /// Rows that fit now and are in bronze.
+    pub replayed: u64,
+}
+
+/// Which held rows are meant; an empty choice is all of a source.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// Path of a file below the raw location.
+    pub file: Option<String>,
+    /// Record number in it.
+    pub record: Option<i64>,
+}
+
+/// Tries the held rows of a source again.
+///
+/// # Errors
+/// Where the source is unknown, or a file is gone or has changed.
+pub async fn replay(context: &RunContext, source: &str, choice: &Choice) -> Result<Tried, RunError> {
+    let run_id = run_id(context.clock.as_ref());
+    release::check_format(&context.lake, true).await?;
+    holding(context, &run_id, "quarantine replay", async |lease| {
+        let latest = release::latest(&context.lake).await?;
+        fence_tables(context, lease, latest.as_ref(), &run_id).await?;
+        replay_held(context, lease, contract(context, source)?, choice, &run_id).await
+    })
+    .await
+}
+
+/// Gives held rows of a source up, for a reason; how many.
+///
+/// # Errors
+/// Where the source is unknown, or the lake cannot be written.
+pub async fn discard(
+    context: &RunContext,
+    source: &str,
+    choice: &Choice,
+    reason: &str,
+    by: &str,
+) -> Result<u64, RunError> {
+    let run_id = run_id(context.clock.as_ref());
+    release::check_format(&context.lake, true).await?;
+    holding(context, &run_id, "quarantine discard", async |_lease| {
+        let contract = contract(context, source)?;
+        let chosen = chosen(context, contract, choice).await?;
+        let settled = Settled { status: "discarded", by: by.to_owned(), note: Some(reason.to_owned()) };
+        let change = |delivery: i64, record: i64| chosen.contains(&(delivery, record)).then(|| settled.clone());
+        settle(context, &contract.name, &run_id, &change).await
+    })
+    .await
+}
+
+fn contract<'a>(context: &'a RunContext, source: &str) -> Result<&'a Contract, RunError> {
+    context.project.contracts.get(source).ok_or_else(|| {
+        let known = crate::nearest::nearest(source, context.project.contracts.keys().map(String::as_str));
+        let hint =
+            known.map_or_else(|| "`buho plan` lists the sources".to_owned(), |name| format!("did you mean `{name}`?"));
+        RunError::User { message: format!("there is no source `{source}` — {hint}") }
+    })
+}
+
+/// The held rows of a source that a choice means: delivery and record.
+async fn chosen(context: &RunContext, contract: &Contract, choice: &Choice) -> Result<HashSet<(i64, i64)>, RunError> {
+    let bronze = TableSnapshot::load(&context.lake, &contract.table, None).await?;
+    let ledger = ledgers::load(&context.lake, &contract.name, bronze.as_ref()).await?.ledger;
+    let paths: HashMap<i64, &str> =
+        ledger.deliveries.iter().map(|record| (record.number, record.path.as_str())).collect();
+    let is_meant = |(delivery, record): &(i64, i64)| {
+        let file = choice.file.as_ref().is_none_or(|file| paths.get(delivery) == Some(&file.as_str()));
+        file && choice.record.is_none_or(|wanted| wanted == *record)
+    };
+    Ok(held(context, &contract.name).await?.into_iter().filter(is_meant).collect())
+}
+
+async fn replay_held(
+    context: &RunContext,
+    lease: &Lease,
+    contract: &Contract,
+    choice: &Choice,
+    run_id: &str,
+) -> Result<Tried, RunError> {
+    let chosen = chosen(context, contract, choice).await?;
+    let Some(base) = TableSnapshot::load(&context.lake, &contract.table, None).await? else {
+        return Ok(Tried::default());
+    };
+    let numbered = ledgers::load(&context.lake, &contract.name, Some(&base)).await?;
+    let present = in_bronze(context, &base, &chosen).await?;
+    let mut wanted: BTreeMap<i64, HashSet<i64>> = BTreeMap::new();
+    for (delivery, record) in chosen.difference(&present) {
+        wanted.entry(*delivery).or_default().insert(*record);
+    }
+    let tried: Vec<Held> = numbered
+        .ledger
+        .loaded()
+        .filter_map(|delivery| Some(Held { delivery: delivery.clone(), records: wanted.remove(&delivery.number)? }))
+        .collect();
+    let mut fits = present;
+    if !tried.is_empty() {
+        fits.extend(load(context, lease, contract, base, numbered, &tried, run_id).await?);
+    }
+    let settled = Settled { status: "replayed", by: run_id.to_owned(), note: None };
+    let change = |delivery: i64, record: i64| fits.contains(&(delivery, record)).then(|| settled.clone());
+    let replayed = settle(context, &contract.name, run_id, &change).await?;
+    Ok(Tried { held: chosen.len() as u64, replayed })
+}
+
+/// Reads the files again and commits the rows that fit, with the ledger that counts them.
+async fn load(
+    context: &RunContext,
+    lease: &Lease,
+    contract: &Contract,
+    base: TableSnapshot,
+    mut numbered: ledgers::NumberedLedger,
+    tried: &[Held],
+    run_id: &str,
+) -> Result<HashSet<(i64, i64)>, RunError> {
+    let schema = ingest::bronze_schema(contract);
+    let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, Arc::clone(&schema), run_id));
+    let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
+    let (raw, root) = (Arc::clone(&context.raw), &context.raw_root);
+    let replayed =
+        ingest::replay(raw, root, contract, tried, &options, Arc::clone(&sinks) as _).await.map_err(|error| {
+            RunError::User {
+                message: format!(
+                    "{error} — deliver the corrected file under the same name instead: it replaces its rows"
+                ),
+            }
+        })?;
+    let fits: HashSet<(i64, i64)> =
+        replayed.iter().flat_map(|found| found.fits.iter().map(|record| (found.delivery, *record))).collect();
+    let adds = sinks.files();
+    let written: u64 = adds.iter().map(|file| file.rows).sum();
+    if written != fits.len() as u64 {
+        let what = format!("{}: {} records fit and {written} rows were written", contract.table, fits.len());
+        return Err(RunError::Defect { what });
+    }
+    if !adds.is_empty() {
+        for found in &replayed {
+            numbered.ledger.count_replayed(found.delivery, found.fits.len() as u64);
+        }
+        let staged =
+            StagedTable { table: contract.table.clone(), schema, base: Some(base), adds, removes: HashSet::new() };
+        commit_staged(context, lease, &contract.name, &mut numbered, &staged, run_id).await?;
+    }
+    Ok(fits)
+}
+
+/// Which of the records are in bronze already.
+async fn in_bronze(
+    context: &RunContext,
+    bronze: &TableSnapshot,
+    chosen: &HashSet<(i64, i64)>,
+) -> Result<HashSet<(i64, i64)>, RunError> {
+    let failed = |error| RunError::query(&bronze.table, error);
+    let deliveries: HashSet<i64> = chosen.iter().map(|(delivery, _)| *delivery).collect();
+    let records: HashSet<i64> = chosen.iter().map(|(_, record)| *record).collect();
+    let session = context.engine.session(Effort::Fast);
+    let provider = PinnedTable::from_snapshot(&context.lake, bronze)?;
+    register(&session, &bronze.table, Arc::new(provider)).map_err(failed)?;
+    let any = |values: HashSet<i64>| -> Vec<Expr> { values.into_iter().map(lit).collect() };
+    let rows = session
+        .table(bronze.table.as_str())
+        .await
+        .and_then(|table| table.filter(ident("_delivery").in_list(any(deliveries), false)))
+        .and_then(|table| table.filter(ident("_record").in_list(any(records), false)))
+        .and_then(|table| table.select(vec![ident("_delivery"), ident("_record")]))
+        .map_err(failed)?;
+    let mut found = HashSet::new();
+    for batch in rows.collect().await.map_err(failed)? {
+        let (deliveries, records) =
+            (batch.column(0).as_primitive::<Int64Type>(), batch.column(1).as_primitive::<Int64Type>());
+        found.extend(deliveries.values().iter().copied().zip(records.values().iter().copied()));
+    }
+    Ok(found.intersection(chosen).copied().collect())
+}

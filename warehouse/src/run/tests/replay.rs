@@ -1,0 +1,90 @@
+//! Held rows: tried again under a mended contract, or given up.
+
+use super::*;
+
+const DAY: &str = "2026-02-01";
+const ROWS: &str = "select order_id, amount, _file, _record, _night from bronze.orders order by _record";
+const HELD: &str = "select record, status, settled_by is not null as settled, note from ops.quarantine order by record";
+
+/// Two of four rows do not fit: one for its amount, one for its day.
+async fn two_held() -> Shop {
+    let shop = Shop::new();
+    let orders = [
+        ("a", "2026-02-01 10:00:00", "10.50"),
+        ("b", "2026-02-01 11:00:00", "n/a"),
+        ("c", "2026-02-31 11:00:00", "3.00"),
+        ("d", "2026-02-01 12:00:00", "2.00"),
+    ];
+    shop.orders(DAY, &orders);
+    let report = shop.night(DAY).await;
+    assert_eq!((report.rows.ingested, report.rows.quarantined), (2, 2), "{report:#?}");
+    shop
+}
+
+/// The contract takes an amount that is not there.
+fn mend(shop: &Shop) {
+    let mended = ORDERS
+        .replace("type: 'DECIMAL(18,2)', required: true", "type: 'DECIMAL(18,2)'")
+        .replace("key: [order_id]", "key: [order_id]\nformat: { type: csv, null_words: [n/a] }");
+    shop.write("sql/sources/orders.yml", &mended);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_the_rows_that_fit_now_are_loaded_once_under_their_own_file_and_night() {
+    let shop = two_held().await;
+    let before = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
+    assert_eq!(before, Tried { held: 2, replayed: 0 });
+    mend(&shop);
+    let tried = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
+    assert_eq!(tried, Tried { held: 2, replayed: 1 });
+    shop.night(DAY).await;
+    let rows = shop.ask(ROWS).await;
+    assert_eq!(rows.matches("orders/orders_2026-02-01.csv").count(), 3, "{rows}");
+    assert!(rows.contains("| b        |        | orders/orders_2026-02-01.csv | 2       | 2026-02-01 |"), "{rows}");
+    let held = shop.ask(HELD).await;
+    assert!(held.contains("| 2      | replayed | true ") && held.contains("| 3      | held     | false"), "{held}");
+    let again = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
+    assert_eq!(again, Tried { held: 1, replayed: 0 });
+    assert_eq!(shop.ask(ROWS).await, rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_depends_on_replayed_rows_is_built_by_the_next_run() {
+    let shop = two_held().await;
+    let counts = "select count(*) as n from staging.stg_shop__orders";
+    assert!(shop.ask(counts).await.contains("| 2 |"));
+    mend(&shop);
+    replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
+    let report = shop.night(DAY).await;
+    assert_eq!((report.status, report.nodes.built), (RunStatus::Done, 1), "{report:#?}");
+    assert!(shop.ask(counts).await.contains("| 3 |"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changed_since_is_not_guessed_at() {
+    let shop = two_held().await;
+    mend(&shop);
+    shop.orders(DAY, &[("a", "2026-02-01 10:00:00", "11.50"), ("b", "2026-02-01 11:00:00", "4.00")]);
+    let error = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap_err();
+    assert!(error.to_string().contains("orders/orders_2026-02-01.csv"), "{error}");
+    assert!(error.to_string().contains("under the same name"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discarded_row_says_why_and_by_whom_and_is_not_tried_again() {
+    let shop = two_held().await;
+    let choice = Choice { file: Some("orders/orders_2026-02-01.csv".to_owned()), record: Some(3) };
+    let context = shop.open().await;
+    assert_eq!(discard(&context, "orders", &choice, "a test order", "ana").await.unwrap(), 1);
+    let held = shop.ask(HELD).await;
+    assert!(held.contains("| 3      | discarded | true    | a test order |"), "{held}");
+    assert_eq!(discard(&context, "orders", &choice, "twice", "ana").await.unwrap(), 0);
+    assert_eq!(replay(&context, "orders", &Choice::default()).await.unwrap().held, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_source_is_refused_with_the_nearest() {
+    let shop = two_held().await;
+    let error = replay(&shop.open().await, "order", &Choice::default()).await.unwrap_err();
+    assert!(error.to_string().contains("did you mean `orders`?"), "{error}");
+}
