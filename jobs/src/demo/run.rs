@@ -10,7 +10,7 @@ use super::customer;
 use super::desk::{Desk, Tally};
 use super::error::DemoError;
 use super::export::sink::{Batch, Plan};
-use super::export::spool::{Spool, Written};
+use super::export::spool::{Spool, WAITING_BYTES, Written};
 use super::shop;
 use super::world::World;
 use super::{DemoOptions, DemoSummary, truth};
@@ -23,9 +23,14 @@ const CHUNK: u64 = 2_048;
 /// # Errors
 /// See [`super::write_exports`].
 pub fn write(options: &DemoOptions, threads: usize) -> Result<DemoSummary, DemoError> {
+    write_extending(options, threads, WAITING_BYTES)
+}
+
+/// As [`write`], with the files extended whenever so many bytes wait.
+pub fn write_extending(options: &DemoOptions, threads: usize, most: usize) -> Result<DemoSummary, DemoError> {
     options.check()?;
     let world = World::new(options);
-    let spool = Spool::open(&options.raw, &options.truth, &world.calendar)?;
+    let spool = Spool::open(&options.raw, &options.truth, &world.calendar, most)?;
     let files = write_files(&world, spool, threads.max(1))?;
     let summary = DemoSummary::of(&files);
     truth::write(options, &world, &summary)?;

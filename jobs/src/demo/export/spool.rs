@@ -23,7 +23,7 @@ use super::source::Format;
 use super::tables::Source;
 
 /// Bytes of pieces that wait in memory before the files are extended.
-const WAITING_BYTES: usize = 64 << 20;
+pub const WAITING_BYTES: usize = 64 << 20;
 
 /// A file that is complete.
 #[derive(Debug)]
@@ -55,15 +55,17 @@ struct Target {
 pub struct Spool {
     targets: Vec<Target>,
     waiting: usize,
+    /// Bytes that may wait.
+    most: usize,
 }
 
 impl Spool {
-    /// Plans every file of the demo and makes its folders.
+    /// Plans every file of the demo and makes its folders. At `most` bytes that wait the files are extended.
     ///
     /// # Errors
     /// [`DemoError::Foreign`] where a source's folder holds a file that is not planned,
     /// [`DemoError::File`] where a folder cannot be made.
-    pub fn open(raw: &Path, truth: &Path, calendar: &Calendar) -> Result<Self, DemoError> {
+    pub fn open(raw: &Path, truth: &Path, calendar: &Calendar, most: usize) -> Result<Self, DemoError> {
         let mut targets = Vec::new();
         for source in Source::EXPORTS {
             let shape = source.shape();
@@ -76,7 +78,7 @@ impl Spool {
         let name = format!("{}.parquet", Source::TruthCustomers.shape().name);
         targets.push(Target::new(Source::TruthCustomers, truth, name));
         create_folder(truth)?;
-        let spool = Self { targets, waiting: 0 };
+        let spool = Self { targets, waiting: 0, most };
         spool.refuse_foreign(raw)?;
         Ok(spool)
     }
@@ -121,8 +123,9 @@ impl Spool {
             target.rows += piece.rows;
             self.waiting += target.waiting.len() - before;
         }
-        if self.waiting >= WAITING_BYTES {
-            for target in &mut self.targets {
+        if self.waiting >= self.most {
+            // A file of which nothing is known yet is not begun: it has to begin with its header.
+            for target in self.targets.iter_mut().filter(|target| !target.waiting.is_empty()) {
                 target.flush()?;
             }
             self.waiting = 0;

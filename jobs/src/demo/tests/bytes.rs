@@ -39,6 +39,20 @@ fn same_seed_same_bytes_whatever_the_number_of_threads() {
 }
 
 #[test]
+fn files_that_are_extended_often_are_the_same_files() {
+    let scratch = Scratch::new();
+    let options = options(&scratch, 3_000);
+    let summary = run::write_extending(&options, 2, 1).expect("a demo");
+    let often = Demo { options, summary, _scratch: scratch };
+    let once = demo(3_000, |_| {}, 2);
+    let (a, b) = (files(&once), files(&often));
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, bytes) in &a {
+        assert!(b[name] == *bytes, "{name} differs");
+    }
+}
+
+#[test]
 fn another_seed_gives_other_bytes() {
     let a = files(&demo(300, |_| {}, 2));
     let b = files(&demo(300, |options| options.seed = 8, 2));
