@@ -30,6 +30,8 @@ pub enum Reads {
     Rows { failing: String },
     /// The number of rows, in the same scan.
     Count { min: Option<u64>, max: Option<u64> },
+    /// Columns whose values no two rows share.
+    Keys { columns: Vec<String> },
     /// A query of its own whose every row is a failure.
     Query { sql: String },
 }
@@ -41,6 +43,10 @@ impl Check {
         match &self.reads {
             Reads::Rows { failing } => format!("SELECT * FROM {node} WHERE {failing}"),
             Reads::Query { sql } => sql.clone(),
+            Reads::Keys { columns: names } => {
+                let of = columns(names.iter().map(String::as_str));
+                format!("SELECT {of}, count(*) AS \"rows\" FROM {node} GROUP BY {of} HAVING count(*) > 1")
+            }
             Reads::Count { min, max } => {
                 let below = min.map(|min| format!("\"rows\" < {min}"));
                 let above = max.map(|max| format!("\"rows\" > {max}"));
@@ -236,13 +242,9 @@ impl Builder<'_> {
     }
 
     fn unique(&mut self, name: Option<&str>, severity: Severity, line: u64, names: &[&str]) {
-        let of = columns(names.iter().copied());
-        let sql = format!(
-            "SELECT {of}, count(*) AS \"rows\" FROM {} GROUP BY {of} HAVING count(*) > 1",
-            table(&self.model.name)
-        );
+        let keys = Reads::Keys { columns: names.iter().map(|name| (*name).to_owned()).collect() };
         let promise = format!("no two rows have the same {}", names.join(", "));
-        self.push(name, format!("unique_{}", names.join("_")), severity, promise, line, Reads::Query { sql });
+        self.push(name, format!("unique_{}", names.join("_")), severity, promise, line, keys);
     }
 
     fn push(

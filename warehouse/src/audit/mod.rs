@@ -7,6 +7,7 @@
 //! version of the audited table there first, so that nothing is published unseen.
 
 mod checks;
+mod distinct;
 mod run;
 mod sql;
 #[cfg(test)]

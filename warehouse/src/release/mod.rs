@@ -134,6 +134,9 @@ impl Recipe {
 pub struct ReleasedView {
     pub sql: String,
     pub night: NaiveDate,
+    /// What the audits that it passed asked, of which rows; equal means that they need not be asked again.
+    #[serde(default)]
+    pub audited: String,
 }
 
 /// One release.

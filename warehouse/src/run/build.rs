@@ -111,6 +111,15 @@ impl<'a> Build<'a> {
         self.states.extend(state.map(|state| (name.to_owned(), state)));
     }
 
+    pub fn previous(&self) -> Option<&'a Release> {
+        self.previous
+    }
+
+    /// What identifies the rows of a table or view, where it has any.
+    pub fn identity(&self, name: &str) -> Option<&str> {
+        self.identities.get(name).map(String::as_str)
+    }
+
     pub fn night(&self) -> NaiveDate {
         self.night
     }

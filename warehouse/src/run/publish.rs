@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
-use super::audits::Audited;
+use super::audits::{Audited, audited_as};
 use super::build::Build;
 use super::context::RunContext;
 use super::error::RunError;
@@ -171,7 +171,11 @@ fn views(context: &RunContext, build: &Build<'_>, previous: Option<&Release>) ->
     let mut views = BTreeMap::new();
     for node in context.graph.nodes.iter().filter(|node| node.materialized == Materialized::View) {
         let view = match (build.states.get(&node.name), context.project.models.get(&node.name)) {
-            (Some(NodeState::Built { .. }), Some(model)) => Some(ReleasedView { sql: model.sql.clone(), night }),
+            (Some(NodeState::Built { .. }), Some(model)) => Some(ReleasedView {
+                sql: model.sql.clone(),
+                night,
+                audited: audited_as(build, model).unwrap_or_default(),
+            }),
             _ => previous.and_then(|release| release.views.get(&node.name)).cloned(),
         };
         views.extend(view.map(|view| (node.name.clone(), view)));
