@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::RwLock;
 
 use super::build::Build;
 use super::context::RunContext;
 use super::decide::blocked;
-use super::error::RunError;
+use super::error::{RunError, is_out_of_memory};
 use super::report::AuditReport;
 use super::state::NodeState;
-use crate::audit::{self, AuditOutcome};
+use crate::audit::{self, AuditError, AuditOutcome};
 use crate::project::model::{Model, Severity};
 use crate::session::Effort;
 
@@ -79,8 +80,9 @@ async fn audit_all(context: &RunContext, build: &Build<'_>, night: NaiveDate) ->
         .filter_map(|node| context.project.models.get(&node.name))
         .filter(|model| !passed_before(build, model))
         .collect();
+    let gate = RwLock::new(());
     let outcomes: Vec<Vec<AuditReport>> = stream::iter(built)
-        .map(|model| audit_node(context, build, model, night))
+        .map(|model| audit_node(context, build, model, night, &gate))
         .buffered(context.engine.threads())
         .try_collect()
         .await?;
@@ -104,18 +106,27 @@ fn passed_before(build: &Build<'_>, model: &Model) -> bool {
     before.is_some_and(|view| audited_as(build, model).is_some_and(|asked| asked == view.audited))
 }
 
+/// Asks beside others; then, where memory ran out, alone and with joins that spill.
 async fn audit_node(
     context: &RunContext,
     build: &Build<'_>,
     model: &Model,
     night: NaiveDate,
+    gate: &RwLock<()>,
 ) -> Result<Vec<AuditReport>, RunError> {
-    let checks = audit::checks_at(model, night);
-    let mut reads: BTreeSet<String> = audit::tables_read(model);
-    reads.insert(model.name.clone());
-    let session = context.engine.session(Effort::Fast);
-    build.scene(&reads).await?.open(&session, night).await?;
-    match audit::run(&session, &checks).await {
+    let first = {
+        let _company = gate.read().await;
+        ask(context, build, model, night, Effort::Fast).await?
+    };
+    let answer = match first {
+        Err(error) if is_out_of_memory(&error.source) => {
+            tracing::warn!(node = %model.name, audit = %error.audit, "ran out of memory beside others; asking alone");
+            let _alone = gate.write().await;
+            ask(context, build, model, night, Effort::Spilling).await?
+        }
+        answer => answer,
+    };
+    match answer {
         Ok(outcomes) => Ok(outcomes.into_iter().map(report).collect()),
         // A table whose audit cannot be asked is not published, the others are.
         Err(error) => {
@@ -131,6 +142,21 @@ async fn audit_node(
             }])
         }
     }
+}
+
+async fn ask(
+    context: &RunContext,
+    build: &Build<'_>,
+    model: &Model,
+    night: NaiveDate,
+    effort: Effort,
+) -> Result<Result<Vec<AuditOutcome>, AuditError>, RunError> {
+    let checks = audit::checks_at(model, night);
+    let mut reads: BTreeSet<String> = audit::tables_read(model);
+    reads.insert(model.name.clone());
+    let session = context.engine.session(effort);
+    build.scene(&reads).await?.open(&session, night).await?;
+    Ok(audit::run(&session, &checks).await)
 }
 
 fn report(outcome: AuditOutcome) -> AuditReport {

@@ -30,7 +30,10 @@ const SHORT_THREADS: usize = 2;
 /// Share of the budget a sort sets aside to merge what it spilled, where memory is short.
 const MERGE_SHARE: usize = 16;
 /// Share of the budget a merge may take: a sort-merge join has four of them at a time.
-const MERGE_LIMIT: usize = 6;
+const MERGE_LIMIT: usize = 4;
+/// What the last attempt may take beyond the budget, of the 512 MiB that the process may: a dozen sorts
+/// that share 64 MiB have too little each for a single batch.
+const RESERVE_BYTES: usize = 160 << 20;
 
 /// What all sessions of a process share: memory, disk, object stores, caches of footers.
 #[derive(Debug, Clone)]
@@ -39,6 +42,8 @@ pub struct Engine {
     fast: Arc<RuntimeEnv>,
     /// The same budget in equal shares for operators that can spill.
     fair: Arc<RuntimeEnv>,
+    /// As `fair`, with the reserve.
+    last: Arc<RuntimeEnv>,
     threads: usize,
     /// The budget in bytes.
     memory: usize,
@@ -66,8 +71,10 @@ impl Engine {
     pub fn new(lake: &Lake, memory: u64, threads: usize) -> Result<Self> {
         let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
         let fast = runtime(lake, GreedyMemoryPool::new(bytes))?;
-        let fair = runtime(lake, CappedMerges::new(FairSpillPool::new(bytes), bytes / MERGE_LIMIT))?;
-        Ok(Self { fast, fair, threads: threads.max(1), memory: bytes })
+        let fair = runtime(lake, FairSpillPool::new(bytes))?;
+        let most = bytes.saturating_add(RESERVE_BYTES);
+        let last = runtime(lake, CappedMerges::new(FairSpillPool::new(most), most / MERGE_LIMIT))?;
+        Ok(Self { fast, fair, last, threads: threads.max(1), memory: bytes })
     }
 
     pub fn threads(&self) -> usize {
@@ -76,7 +83,11 @@ impl Engine {
 
     /// An empty session: no table is visible before [`register`] makes it so.
     pub fn session(&self, effort: Effort) -> SessionContext {
-        let runtime = if effort == Effort::Fast { &self.fast } else { &self.fair };
+        let runtime = match effort {
+            Effort::Fast => &self.fast,
+            Effort::Fair => &self.fair,
+            Effort::Spilling => &self.last,
+        };
         functions::session(self.config(effort), Arc::clone(runtime))
     }
 

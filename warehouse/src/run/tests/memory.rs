@@ -66,6 +66,20 @@ async fn a_join_that_fits_is_tried_once() {
     assert_eq!(attempts(&shop, "marts.pairs").await, BTreeSet::from(["1".to_owned()]));
 }
 
+/// The audit's join has the keys of all rows on its build side.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_larger_than_memory_is_asked_again_alone() {
+    let shop = wide_join("128MiB");
+    let keys = "select order_id, note, cast('' as varchar) as other_note from staging.stg_shop__notes";
+    shop.write("sql/marts/shop/pairs.sql", keys);
+    let to = "{ column: note, to: staging.stg_shop__notes, field: note }";
+    shop.write("sql/marts/shop/pairs.yml", &format!("{PAIRS_YML}audits:\n  - {{ relationships: {to} }}\n"));
+    let report = shop.night("2026-02-01").await;
+    assert_eq!(report.status, RunStatus::Done, "{report:#?}");
+    let asked = |audit: &&AuditReport| audit.node == "marts.pairs" && audit.audit.starts_with("relationships");
+    assert!(report.audits.iter().find(asked).unwrap().passed, "{report:#?}");
+}
+
 /// Window functions hold whole partitions and cannot spill: the third attempt fails too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_never_fits_fails_naming_the_operator_and_the_rest_goes_out() {
