@@ -57,7 +57,7 @@ fn boot() -> Option<String> {
 
 /// Field 22 of `/proc/<process>/stat`; the second one, the name, may hold spaces and parentheses.
 fn start_of(process: u32) -> Option<u64> {
-    let stat = read(&format!("/proc/{process}/stat"))?;
+    let stat = read(format!("/proc/{process}/stat"))?;
     let after_name = stat.rsplit_once(')')?.1;
     let state = after_name.split_whitespace().next()?;
     // A zombie runs no more; its parent has not asked how it ended.

@@ -62,7 +62,7 @@ pub(super) async fn commit_all(
 impl Committed {
     /// As a release of an earlier one's tables under the night readers get: each table from the night it
     /// was from, bronze as it was then, the views' text too.
-    pub(super) fn as_restored(mut self, latest: &Release, target: &Release) -> Self {
+    pub(super) fn restoring(mut self, latest: &Release, target: &Release) -> Self {
         for (name, table) in &target.tables {
             let restored = self.tables.entry(name.clone()).or_insert_with(|| table.clone());
             *restored = ReleasedTable { version: restored.version, ..table.clone() };

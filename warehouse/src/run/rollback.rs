@@ -52,7 +52,7 @@ async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &st
         ));
     }
     let committed = commit_all(context, lease, &audited, BTreeMap::new(), Some(&latest)).await?;
-    let published = committed.as_restored(&latest, &target).release(context, lease, Some(&latest)).await?;
+    let published = committed.restoring(&latest, &target).release(context, lease, Some(&latest)).await?;
     published.ok_or_else(|| RunError::User {
         message: format!("release {to} says what {} says; nothing to do", latest.id()),
     })

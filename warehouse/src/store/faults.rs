@@ -42,13 +42,13 @@ pub(crate) enum Rule {
     /// Each operation fails with this chance, by seed.
     BySeed {
         chance: f64,
-        random: Mutex<StdRng>,
+        random: Box<Mutex<StdRng>>,
     },
 }
 
 impl Rule {
     pub(crate) fn by_seed(seed: u64, chance: f64) -> Self {
-        Self::BySeed { chance, random: Mutex::new(StdRng::seed_from_u64(seed)) }
+        Self::BySeed { chance, random: Box::new(Mutex::new(StdRng::seed_from_u64(seed))) }
     }
 }
 
