@@ -7,7 +7,15 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from tests.bench.entries import Entry, limited
-from tests.bench.marts import entry_name, environment, last_night, parquet_files, project_of, run_command, shop
+from tests.bench.marts import (
+    entry_name,
+    environment,
+    last_night,
+    parquet_files,
+    project_of,
+    run_command,
+    shop,
+)
 from tests.bench.measure import Side
 from tests.peers.support.project import Model, SqlProject
 
