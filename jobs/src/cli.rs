@@ -142,6 +142,9 @@ pub struct SourceAddArgs {
     /// Write without asking
     #[arg(long, short)]
     pub yes: bool,
+    /// Take the place of the standard source of that name
+    #[arg(long)]
+    pub replace_standard: bool,
 }
 
 #[derive(Debug, Args)]

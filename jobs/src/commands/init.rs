@@ -79,10 +79,10 @@ fn next_steps(dir: &Path) -> String {
 
 What to type next:
 {enter}  cp /somewhere/orders_2026-01-31.csv raw/        # an export as it is delivered
-  buho source add orders raw/orders_*.csv         # infer its contract, look at it, keep it
+  buho source add my_orders raw/orders_*.csv      # infer its contract, look at it, keep it
   buho doctor                                     # is everything a night needs there?
   buho run                                        # the night
-  buho sql \"select * from bronze.orders limit 5\"
+  buho sql \"select * from bronze.my_orders limit 5\"
 
 An export of a standard name (`buho doctor` lists them) feeds the standard marts.
 "

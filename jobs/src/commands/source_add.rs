@@ -31,14 +31,17 @@ pub fn run(context: &Context, args: &SourceAddArgs) -> Result<Exit, CommandError
             target.display()
         )));
     }
+    if project.contracts.contains_key(&args.name) && !args.replace_standard {
+        return Err(CommandError::user(format!(
+            "`{0}` is a standard source: the standard SQL reads its columns and would not plan with others — nothing was written; take another name, such as `my_{0}`, or say --replace-standard and replace the models that read it too",
+            args.name
+        )));
+    }
     let settings = project.settings.clone();
     let inferred = context.block_on(&settings, infer(&project, args))?;
     context.print(&inferred.yaml)?;
     for note in &inferred.notes {
         tracing::warn!("{note}");
-    }
-    if project.contracts.contains_key(&args.name) {
-        tracing::warn!("`{}` is a standard source: this contract takes its place", args.name);
     }
     if !agreed(context, args, &target)? {
         return Ok(Exit::Done);

@@ -163,7 +163,12 @@ impl Release {
 /// # Errors
 /// [`ReleaseError::Storage`] where the lake cannot be listed.
 pub async fn list(lake: &Lake) -> Result<Vec<ReleaseId>, ReleaseError> {
-    let folder = lake.path(FOLDER);
+    ids_in(lake, FOLDER).await
+}
+
+/// The releases that the files of a folder are named after, oldest night first.
+async fn ids_in(lake: &Lake, folder: &str) -> Result<Vec<ReleaseId>, ReleaseError> {
+    let folder = lake.path(folder);
     let entries: Vec<_> = lake
         .store()
         .list(Some(&folder))

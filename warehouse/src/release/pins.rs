@@ -1,8 +1,7 @@
 //! Pins: releases that are kept whatever their age.
 
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use super::{ReleaseError, ReleaseId};
@@ -51,15 +50,5 @@ pub async fn unpin(lake: &Lake, id: ReleaseId) -> Result<bool, ReleaseError> {
 /// # Errors
 /// [`ReleaseError::Storage`] where the lake cannot be listed.
 pub async fn pins(lake: &Lake) -> Result<Vec<ReleaseId>, ReleaseError> {
-    let folder = lake.path(FOLDER);
-    let entries: Vec<_> = lake
-        .store()
-        .list(Some(&folder))
-        .try_collect()
-        .await
-        .map_err(|source| ReleaseError::storage(&folder, source))?;
-    let mut ids: Vec<ReleaseId> =
-        entries.iter().filter_map(|entry| ReleaseId::from_file(entry.location.filename()?)).collect();
-    ids.sort();
-    Ok(ids)
+    super::ids_in(lake, FOLDER).await
 }

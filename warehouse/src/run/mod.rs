@@ -1,12 +1,26 @@
 //! A run: one attempt at a night.
 //!
 //! ```text
-//! open ──► ingest ──► build ──► audit ──► publish ──► record
-//!          bronze     nodes     what was   commit each  ops tables,
-//!          staged     staged    staged     table, then  run object
-//!                                          the release
+//! lease ──► ingest ──► build ──► audit ──► commit ──► release ──► record
+//!  fence     bronze     nodes     what was   each       one link    ops tables,
+//!            committed  staged    staged     table      one file    run object
+//!
+//!           Build ──────────────► Audited ─► Committed ─► Release
 //! ```
-//! Until publish no log refers to anything a run wrote: a run that dies leaves files, not rows.
+//! Each arrow of the lower row consumes the value before it, and nothing else makes one: what was not
+//! audited cannot be committed, what was not committed cannot be released.
+//!
+//! | dies | leaves | the next run of the night |
+//! |---|---|---|
+//! | while it ingests | files that no log names | reads the same deliveries again |
+//! | after a source's ledger, before its bronze commit | a ledger that no log names | as above; the ledger's number is used again |
+//! | after bronze | deliveries in bronze, which no release names yet | finds them loaded, builds from them |
+//! | while it builds | staged files, with a note for each node that was finished | takes the noted files where code, inputs and night are the same ([`stage`]) |
+//! | while it commits | tables ahead of the release, each whole and audited | takes those whose commit names the same recipe as they are |
+//! | between the release's link and its file | a release that is valid and not yet listed | its lease puts the file ([`crate::lease`]) |
+//! | after that | a lease that nobody gave back, no record of the run | takes the lease over, has nothing to do |
+//!
+//! What stays of a run that died and is not used again goes with [`maintain()`].
 
 mod audits;
 mod bronze;
