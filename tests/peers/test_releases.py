@@ -70,3 +70,12 @@ def test_a_pin_is_shown_and_taken_back(two_nights: Buho):
 def test_an_unknown_release_is_named_with_those_there_are(two_nights: Buho):
     said = two_nights("releases", "show", "2026-01-30.9").expect(2).said
     assert f"{tiny.NIGHT}.1" in said
+
+
+def test_releases_are_listed_and_kept_while_the_sql_is_broken(two_nights: Buho):
+    assert two_nights.project is not None
+    (two_nights.project / "sql" / "marts" / "good_total.sql").write_text("select nothing from nowhere\n")
+    two_nights.night(NEXT_NIGHT).expect(2)
+    assert NEXT_NIGHT in two_nights("releases", "list").expect(0).stdout
+    two_nights("releases", "pin", tiny.NIGHT).expect(0)
+    two_nights("releases", "show", tiny.NIGHT).expect(0)

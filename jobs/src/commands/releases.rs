@@ -23,45 +23,62 @@ pub fn run(context: &Context, command: &ReleasesCommand) -> Result<Exit, Command
     let project = context.load_project()?;
     let settings = project.settings.clone();
     context.block_on_stoppable(&settings, async |stop| {
-        let opened = RunContext { stop, ..super::run::open(context, project).await? };
+        // What only looks, or only keeps, works with a project whose SQL is broken.
+        let (lake, _engine) = super::sql::open(context, &project)?;
         match command {
-            ReleasesCommand::List { limit, format } => list(&opened.lake, *limit, *format).await,
-            ReleasesCommand::Show { release, format } => show(context, &opened.lake, release.as_deref(), *format).await,
+            ReleasesCommand::List { limit, format } => list(&lake, *limit, *format).await,
+            ReleasesCommand::Show { release, format } => show(context, &lake, release.as_deref(), *format).await,
+            ReleasesCommand::Pin { release, reason } => pin(context, &lake, release, reason.as_deref()).await,
+            ReleasesCommand::Unpin { release } => unpin(context, &lake, release).await,
             ReleasesCommand::Diff { before, after, select, format } => {
+                let opened = RunContext { stop, ..super::run::open(context, project).await? };
                 let selection = select.as_deref().unwrap_or(DEFAULT_SELECTION);
-                let tables =
-                    graph::select(selection, &opened.graph).map_err(|error| CommandError::of(error.kind(), &error))?;
-                let before = read(&opened.lake, Some(before)).await?;
-                let after = read(&opened.lake, after.as_deref()).await?;
-                let found = diff(&opened, &before, &after, &tables.into_iter().collect::<BTreeSet<_>>()).await?;
-                match format {
-                    ReportFormat::Json => context.say(serde_json::json!(found)),
-                    ReportFormat::Text => context.print(&diff_text(&before, &after, &found)),
-                }
+                compare(context, &opened, before, after.as_deref(), selection, *format).await
             }
             ReleasesCommand::Rollback { release } => {
-                let target = read(&opened.lake, Some(release)).await?;
+                let opened = RunContext { stop, ..super::run::open(context, project).await? };
+                let target = read(&lake, Some(release)).await?;
                 let published = rollback(&opened, target.id()).await?;
                 context.say(format!("release {} restores {}: readers see it from now on", published.id(), target.id()))
-            }
-            ReleasesCommand::Pin { release, reason } => {
-                let id = read(&opened.lake, Some(release)).await?.id();
-                let pin = Pin { reason: reason.clone().unwrap_or_default(), at: context.clock.now() };
-                release::pin(&opened.lake, id, &pin).await.map_err(RunError::from)?;
-                context.say(format!("release {id} is kept until `buho releases unpin {id}`"))
-            }
-            ReleasesCommand::Unpin { release } => {
-                let id = read(&opened.lake, Some(release)).await?.id();
-                let was_pinned = release::unpin(&opened.lake, id).await.map_err(RunError::from)?;
-                context.say(if was_pinned {
-                    format!("release {id} is kept as long as others of its age")
-                } else {
-                    format!("release {id} was not pinned")
-                })
             }
         }
     })?;
     Ok(Exit::Done)
+}
+
+async fn pin(context: &Context, lake: &Lake, release: &str, reason: Option<&str>) -> Result<(), CommandError> {
+    let id = read(lake, Some(release)).await?.id();
+    let pin = Pin { reason: reason.unwrap_or_default().to_owned(), at: context.clock.now() };
+    release::pin(lake, id, &pin).await.map_err(RunError::from)?;
+    context.say(format!("release {id} is kept until `buho releases unpin {id}`"))
+}
+
+async fn unpin(context: &Context, lake: &Lake, release: &str) -> Result<(), CommandError> {
+    let id = read(lake, Some(release)).await?.id();
+    let was_pinned = release::unpin(lake, id).await.map_err(RunError::from)?;
+    context.say(if was_pinned {
+        format!("release {id} is kept as long as others of its age")
+    } else {
+        format!("release {id} was not pinned")
+    })
+}
+
+async fn compare(
+    context: &Context,
+    opened: &RunContext,
+    before: &str,
+    after: Option<&str>,
+    selection: &str,
+    format: ReportFormat,
+) -> Result<(), CommandError> {
+    let tables = graph::select(selection, &opened.graph).map_err(|error| CommandError::of(error.kind(), &error))?;
+    let before = read(&opened.lake, Some(before)).await?;
+    let after = read(&opened.lake, after).await?;
+    let found = diff(opened, &before, &after, &tables.into_iter().collect::<BTreeSet<_>>()).await?;
+    match format {
+        ReportFormat::Json => context.say(serde_json::json!(found)),
+        ReportFormat::Text => context.print(&diff_text(&before, &after, &found)),
+    }
 }
 
 /// A release by id or night; the one readers get, if none is named.
