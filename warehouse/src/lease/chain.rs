@@ -25,7 +25,11 @@ pub enum Step {
     Publish {
         release: Box<Release>,
     },
-    GiveBack,
+    GiveBack {
+        /// The work was cut short, so that writes of it may still be under way.
+        #[serde(default)]
+        interrupted: bool,
+    },
     /// A person took the lease from its holder.
     Break,
 }
@@ -48,7 +52,7 @@ pub struct Link {
 impl Link {
     /// Whether somebody had the lease when this was the last link.
     pub fn is_held(&self) -> bool {
-        !matches!(self.step, Step::GiveBack | Step::Break)
+        !matches!(self.step, Step::GiveBack { .. } | Step::Break)
     }
 
     /// The `publish` link that the next one must remember: this one, or what it remembers.

@@ -25,7 +25,8 @@
 //! ([`Lease::keep`]) and no link, so no release, of a stale token can come into being, whatever its
 //! clock says. Clocks decide only when a take is tried, never who wins.
 //!
-//! Tables have logs of their own. Whoever takes a lease that was not given back writes
+//! Tables have logs of their own. Whoever takes a lease that was not given back, or not after its work
+//! was done, writes
 //! `txn("buho/fence", token)` to each log ([`crate::run`]); a stale holder's commit then meets a
 //! version that is taken, sees the higher token and stops.
 
@@ -152,11 +153,11 @@ impl Lease {
         Ok(release)
     }
 
-    /// Ends the tenure, so that the next holder need not wait. A lease that is lost is no longer ours
-    /// to give.
-    pub async fn give_back(self) {
+    /// Ends the tenure, so that the next holder need not wait; `interrupted` work has to be fenced off by
+    /// it. A lease that is lost is no longer ours to give.
+    pub async fn give_back(self, interrupted: bool) {
         self.renewing.abort();
-        if let Err(error) = self.keeper.append(Step::GiveBack).await {
+        if let Err(error) = self.keeper.append(Step::GiveBack { interrupted }).await {
             tracing::warn!("the lease could not be given back: {error}; it expires by itself");
         }
     }
@@ -210,7 +211,7 @@ pub async fn break_lease(lake: &Lake, seen: &Link, by: Holder, clock: &dyn Clock
 /// Whether the lease can be taken after `last`, and if so, whether its holder may still be at work.
 fn free(last: &Link, me: &Holder, clock: &dyn Clock) -> Result<bool, LeaseError> {
     match last.step {
-        Step::GiveBack => Ok(false),
+        Step::GiveBack { interrupted } => Ok(interrupted),
         Step::Break => Ok(true),
         Step::Take | Step::Renew | Step::Publish { .. } => {
             if last.holder.is_gone(me) || last.is_expired(clock.now()) {

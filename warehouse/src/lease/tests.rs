@@ -43,7 +43,7 @@ async fn a_second_run_is_told_who_holds_the_lake() {
     let error = Lease::acquire(&lake, elsewhere("second"), clock(EARLY)).await.unwrap_err();
     assert_eq!(error.kind(), crate::error::ErrorKind::Locked);
     assert!(error.to_string().contains("`buho run` first"), "{error}");
-    first.give_back().await;
+    first.give_back(false).await;
     let second = Lease::acquire(&lake, elsewhere("second"), clock(EARLY)).await.unwrap();
     assert!(!second.must_fence());
 }
@@ -152,4 +152,13 @@ async fn a_clock_that_jumped_back_does_not_lock_everybody_out() {
     let lake = lake();
     let _ahead = Lease::acquire(&lake, elsewhere("ahead"), clock("2031-01-01T00:00:00Z")).await.unwrap();
     assert!(Lease::acquire(&lake, elsewhere("next"), clock(EARLY)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_tenure_that_was_cut_short_is_fenced_by_the_next_holder() {
+    let lake = lake();
+    let first = Lease::acquire(&lake, elsewhere("first"), clock(EARLY)).await.unwrap();
+    first.give_back(true).await;
+    let second = Lease::acquire(&lake, elsewhere("second"), clock(EARLY)).await.unwrap();
+    assert!(second.must_fence());
 }

@@ -7,13 +7,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::context::RunContext;
 use super::error::RunError;
 use crate::lease::{Holder, Lease};
-use crate::release::Release;
+use crate::release;
 use crate::table::fence;
 
 /// Logs fenced beside each other.
 const FENCES_AT_ONCE: usize = 8;
 
-/// Takes the lake's lease for a command and does its work while the lease is held, until the work
+/// Takes the lake's lease for a command, fences where it must, and does the work while the lease is held, until the work
 /// ends, the lease is lost or the run is told to stop. The lease is given back in each case.
 ///
 /// # Errors
@@ -26,25 +26,26 @@ pub(super) async fn holding<T>(
 ) -> Result<T, RunError> {
     let holder = Holder::this_process(run_id, command);
     let lease = Lease::acquire(&context.lake, holder, context.clock.clone()).await?;
+    let fenced = async {
+        fence_tables(context, &lease, run_id).await?;
+        work(&lease).await
+    };
     let result = tokio::select! {
         biased;
         () = context.stop.asked() => Err(RunError::Stopped),
-        result = lease.keep(work(&lease)) => result,
+        result = lease.keep(fenced) => result,
     };
-    lease.give_back().await;
+    // What was cut short may have writes under way: whoever comes next fences them off.
+    lease.give_back(result.is_err()).await;
     result
 }
 
 /// Makes the commits of every earlier holder fail, in every table that a run can commit to.
-pub(super) async fn fence_tables(
-    context: &RunContext,
-    lease: &Lease,
-    previous: Option<&Release>,
-    run_id: &str,
-) -> Result<(), RunError> {
+async fn fence_tables(context: &RunContext, lease: &Lease, run_id: &str) -> Result<(), RunError> {
     if !lease.must_fence() {
         return Ok(());
     }
+    let previous = release::latest(&context.lake).await?;
     let sources = context.project.contracts.values().map(|contract| contract.table.clone());
     let nodes = context.graph.nodes.iter().map(|node| node.name.clone());
     let released = previous.iter().flat_map(|release| release.tables.keys().cloned());

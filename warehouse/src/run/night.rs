@@ -9,7 +9,7 @@ use super::bronze::commit_sources;
 use super::build::Build;
 use super::context::{RunContext, RunRequest};
 use super::error::RunError;
-use super::hold::{fence_tables, holding};
+use super::hold::holding;
 use super::publish::commit_all;
 use super::report::{Failure, NodeCounts, NodeReport, RowCounts, RunReport, RunStatus};
 use super::sources::{SourceOutcome, ingest_all};
@@ -57,8 +57,6 @@ async fn phases(
     let built_for = night_to_build(request.night, previous.as_ref(), report);
     let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context);
-    fence_tables(context, lease, previous.as_ref(), &run_id).await?;
-    clock.mark(context, report, "open");
 
     let sources = ingest_all(context, request.night, &run_id).await?;
     report.take_sources(&sources);

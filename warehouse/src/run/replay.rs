@@ -15,7 +15,7 @@ use datafusion::prelude::ident;
 use super::bronze::commit_staged;
 use super::context::RunContext;
 use super::error::RunError;
-use super::hold::{fence_tables, holding};
+use super::hold::holding;
 use super::ledgers;
 use super::quarantine::{Settled, held, settle};
 use super::sink::StagedSinks;
@@ -54,8 +54,6 @@ pub async fn replay(context: &RunContext, source: &str, choice: &Choice) -> Resu
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
     holding(context, &run_id, "quarantine replay", async |lease| {
-        let latest = release::latest(&context.lake).await?;
-        fence_tables(context, lease, latest.as_ref(), &run_id).await?;
         replay_held(context, lease, contract(context, source)?, choice, &run_id).await
     })
     .await

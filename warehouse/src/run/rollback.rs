@@ -10,7 +10,7 @@ use super::audits::audit;
 use super::build::Build;
 use super::context::{RunContext, RunRequest};
 use super::error::RunError;
-use super::hold::{fence_tables, holding};
+use super::hold::holding;
 use super::publish::commit_all;
 use super::state::{Candidate, NodeState, StagedTable};
 use crate::clock::run_id;
@@ -35,7 +35,6 @@ async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &st
     if latest.id() == to {
         return Err(RunError::User { message: format!("release {to} is what readers see already; nothing to do") });
     }
-    fence_tables(context, lease, Some(&latest), run_id).await?;
     let request = RunRequest { night: target.night, select: None, full_refresh: false };
     let mut staged = Build::new(context, &request, target.night, run_id, Some(&latest), &[]);
     for (name, table) in &target.tables {

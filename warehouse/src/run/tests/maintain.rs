@@ -89,3 +89,18 @@ async fn the_records_of_many_runs_become_few_files_with_the_same_rows() {
     assert_eq!(runs.files.len(), 1);
     assert_eq!(shop.ask(count).await, before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_rows_are_still_found_after_maintenance() {
+    let shop = Shop::new();
+    for number in 1..=20 {
+        let day = format!("2026-01-{number:02}");
+        let bad = (format!("b{number}"), format!("{day} 11:00:00"));
+        shop.orders(&day, &[("a", &format!("{day} 10:00:00"), "1.00"), (&bad.0, &bad.1, "bad")]);
+        shop.night(&day).await;
+    }
+    maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    let choice = Choice::default();
+    let discarded = discard(&shop.open_at(TWO_HOURS_LATER).await, "orders", &choice, "tests", "ana").await.unwrap();
+    assert_eq!(discarded, 20);
+}
