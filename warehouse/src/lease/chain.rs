@@ -7,7 +7,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 use super::error::LeaseError;
-use super::{EXPIRY, Holder, put_new};
+use super::{EXPIRY, Holder};
 use crate::release::Release;
 use crate::table::Lake;
 
@@ -140,7 +140,7 @@ impl Chain {
         let path = self.path(link.position);
         let body = serde_json::to_vec(link)
             .map_err(|source| LeaseError::Form { path: path.to_string(), reason: source.to_string() })?;
-        if put_new(&self.lake, &path, body).await.map_err(|source| LeaseError::storage(&path, source))? {
+        if self.lake.create(&path, body).await.map_err(|source| LeaseError::storage(&path, source))? {
             return Ok(None);
         }
         let there = self

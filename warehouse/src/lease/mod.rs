@@ -38,7 +38,6 @@ mod keeper;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::{ObjectStore, PutMode, PutOptions};
 use tokio::sync::watch;
 
 pub use chain::{Link, Step};
@@ -230,16 +229,6 @@ async fn finish_release(lake: &Lake, chain: &Chain, position: u64) -> Result<(),
     };
     release::write(lake, &release).await?;
     Ok(())
-}
-
-/// Puts a small object unless it is there; whether it was put.
-async fn put_new(lake: &Lake, path: &object_store::path::Path, body: Vec<u8>) -> object_store::Result<bool> {
-    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    match lake.store().put_opts(path, body.into(), options).await {
-        Ok(_) => Ok(true),
-        Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

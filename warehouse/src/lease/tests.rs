@@ -1,16 +1,9 @@
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
-use object_store::memory::InMemory;
-use object_store::path::Path;
 
 use super::*;
 use crate::clock::FixedClock;
-use crate::release::{LAKE_FORMAT, ReleaseId};
-
-fn lake() -> Lake {
-    Lake::new("memory:///lake".parse().unwrap(), Arc::new(InMemory::new()), Path::from("lake"))
-}
+use crate::release::ReleaseId;
+use crate::release::tests::{lake, release};
 
 fn clock(at: &str) -> Arc<dyn Clock> {
     Arc::new(FixedClock::new(at.parse::<DateTime<Utc>>().unwrap()))
@@ -19,18 +12,6 @@ fn clock(at: &str) -> Arc<dyn Clock> {
 /// A run elsewhere: nothing is known of its process.
 fn elsewhere(run_id: &str) -> Holder {
     Holder { host: "elsewhere".to_owned(), ..Holder::this_process(run_id, "run") }
-}
-
-fn release(night: &str, run_id: &str) -> Release {
-    Release {
-        format: LAKE_FORMAT,
-        night: night.parse().unwrap(),
-        sequence: 0,
-        run_id: run_id.to_owned(),
-        at: "2026-02-01T03:00:00Z".parse().unwrap(),
-        tables: BTreeMap::new(),
-        views: BTreeMap::new(),
-    }
 }
 
 const EARLY: &str = "2026-02-01T03:00:00Z";

@@ -1,6 +1,6 @@
 //! The lake's format version: an older binary refuses a newer lake.
 
-use object_store::{ObjectStoreExt, PutMode, PutOptions};
+use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use super::error::ReleaseError;
@@ -44,9 +44,5 @@ async fn create(lake: &Lake) -> Result<(), ReleaseError> {
     let path = lake.path(FILE);
     let body = serde_json::to_vec(&Format { format: LAKE_FORMAT })
         .map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
-    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    match lake.store().put_opts(&path, body.into(), options).await {
-        Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-        Err(source) => Err(ReleaseError::storage(&path, source)),
-    }
+    lake.create(&path, body).await.map(|_| ()).map_err(|source| ReleaseError::storage(&path, source))
 }

@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 pub use error::ReleaseError;
@@ -224,16 +224,14 @@ pub(crate) async fn write(lake: &Lake, release: &Release) -> Result<(), ReleaseE
     let path = lake.path(&release.id().file());
     let body =
         serde_json::to_vec_pretty(release).map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
-    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    match lake.store().put_opts(&path, body.into(), options).await {
-        Ok(_) => Ok(()),
-        Err(object_store::Error::AlreadyExists { .. }) => match read(lake, release.id()).await? {
-            written if written.run_id == release.run_id => Ok(()),
-            _ => Err(ReleaseError::Taken { id: release.id() }),
-        },
-        Err(source) => Err(ReleaseError::storage(&path, source)),
+    if lake.create(&path, body).await.map_err(|source| ReleaseError::storage(&path, source))? {
+        return Ok(());
+    }
+    match read(lake, release.id()).await? {
+        written if written.run_id == release.run_id => Ok(()),
+        _ => Err(ReleaseError::Taken { id: release.id() }),
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

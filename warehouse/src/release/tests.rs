@@ -5,11 +5,11 @@ use object_store::path::Path;
 
 use super::*;
 
-fn lake() -> Lake {
+pub(crate) fn lake() -> Lake {
     Lake::new("memory:///lake".parse().unwrap(), Arc::new(InMemory::new()), Path::from("lake"))
 }
 
-fn release(night: &str, run_id: &str) -> Release {
+pub(crate) fn release(night: &str, run_id: &str) -> Release {
     Release {
         format: LAKE_FORMAT,
         night: night.parse().unwrap(),

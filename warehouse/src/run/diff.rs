@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::cast::AsArray;
-use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
 use serde::Serialize;
 
 use super::context::RunContext;
 use super::error::RunError;
+use crate::project::types::ColumnType;
 use crate::release::Release;
 use crate::session::{Effort, register};
 use crate::table::{PinnedTable, TableSnapshot};
@@ -84,7 +85,7 @@ async fn table_diff(
         totals: Vec::new(),
     };
     if let (Some(old), Some(new)) = (old, new) {
-        found.columns = column_changes(&old, &new);
+        found.columns = column_changes(&sql_types(&old), &sql_types(&new));
         by_key(context, &session, &mut found, &old, &new).await?;
         found.totals = totals(&session, table, &old, &new).await?;
     }
@@ -120,17 +121,30 @@ fn types(schema: &SchemaRef) -> BTreeMap<&str, &DataType> {
     schema.fields().iter().map(|field| (field.name().as_str(), field.data_type())).collect()
 }
 
-fn column_changes(old: &SchemaRef, new: &SchemaRef) -> Vec<String> {
-    let (before, after) = (types(old), types(new));
+/// SQL types by column; `None` for one that no table of ours has.
+pub(super) fn sql_types(schema: &SchemaRef) -> Vec<(&str, Option<ColumnType>)> {
+    let kind = |field: &Field| ColumnType::from_arrow(field.data_type());
+    schema.fields().iter().map(|field| (field.name().as_str(), kind(field))).collect()
+}
+
+/// `+ column TYPE`, `- column`, `~ column OLD -> NEW`.
+pub(super) fn column_changes(
+    before: &[(&str, Option<ColumnType>)],
+    after: &[(&str, Option<ColumnType>)],
+) -> Vec<String> {
+    let shown = |kind: &Option<ColumnType>| kind.map_or_else(|| "another type".to_owned(), |kind| kind.to_string());
+    let find = |columns: &[(&str, Option<ColumnType>)], name: &str| {
+        columns.iter().find(|(column, _)| *column == name).map(|(_, kind)| *kind)
+    };
     let mut changes: Vec<String> = Vec::new();
-    for (name, kind) in &after {
-        match before.get(name) {
-            None => changes.push(format!("+ {name} {kind}")),
-            Some(was) if was != kind => changes.push(format!("~ {name} {was} -> {kind}")),
+    for (name, kind) in after {
+        match find(before, name) {
+            None => changes.push(format!("+ {name} {}", shown(kind))),
+            Some(was) if was != *kind => changes.push(format!("~ {name} {} -> {}", shown(&was), shown(kind))),
             Some(_) => {}
         }
     }
-    changes.extend(before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("- {name}")));
+    changes.extend(before.iter().filter(|(name, _)| find(after, name).is_none()).map(|(name, _)| format!("- {name}")));
     changes
 }
 

@@ -11,7 +11,7 @@ use super::decide::{Decision, decision, recipe};
 use super::error::RunError;
 use super::ledgers;
 use super::state::{Candidate, NodeState};
-use super::views;
+use super::{diff, views};
 use crate::ingest::{self, FreshnessState, IngestError, Reason};
 use crate::project::contract::{Contract, Missing};
 use crate::project::model::Materialized;
@@ -218,25 +218,9 @@ async fn column_changes(context: &RunContext, table: &str, version: Option<u64>)
     let Some(snapshot) = TableSnapshot::load(&context.lake, table, Some(version)).await? else {
         return Ok(Vec::new());
     };
-    let before: BTreeMap<&str, Option<ColumnType>> = snapshot
-        .schema
-        .fields()
-        .iter()
-        .map(|field| (field.name().as_str(), ColumnType::from_arrow(field.data_type())))
-        .collect();
-    let mut changes = Vec::new();
-    for column in &model.spec.columns {
-        match before.get(column.name.as_str()) {
-            None => changes.push(format!("+ {} {}", column.name.value, column.kind.value)),
-            Some(Some(old)) if *old != column.kind.value => {
-                changes.push(format!("~ {} {old} -> {}", column.name.value, column.kind.value));
-            }
-            Some(_) => {}
-        }
-    }
-    let kept = |name: &str| model.spec.columns.iter().any(|column| column.name.as_str() == name);
-    changes.extend(before.keys().filter(|name| !kept(name)).map(|name| format!("- {name}")));
-    Ok(changes)
+    let declared: Vec<(&str, Option<ColumnType>)> =
+        model.spec.columns.iter().map(|column| (column.name.as_str(), Some(column.kind.value))).collect();
+    Ok(diff::column_changes(&diff::sql_types(&snapshot.schema), &declared))
 }
 
 impl NightPlan {

@@ -6,7 +6,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use url::Url;
 
 use super::error::TableError;
@@ -76,6 +76,19 @@ impl Lake {
             source: Box::new(error.into()),
         })?;
         Ok(first.is_some())
+    }
+
+    /// Puts a small object unless it is there; whether it was put.
+    ///
+    /// # Errors
+    /// The store's, other than that the object is there.
+    pub async fn create(&self, path: &Path, body: Vec<u8>) -> object_store::Result<bool> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.store.put_opts(path, body.into(), options).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads a small object below the lake, or `None` where there is none.
