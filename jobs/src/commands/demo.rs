@@ -44,7 +44,7 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
         let opened = RunContext { stop, ..super::run::open(context, project).await? };
         let mut failed = None;
         for night in nights(args.nights) {
-            let request = RunRequest { night, select: None, full_refresh: false };
+            let request = RunRequest { night, ..RunRequest::default() };
             let report = run_night(&opened, &request).await?;
             context.print(&super::run::summary(&report))?;
             failed = failed.or(report.worst());

@@ -99,7 +99,7 @@ async fn try_again(
         let latest = release::latest(&opened.lake).await.map_err(RunError::from)?;
         let zone = opened.project.settings.time_zone;
         let night = latest.map_or_else(|| default_night(context.clock.now(), zone), |release| release.night);
-        Some(run_night(opened, &RunRequest { night, select: None, full_refresh: false }).await?)
+        Some(run_night(opened, &RunRequest { night, ..RunRequest::default() }).await?)
     } else {
         None
     };

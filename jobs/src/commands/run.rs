@@ -44,7 +44,7 @@ pub fn request(
         Some(text) => Some(graph::select(text, &opened.graph).map_err(|error| CommandError::of(error.kind(), &error))?),
         None => None,
     };
-    Ok(RunRequest { night, select, full_refresh })
+    Ok(RunRequest { night, select, full_refresh, ..RunRequest::default() })
 }
 
 fn exit(report: &RunReport, skip_code: bool) -> Exit {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::sql::{column, columns, number, table, text};
 use crate::graph::{At, bind, parse};
-use crate::project::model::{Audit, ColumnAudit, Model, Reconcile, Severity};
+use crate::project::model::{Audit, ColumnAudit, Materialized, Model, Reconcile, Severity, VALID_FROM};
+use crate::sql_text::{column, columns, number, table, text};
 
 /// One audit of one table.
 #[derive(Debug, Clone, PartialEq)]
@@ -208,7 +208,11 @@ impl Builder<'_> {
             return;
         }
         let line = key.first().map_or(0, |name| name.line);
-        let names: Vec<&str> = key.iter().map(|name| name.as_str()).collect();
+        let mut names: Vec<&str> = key.iter().map(|name| name.as_str()).collect();
+        // Of a history a key has a row for each of its states.
+        if self.model.spec.materialized == Materialized::Scd2 && !names.contains(&VALID_FROM) {
+            names.push(VALID_FROM);
+        }
         let declared = |of: &dyn Fn(&Audit) -> Option<Vec<String>>| -> BTreeSet<Vec<String>> {
             self.model.spec.audits.iter().filter_map(of).collect()
         };

@@ -9,7 +9,6 @@
 mod checks;
 mod distinct;
 mod run;
-mod sql;
 #[cfg(test)]
 mod tests;
 

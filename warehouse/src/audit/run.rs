@@ -11,8 +11,8 @@ use futures::StreamExt;
 
 use super::checks::{Check, Reads};
 use super::distinct::all_differ;
-use super::sql::{columns, table};
 use crate::project::model::Severity;
+use crate::sql_text::{columns, table};
 
 /// Failing rows shown of each check.
 const EXAMPLES: usize = 3;

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use super::error::{At, GraphError, GraphErrors};
 use super::fingerprint::{Fingerprint, fingerprint};
 use super::lint::lint;
-use super::parse::{NIGHT, Parsed, parse};
+use super::parse::{NIGHT, Parsed, WINDOW_END, WINDOW_START, parse};
 use crate::nearest::nearest;
 use crate::project::contract::Contract;
 use crate::project::model::{Materialized, Model};
@@ -137,11 +137,9 @@ fn check(
         let at = At::span(&model.sql_file, *span);
         errors.push(GraphError::UnqualifiedTable { at, table: table.clone(), nearest });
     }
-    for (parameter, span) in &parsed.parameters {
-        if parameter != NIGHT {
-            let at = At::span(&model.sql_file, *span);
-            errors.push(GraphError::UnknownParameter { at, parameter: parameter.clone() });
-        }
+    parameters(model, parsed, errors);
+    if model.spec.materialized == Materialized::Scd2 {
+        any_night(model, models, errors);
     }
     for (table, span) in &parsed.inputs {
         let at = At::span(&model.sql_file, *span);
@@ -151,6 +149,54 @@ fn check(
             errors.push(GraphError::UnknownTable { at, table: table.clone(), nearest });
         } else if let Some(advice) = wrong_layer(&model.layer, table) {
             errors.push(GraphError::WrongLayer { at, model: model.name.clone(), table: table.clone(), advice });
+        }
+    }
+}
+
+/// A history is asked for nights that are long past: all that is behind it can be read as of any night.
+fn any_night(model: &Model, models: &BTreeMap<String, Model>, errors: &mut Vec<GraphError>) {
+    let mut waiting = vec![model];
+    let mut seen = BTreeSet::new();
+    while let Some(reader) = waiting.pop() {
+        let Ok(parsed) = parse(&reader.sql_file, &reader.sql) else { continue };
+        for (table, span) in parsed.inputs.iter().filter(|(table, _)| !table.starts_with("bronze.")) {
+            match models.get(table) {
+                Some(read) if read.spec.materialized == Materialized::View => {
+                    if seen.insert(table.clone()) {
+                        waiting.push(read);
+                    }
+                }
+                _ => errors.push(GraphError::HistoryOfTable {
+                    at: At::span(&reader.sql_file, *span),
+                    model: model.name.clone(),
+                    table: table.clone(),
+                }),
+            }
+        }
+    }
+}
+
+/// A model asks for the night, or, where it is stored by windows of time, for the window and nothing else:
+/// a row that depended on the night that built it would not be the same when it is built again.
+fn parameters(model: &Model, parsed: &Parsed, errors: &mut Vec<GraphError>) {
+    let windowed = model.spec.materialized.is_windowed();
+    let known: &[&str] = if windowed { &[WINDOW_START, WINDOW_END] } else { &[NIGHT] };
+    for (parameter, span) in parsed.parameters.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+        let at = At::span(&model.sql_file, *span);
+        errors.push(match [NIGHT, WINDOW_START, WINDOW_END].contains(&parameter.as_str()) {
+            true => GraphError::OtherParameter {
+                at,
+                parameter: parameter.clone(),
+                materialized: model.spec.materialized.word(),
+                known: known.join("`, `"),
+            },
+            false => GraphError::UnknownParameter { at, parameter: parameter.clone() },
+        });
+    }
+    for wanted in known.iter().filter(|_| windowed) {
+        if !parsed.parameters.iter().any(|(name, _)| name == wanted) {
+            let at = At::line(&model.sql_file, 1);
+            errors.push(GraphError::NoWindow { at, model: model.name.clone(), parameter: (*wanted).to_owned() });
         }
     }
 }

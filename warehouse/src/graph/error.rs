@@ -71,6 +71,20 @@ pub enum GraphError {
     NotPortable { at: At, rule: Rule, found: String, portable: String },
     #[error("{at}: there is no parameter `{parameter}` — use `$night`, the date the run is for")]
     UnknownParameter { at: At, parameter: String },
+    #[error("{at}: `{parameter}` in a model with `materialized: {materialized}` — use `{known}` here")]
+    OtherParameter { at: At, parameter: String, materialized: &'static str, known: String },
+    #[error(
+        "{at}: `{model}` is built by windows of time and does not use `{parameter}` — keep the rows `where <day> >= $window_start and <day> < $window_end`"
+    )]
+    NoWindow { at: At, model: String, parameter: String },
+    #[error(
+        "{at}: no table that `{model}` reads is cut by the window where it is read — compare a column of it with `$window_start` and `$window_end` in a WHERE"
+    )]
+    NothingWindowed { at: At, model: String },
+    #[error(
+        "{at}: `{model}` keeps a history by night and reads `{table}`, of which only the highest night is kept — read staging views, which can be asked for any night"
+    )]
+    HistoryOfTable { at: At, model: String, table: String },
     #[error("{at}: there is no column `{column}` — {}", did_you_mean(.nearest.as_deref(), "read a column the tables here have"))]
     UnknownColumn { at: At, column: String, nearest: Option<String> },
     #[error("{at}: the SQL cannot be planned: {message} — correct it here")]
@@ -115,6 +129,10 @@ impl GraphError {
             | Self::MartIsView { at, .. }
             | Self::NotPortable { at, .. }
             | Self::UnknownParameter { at, .. }
+            | Self::OtherParameter { at, .. }
+            | Self::NoWindow { at, .. }
+            | Self::NothingWindowed { at, .. }
+            | Self::HistoryOfTable { at, .. }
             | Self::UnknownColumn { at, .. }
             | Self::Plan { at, .. }
             | Self::MissingColumn { at, .. }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use serde_json::json;
+
 use super::parse::{Parsed, canonical};
 use crate::functions::REGISTRY_VERSION;
-use crate::project::model::{Materialized, Model};
+use crate::project::model::{Materialized, Model, ModelFile};
 
 /// A hash of a model's SQL by meaning and of the settings that decide what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,14 +30,32 @@ pub fn fingerprint(model: &Model, parsed: &Parsed) -> Fingerprint {
     };
     field(&REGISTRY_VERSION.to_string());
     field(&model.name);
-    field(match model.spec.materialized {
-        Materialized::View => "view",
-        Materialized::Table => "table",
-    });
+    field(model.spec.materialized.word());
+    for setting in stored_as(&model.spec) {
+        field(&setting);
+    }
     for column in &model.spec.columns {
         field(&column.name);
         field(&column.kind.to_string());
     }
     field(&canonical(&parsed.statement));
     Fingerprint(hasher.finalize())
+}
+
+/// How rows are stored: nothing for a table or view without partitions or order.
+fn stored_as(spec: &ModelFile) -> Vec<String> {
+    let mut settings = Vec::new();
+    if let Some(incremental) = &spec.incremental {
+        settings.push(json!([incremental.time, incremental.window]).to_string());
+    }
+    if let Some(merge) = &spec.merge {
+        settings.push(json!([merge.time, merge.newest, merge.deleted]).to_string());
+    }
+    if matches!(spec.materialized, Materialized::Merge | Materialized::Scd2) {
+        settings.push(json!(spec.key).to_string());
+    }
+    if !(spec.partition_by.is_empty() && spec.sort.is_empty()) {
+        settings.push(json!([spec.partition_by, spec.sort]).to_string());
+    }
+    settings
 }

@@ -30,11 +30,13 @@ mod select_tests;
 pub(crate) mod standard_tests;
 #[cfg(test)]
 mod tests;
+mod windowed;
 
 pub use build::{Graph, Node, build};
 pub use error::{At, GraphError, GraphErrors, Rule};
 pub use fingerprint::{Fingerprint, fingerprint};
-pub use parse::{Parsed, bind, canonical, parse};
+pub use parse::{Moment, NIGHT, Parsed, bind, canonical, parse};
 pub use plan::{plan_model, plan_query};
 pub use resolve::{Resolved, resolve};
 pub use select::{SelectError, select};
+pub use windowed::{WindowedRead, Windowing};

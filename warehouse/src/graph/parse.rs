@@ -14,8 +14,44 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
 
 use super::error::{At, GraphError};
 
-/// The one parameter of a model.
+/// The date the run is for.
 pub const NIGHT: &str = "$night";
+/// The first day of the windows that are built.
+pub const WINDOW_START: &str = "$window_start";
+/// The day after the last of the windows that are built.
+pub const WINDOW_END: &str = "$window_end";
+
+/// The values of a model's parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    pub night: NaiveDate,
+    pub window_start: NaiveDate,
+    /// The first day that is not in the window.
+    pub window_end: NaiveDate,
+}
+
+impl Moment {
+    /// A night asked for the days from `start` up to, not including, `end`.
+    pub fn window(night: NaiveDate, start: NaiveDate, end: NaiveDate) -> Self {
+        Self { night, window_start: start, window_end: end }
+    }
+
+    fn value(&self, parameter: &str) -> Option<NaiveDate> {
+        match parameter.to_lowercase().as_str() {
+            NIGHT => Some(self.night),
+            WINDOW_START => Some(self.window_start),
+            WINDOW_END => Some(self.window_end),
+            _ => None,
+        }
+    }
+}
+
+/// A night whose window is its own day.
+impl From<NaiveDate> for Moment {
+    fn from(night: NaiveDate) -> Self {
+        Self { night, window_start: night, window_end: night.succ_opt().unwrap_or(night) }
+    }
+}
 
 /// A model's SQL, read once.
 #[derive(Debug, Clone)]
@@ -76,10 +112,10 @@ pub fn parse(file: &str, sql: &str) -> Result<Parsed, GraphError> {
     })
 }
 
-/// The query with `$night` bound as a DATE.
-pub fn bind(statement: &Statement, night: NaiveDate) -> Statement {
+/// The query with its parameters bound as DATEs.
+pub fn bind(statement: &Statement, moment: impl Into<Moment>) -> Statement {
     let mut bound = statement.clone();
-    let ControlFlow::Continue(()) = VisitMut::visit(&mut bound, &mut Binder { night });
+    let ControlFlow::Continue(()) = VisitMut::visit(&mut bound, &mut Binder { moment: moment.into() });
     bound
 }
 
@@ -179,10 +215,10 @@ impl Visitor for References {
     }
 }
 
-/// Puts the night in place of its parameter before planning, so that every expression around it is
+/// Puts dates in place of parameters before planning, so that every expression around them is
 /// planned with its type: a placeholder in the plan would have none.
 struct Binder {
-    night: NaiveDate,
+    moment: Moment,
 }
 
 impl VisitorMut for Binder {
@@ -190,9 +226,9 @@ impl VisitorMut for Binder {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
         if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), span }) = expr
-            && name.eq_ignore_ascii_case(NIGHT)
+            && let Some(date) = self.moment.value(name)
         {
-            let text = Value::SingleQuotedString(self.night.to_string()).with_span(*span);
+            let text = Value::SingleQuotedString(date.to_string()).with_span(*span);
             *expr = Expr::Cast {
                 kind: CastKind::Cast,
                 expr: Box::new(Expr::Value(text)),

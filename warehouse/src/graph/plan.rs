@@ -2,23 +2,22 @@
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
 use datafusion::common::{Column as PlanColumn, DFSchema};
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement;
 
-use super::parse::{Parsed, bind};
+use super::parse::{Moment, Parsed, bind};
 use crate::project::model::Model;
 use crate::project::types::ColumnType;
 
-/// The plan of a parsed query with `$night` bound, its columns as the SQL gives them.
+/// The plan of a parsed query with its parameters bound, its columns as the SQL gives them.
 ///
 /// # Errors
 /// What the planner finds wrong.
-pub async fn plan_query(state: &SessionState, parsed: &Parsed, night: NaiveDate) -> Result<LogicalPlan> {
-    let statement = bind(&parsed.statement, night);
+pub async fn plan_query(state: &SessionState, parsed: &Parsed, moment: impl Into<Moment>) -> Result<LogicalPlan> {
+    let statement = bind(&parsed.statement, moment);
     state.statement_to_plan(Statement::Statement(Box::new(statement))).await
 }
 
@@ -28,8 +27,13 @@ pub async fn plan_query(state: &SessionState, parsed: &Parsed, night: NaiveDate)
 ///
 /// # Errors
 /// What the planner finds wrong, a column that is missing among it.
-pub async fn plan_model(state: &SessionState, model: &Model, parsed: &Parsed, night: NaiveDate) -> Result<LogicalPlan> {
-    let plan = plan_query(state, parsed, night).await?;
+pub async fn plan_model(
+    state: &SessionState,
+    model: &Model,
+    parsed: &Parsed,
+    moment: impl Into<Moment>,
+) -> Result<LogicalPlan> {
+    let plan = plan_query(state, parsed, moment).await?;
     shape(plan, model)
 }
 
@@ -38,8 +42,7 @@ fn shape(plan: LogicalPlan, model: &Model) -> Result<LogicalPlan> {
     let schema = Arc::clone(plan.schema());
     let columns = model
         .spec
-        .columns
-        .iter()
+        .selected()
         .map(|column| output(&schema, &column.name, column.kind.value))
         .collect::<Result<Vec<Expr>>>()?;
     LogicalPlanBuilder::from(plan).project(columns)?.build()

@@ -19,6 +19,7 @@ use super::parse::bind;
 use super::plan::plan_query;
 use super::plan_error::{plain, plan_errors, search};
 use super::schemas::{empty, register, schemas};
+use super::windowed::{Windowing, windowing};
 use crate::functions::{session, session_config};
 use crate::nearest::nearest;
 use crate::project::contract::Contract;
@@ -32,6 +33,8 @@ pub struct Resolved {
     pub plans: BTreeMap<String, LogicalPlan>,
     /// Columns of every table, bronze and ops included.
     pub schemas: BTreeMap<String, SchemaRef>,
+    /// How each model that is stored by windows of time reads its inputs.
+    pub windows: BTreeMap<String, Windowing>,
 }
 
 /// Plans every model of the graph and holds it against its yml.
@@ -51,6 +54,7 @@ pub async fn resolve(
     let mut errors = Vec::new();
     let state = planning_state(&schemas, &mut errors);
     let mut plans = BTreeMap::new();
+    let mut windows = BTreeMap::new();
     for node in &graph.nodes {
         let Some(model) = models.get(&node.name) else { continue };
         if unknown_inputs(node, model, &schemas, &mut errors) {
@@ -63,12 +67,36 @@ pub async fn resolve(
                 errors.extend(lint_types(&model.sql_file, &state, &bind(&node.parsed.statement, night)).await);
                 errors.extend(totals(model, &plan));
                 plans.insert(node.name.clone(), plan);
+                if node.materialized.is_windowed() {
+                    windows.extend(by_window(node, model, &schemas, &mut errors).await);
+                }
             }
         }
         errors.extend(audit_errors(&state, model, night).await);
     }
     GraphErrors::unless_empty(errors)?;
-    Ok(Resolved { plans, schemas })
+    Ok(Resolved { plans, schemas, windows })
+}
+
+/// How a model reads its inputs by the window; at least one of them it must.
+async fn by_window(
+    node: &Node,
+    model: &Model,
+    schemas: &BTreeMap<String, SchemaRef>,
+    errors: &mut Vec<GraphError>,
+) -> Option<(String, Windowing)> {
+    match windowing(schemas, &node.parsed).await {
+        Ok(found) if found.reads.is_empty() => {
+            let at = At::line(&model.sql_file, 1);
+            errors.push(GraphError::NothingWindowed { at, model: model.name.clone() });
+            None
+        }
+        Ok(found) => Some((node.name.clone(), found)),
+        Err(error) => {
+            errors.push(GraphError::Plan { at: At::new(&model.sql_file, 0, 0), message: plain(&error) });
+            None
+        }
+    }
 }
 
 /// A session in which every table is there and empty.
@@ -112,7 +140,7 @@ fn totals(model: &Model, plan: &LogicalPlan) -> Vec<GraphError> {
 /// The plan's columns are the yml's, by name and type. Order is free: the table has the yml's.
 fn outputs(model: &Model, plan: &LogicalPlan, errors: &mut Vec<GraphError>) {
     let fields = plan.schema().fields();
-    let declared = || model.spec.columns.iter();
+    let declared = || model.spec.selected();
     for column in declared() {
         let name = column.name.as_str();
         let at = At::line(&model.yml_file, column.name.line);

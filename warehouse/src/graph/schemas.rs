@@ -23,6 +23,12 @@ pub fn model_schema(model: &Model) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// The columns that a model's SELECT gives, in the order of its yml.
+pub fn selected_schema(model: &Model) -> SchemaRef {
+    let fields = model.spec.selected().map(|column| Field::new(column.name.value.as_str(), column.kind.arrow(), true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
 /// The columns of every table of the project by `layer.name`: bronze, models, and `others` (ops).
 pub fn schemas(
     models: &BTreeMap<String, Model>,

@@ -70,8 +70,13 @@ impl Ledger {
 
     /// One word for the rows that are in bronze: the same deliveries give the same word in any lake.
     pub fn identity(&self) -> String {
+        self.identity_up_to(NaiveDate::MAX)
+    }
+
+    /// As [`Self::identity`], of the deliveries that a night sees.
+    pub fn identity_up_to(&self, last: NaiveDate) -> String {
         let mut hasher = blake3::Hasher::new();
-        for DeliveryRecord { number, path, content, night, rows, .. } in self.loaded() {
+        for DeliveryRecord { number, path, content, night, rows, .. } in self.loaded().filter(|one| one.night <= last) {
             hasher.update(format!("{number}\n{path}\n{content}\n{night}\n{rows}\n").as_bytes());
         }
         hasher.finalize().to_hex().chars().take(16).collect()

@@ -7,6 +7,7 @@
 mod contract_check;
 mod load;
 mod location;
+mod materialized_check;
 mod memory;
 mod model_check;
 mod name;

@@ -22,9 +22,22 @@ pub struct ModelFile {
     /// Columns that identify a row.
     #[serde(default)]
     pub key: Vec<Located<String>>,
-    /// `table` (stored) or `view` (computed where it is read; not in marts).
+    /// `table` (rebuilt whole), `view` (computed where it is read; not in marts), `incremental` (by window
+    /// of time), `merge` (by key) or `scd2` (its history by night).
     #[serde(default)]
     pub materialized: Materialized,
+    /// What `materialized: incremental` needs to know.
+    #[serde(default)]
+    pub incremental: Option<Incremental>,
+    /// What `materialized: merge` needs to know.
+    #[serde(default)]
+    pub merge: Option<Merge>,
+    /// Columns by whose values the files are kept apart (Delta partitions); few values each.
+    #[serde(default)]
+    pub partition_by: Vec<Located<String>>,
+    /// Columns by which rows are in order within a file, so that readers who ask for some skip the rest.
+    #[serde(default)]
+    pub sort: Vec<Located<String>>,
     /// Words to select the model by: `tag:daily`.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -46,6 +59,129 @@ pub enum Materialized {
     /// Rebuilt whole each night that its inputs changed.
     #[default]
     Table,
+    /// Rebuilt by windows of time: those of which an input's rows changed.
+    Incremental,
+    /// Rows that were delivered are merged into the table by its key; the latest delivery wins.
+    Merge,
+    /// Every state that a key was in, with the nights from which and to which it was seen.
+    Scd2,
+}
+
+impl Materialized {
+    /// As the yml writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Table => "table",
+            Self::Incremental => "incremental",
+            Self::Merge => "merge",
+            Self::Scd2 => "scd2",
+        }
+    }
+
+    /// Whether the SQL is asked for a window of time: `$window_start` and `$window_end`.
+    pub fn is_windowed(self) -> bool {
+        matches!(self, Self::Incremental | Self::Merge)
+    }
+}
+
+/// The length of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WindowLength {
+    #[default]
+    Day,
+    Month,
+}
+
+/// A table in windows of time. The SQL keeps the rows of `$window_start` (a DATE) up to, not including,
+/// `$window_end`.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Incremental {
+    /// The DATE or TIMESTAMP column of the result that says to which window a row belongs; never NULL.
+    pub time: Located<String>,
+    #[serde(default)]
+    pub window: WindowLength,
+    /// So many windows before the night's are rebuilt without being counted, for rows that come late.
+    #[serde(default = "lookback")]
+    pub lookback: u32,
+    /// So many windows before those may be rebuilt in one run; more is left to `buho backfill`.
+    #[serde(default = "max_rebuild")]
+    pub max_rebuild: u32,
+    /// Tables read whole of which a change rebuilds no window: rows keep what was true when their window
+    /// was built.
+    #[serde(default)]
+    pub lookups: Vec<Located<String>>,
+}
+
+/// A table by key. The SQL keeps the rows delivered from `$window_start` (a DATE) up to, not including,
+/// `$window_end`.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Merge {
+    /// The DATE column of the result that says with which night's delivery a row came.
+    pub time: Located<String>,
+    /// Of several rows of a key within a delivery the one with the greatest values here wins.
+    #[serde(default)]
+    pub newest: Vec<Located<String>>,
+    /// The BOOLEAN column of the result that says that a key is to go.
+    #[serde(default)]
+    pub deleted: Option<Located<String>>,
+    /// Tables read whole of which a change merges nothing.
+    #[serde(default)]
+    pub lookups: Vec<Located<String>>,
+}
+
+fn lookback() -> u32 {
+    3
+}
+
+fn max_rebuild() -> u32 {
+    31
+}
+
+/// The night from which a state was seen: a column of `scd2` that the engine fills.
+pub const VALID_FROM: &str = "valid_from";
+/// The first night at which it was not seen any more, NULL while it stands; filled by the engine too.
+pub const VALID_TO: &str = "valid_to";
+
+impl ModelFile {
+    /// The columns that the SELECT gives: all but those the engine fills.
+    pub fn selected(&self) -> impl Iterator<Item = &ModelColumn> {
+        let is_history = self.materialized == Materialized::Scd2;
+        self.columns
+            .iter()
+            .filter(move |column| !(is_history && [VALID_FROM, VALID_TO].contains(&column.name.as_str())))
+    }
+
+    /// Names of the columns that identify an entity.
+    pub fn key_names(&self) -> Vec<&str> {
+        self.key.iter().map(|column| column.as_str()).collect()
+    }
+
+    /// The column by which the table is cut into windows.
+    pub fn time(&self) -> Option<&Located<String>> {
+        match self.materialized {
+            Materialized::Incremental => self.incremental.as_ref().map(|spec| &spec.time),
+            Materialized::Merge => self.merge.as_ref().map(|spec| &spec.time),
+            _ => None,
+        }
+    }
+
+    /// Tables of which a change rebuilds nothing.
+    pub fn lookups(&self) -> &[Located<String>] {
+        match self.materialized {
+            Materialized::Incremental => self.incremental.as_ref().map_or(&[], |spec| &spec.lookups),
+            Materialized::Merge => self.merge.as_ref().map_or(&[], |spec| &spec.lookups),
+            _ => &[],
+        }
+    }
+
+    /// The length of the table's windows.
+    pub fn window(&self) -> WindowLength {
+        self.incremental.as_ref().map(|spec| spec.window).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -186,6 +322,12 @@ pub struct UnitTest {
     /// Rows by input table; an input that is not listed is empty, a column not named is NULL.
     #[serde(default)]
     pub given: BTreeMap<String, Vec<Row>>,
+    /// Rows of the table itself before the night: of `incremental`, `merge` and `scd2`.
+    #[serde(default)]
+    pub prior: Vec<Row>,
+    /// The first and the last day that are built anew, of `incremental` and `merge`: the night, unless given.
+    #[serde(default)]
+    pub window: Option<[NaiveDate; 2]>,
     /// Compared as a multiset, on the columns that its rows name.
     pub expect: Vec<Row>,
 }

@@ -19,15 +19,16 @@ pub(super) fn check(file: &str, layer: &str, tree: &Node, spec: &ModelFile) -> V
     if layer == "marts" && spec.materialized == Materialized::View {
         check.report(tree.line_of(&["materialized"]), Fault::MartView);
     }
+    check.materialisation();
     check.audits();
     check.tests();
     check.problems
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     file: &'a str,
-    tree: &'a Node,
-    spec: &'a ModelFile,
+    pub(super) tree: &'a Node,
+    pub(super) spec: &'a ModelFile,
     problems: Vec<Problem>,
 }
 
@@ -36,7 +37,7 @@ impl Check<'_> {
         self.problems.push(Problem::new(self.file, line, fault));
     }
 
-    fn refuse(&mut self, line: u64, key: &str, found: &str, rule: &str) {
+    pub(super) fn refuse(&mut self, line: u64, key: &str, found: &str, rule: &str) {
         let (key, found, rule) = (key.to_owned(), found.to_owned(), rule.to_owned());
         self.report(line, Fault::BadValue { key, found, rule });
     }
@@ -71,7 +72,7 @@ impl Check<'_> {
         }
     }
 
-    fn known(&mut self, used_by: &str, column: &Located<String>) {
+    pub(super) fn known(&mut self, used_by: &str, column: &Located<String>) {
         let mut names = self.spec.columns.iter().map(|known| known.name.as_str());
         if names.any(|name| name == column.as_str()) {
             return;

@@ -5,31 +5,33 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use datafusion::catalog::TableProvider;
-use datafusion::prelude::{DataFrame, SessionContext, ident};
+use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::RwLock;
 
-use super::compute::{ComputeError, Target, stage_query, target_schema};
 use super::context::{RunContext, RunRequest};
 use super::decide::{Decision, decision, recipe};
-use super::error::{RunError, is_out_of_memory};
+use super::error::RunError;
+use super::history::OBSERVED;
 use super::report::NodeReport;
 use super::sources::SourceOutcome;
-use super::state::{Candidate, NodeState, StagedTable};
-use super::{publish, stage, views};
+use super::state::{Candidate, NodeState};
+use super::views;
+use super::work::{Computed, Method, Outcome, Work};
 use crate::error::ErrorKind;
 use crate::graph::Node;
-use crate::project::model::{Materialized, Model};
+use crate::ingest::Ledger;
+use crate::project::contract::Contract;
+use crate::project::model::Materialized;
 use crate::release::{Recipe, Release, ReleasedTable, TableState};
-use crate::session::Effort;
-use crate::table::{DataFile, PinnedTable, StagedFile, TableSnapshot};
+use crate::table::{PinnedTable, TableSnapshot};
 
 /// What the build phase knows and learns.
 #[derive(Debug)]
 pub(super) struct Build<'a> {
-    context: &'a RunContext,
-    request: &'a RunRequest,
+    pub(super) context: &'a RunContext,
+    pub(super) request: &'a RunRequest,
     /// The night the tables are built for.
     night: NaiveDate,
     run_id: &'a str,
@@ -37,28 +39,15 @@ pub(super) struct Build<'a> {
     /// Tables as this run sees them: bronze at first, then every node that was built or is current.
     pub candidates: BTreeMap<String, Candidate>,
     /// What identifies the rows of each table and view, for the keys of what reads them.
-    identities: BTreeMap<String, String>,
+    pub(super) identities: BTreeMap<String, String>,
+    /// What was delivered of each bronze table.
+    pub(super) ledgers: BTreeMap<String, Ledger>,
     /// Versions of the tables that stay as they are.
-    kept: BTreeMap<String, u64>,
+    pub(super) kept: BTreeMap<String, u64>,
     pub states: BTreeMap<String, NodeState>,
     pub reports: BTreeMap<String, NodeReport>,
     /// Readers share it; a node that ran out of memory takes it alone.
     gate: Arc<RwLock<()>>,
-}
-
-/// A node that was computed, or not.
-struct Computed {
-    node: String,
-    recipe: Recipe,
-    seconds: f64,
-    result: Result<Outcome, RunError>,
-}
-
-/// What a computation came to.
-enum Outcome {
-    Staged(StagedTable),
-    /// An earlier attempt had committed the very table, at this version.
-    Committed(u64),
 }
 
 impl<'a> Build<'a> {
@@ -79,6 +68,7 @@ impl<'a> Build<'a> {
             previous,
             candidates: BTreeMap::new(),
             identities: BTreeMap::new(),
+            ledgers: BTreeMap::new(),
             kept: BTreeMap::new(),
             states: BTreeMap::new(),
             reports: BTreeMap::new(),
@@ -94,6 +84,7 @@ impl<'a> Build<'a> {
         if let Some(contract) = self.context.project.contracts.get(&source.source) {
             let identity = views::bronze_identity(contract, &source.ledger.ledger, &source.candidate, self.night);
             self.identities.insert(source.table.clone(), identity);
+            self.ledgers.insert(source.table.clone(), source.ledger.ledger.clone());
         }
         self.candidates.insert(source.table.clone(), source.candidate.clone());
         if let Some(blocked) = &source.blocked {
@@ -199,13 +190,9 @@ impl<'a> Build<'a> {
     }
 
     fn note(&mut self, node: &Node, status: &str, message: Option<String>, seconds: f64) {
-        let kind = match node.materialized {
-            Materialized::View => "view",
-            Materialized::Table => "table",
-        };
         let report = NodeReport {
             node: node.name.clone(),
-            kind: kind.to_owned(),
+            kind: node.materialized.word().to_owned(),
             status: status.to_owned(),
             rows: None,
             version: None,
@@ -262,6 +249,15 @@ impl<'a> Build<'a> {
                 self.keep(found, &released);
                 self.states.insert(node, NodeState::Current { released });
             }
+            Ok(Outcome::Same) => {
+                let Some(released) = self.previous.and_then(|release| release.tables.get(&node)).cloned() else {
+                    return;
+                };
+                tracing::info!(node = %node, seconds, "nothing that its rows are made of changed");
+                self.keep(found, &released);
+                self.note(found, "skipped", None, seconds);
+                self.states.insert(node, NodeState::Current { released });
+            }
             Err(error) => {
                 tracing::error!(node = %node, seconds, "failed: {error}");
                 self.note(found, "failed", Some(error.to_string()), seconds);
@@ -271,12 +267,20 @@ impl<'a> Build<'a> {
     }
 
     /// The future that computes a node, holding only what it needs.
-    async fn compute(&self, node: &Node, recipe: Recipe) -> Result<impl Future<Output = Computed> + use<>, RunError> {
+    async fn compute(
+        &self,
+        node: &Node,
+        mut recipe: Recipe,
+    ) -> Result<impl Future<Output = Computed> + use<>, RunError> {
         let model = self.context.project.models.get(&node.name).cloned();
         let scene = self.scene(&node.inputs).await?;
         let base = TableSnapshot::load(&self.context.lake, &node.name, None).await?;
         let released = self.previous.and_then(|release| release.tables.get(&node.name));
         let ahead = base.as_ref().is_some_and(|base| released.is_none_or(|table| table.version < base.version));
+        let method = self.method(node, base.as_ref()).await?;
+        if let Method::History(inputs) = &method {
+            recipe.inputs.insert(OBSERVED.to_owned(), inputs.identity());
+        }
         let work = Work {
             context: self.context.clone(),
             may_resume: !self.request.full_refresh,
@@ -284,6 +288,7 @@ impl<'a> Build<'a> {
             name: node.name.clone(),
             scene,
             base,
+            method,
             night: self.night,
             attempt: self.run_id.to_owned(),
             gate: Arc::clone(&self.gate),
@@ -293,6 +298,11 @@ impl<'a> Build<'a> {
 
     /// The tables and views that a query over `names` sees, with what the views read.
     pub async fn scene(&self, names: &BTreeSet<String>) -> Result<Scene, RunError> {
+        self.scene_at(names, self.night).await
+    }
+
+    /// As [`Self::scene`], bronze as another night sees it.
+    pub(super) async fn scene_at(&self, names: &BTreeSet<String>, night: NaiveDate) -> Result<Scene, RunError> {
         let graph = &self.context.graph;
         let mut needed: BTreeSet<String> = names.clone();
         let mut views = Vec::new();
@@ -308,7 +318,7 @@ impl<'a> Build<'a> {
         let mut tables = BTreeMap::new();
         for name in needed {
             let provider = match (self.candidates.get(&name), self.kept.get(&name)) {
-                (Some(candidate), _) => Some(self.provider(&name, candidate)?),
+                (Some(candidate), _) => Some(self.provider(&name, candidate, night)?),
                 (None, Some(version)) => self.kept_table(&name, *version).await?,
                 (None, None) => None,
             };
@@ -326,10 +336,18 @@ impl<'a> Build<'a> {
         Ok(Some(Arc::new(PinnedTable::from_snapshot(&self.context.lake, &snapshot)?)))
     }
 
-    fn provider(&self, name: &str, candidate: &Candidate) -> Result<Arc<dyn TableProvider>, RunError> {
-        let contract = self.context.project.contracts.values().find(|contract| contract.table == name);
-        match contract {
-            Some(contract) => views::bronze_as_of(&self.context.lake, contract, candidate, self.night),
+    pub(super) fn contract(&self, table: &str) -> Option<&Contract> {
+        self.context.project.contracts.values().find(|contract| contract.table == table)
+    }
+
+    fn provider(
+        &self,
+        name: &str,
+        candidate: &Candidate,
+        night: NaiveDate,
+    ) -> Result<Arc<dyn TableProvider>, RunError> {
+        match self.contract(name) {
+            Some(contract) => views::bronze_as_of(&self.context.lake, contract, candidate, night),
             None => Ok(candidate.provider(&self.context.lake, name)?),
         }
     }
@@ -346,114 +364,4 @@ impl Scene {
     pub async fn open(&self, session: &SessionContext, night: NaiveDate) -> Result<(), RunError> {
         views::open(session, self.tables.clone(), &self.views, night).await
     }
-}
-
-/// One node's computation, detached from the build.
-struct Work {
-    context: RunContext,
-    /// Whether what an earlier attempt finished may be used.
-    may_resume: bool,
-    /// Whether the table has versions that no release names.
-    ahead: bool,
-    name: String,
-    scene: Scene,
-    base: Option<TableSnapshot>,
-    night: NaiveDate,
-    attempt: String,
-    gate: Arc<RwLock<()>>,
-}
-
-impl Work {
-    async fn computed(self, model: Option<Model>, recipe: Recipe) -> Computed {
-        let started = self.context.clock.now();
-        let result = match &model {
-            Some(model) => self.outcome(model, &recipe).await,
-            None => Err(RunError::Defect { what: format!("{} is in the graph but not in the project", self.name) }),
-        };
-        let seconds = (self.context.clock.now() - started).as_seconds_f64();
-        Computed { node: self.name, recipe, seconds, result }
-    }
-
-    /// What an earlier attempt committed or staged of the same recipe, else the computation.
-    async fn outcome(&self, model: &Model, recipe: &Recipe) -> Result<Outcome, RunError> {
-        if let Some(base) = self.base.as_ref().filter(|_| self.may_resume && self.ahead)
-            && publish::committed_recipe(base).await?.as_ref() == Some(recipe)
-        {
-            return Ok(Outcome::Committed(base.version));
-        }
-        let identity = recipe.identity();
-        let earlier =
-            if self.may_resume { stage::find(&self.context.lake, &self.name, &identity).await? } else { None };
-        let in_use = |file: &StagedFile| self.base_files().any(|base| base.path == file.path);
-        let adds = match earlier.filter(|files| !files.iter().any(in_use)) {
-            Some(files) => {
-                tracing::info!(node = %self.name, files = files.len(), "staged already by an earlier attempt");
-                files
-            }
-            None => {
-                let files = self.attempts(model).await?;
-                stage::note(&self.context.lake, &self.name, &identity, &files).await?;
-                files
-            }
-        };
-        Ok(Outcome::Staged(StagedTable {
-            table: self.name.clone(),
-            schema: target_schema(&model.spec.columns),
-            removes: self.base_files().map(|file| file.path.clone()).collect(),
-            base: self.base.clone(),
-            adds,
-        }))
-    }
-
-    fn base_files(&self) -> impl Iterator<Item = &DataFile> {
-        self.base.iter().flat_map(|base| &base.files)
-    }
-
-    /// Beside others; then alone; then with joins that spill.
-    async fn attempts(&self, model: &Model) -> Result<Vec<StagedFile>, RunError> {
-        let first = {
-            let _company = self.gate.read().await;
-            self.attempt(model, Effort::Fast, 1).await
-        };
-        let Some(_) = memory_error(&first) else {
-            return first.map_err(|error| self.failed(error));
-        };
-        tracing::warn!(node = %self.name, "ran out of memory beside others; trying it alone");
-        let _alone = self.gate.write().await;
-        let second = self.attempt(model, Effort::Fair, 2).await;
-        let Some(_) = memory_error(&second) else {
-            return second.map_err(|error| self.failed(error));
-        };
-        tracing::warn!(node = %self.name, "ran out of memory alone; trying it with sort-merge joins, which spill");
-        self.attempt(model, Effort::Spilling, 3).await.map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: ComputeError) -> RunError {
-        match error {
-            ComputeError::Engine(error) => RunError::query(&self.name, error),
-            ComputeError::Other(error) => error,
-        }
-    }
-
-    async fn attempt(&self, model: &Model, effort: Effort, number: u32) -> Result<Vec<StagedFile>, ComputeError> {
-        let session = self.context.engine.session(effort);
-        self.scene.open(&session, self.night).await.map_err(ComputeError::Other)?;
-        let query =
-            views::query(&session, &model.sql_file, &model.sql, self.night).await.map_err(ComputeError::Other)?;
-        let query = in_order(query, model)?;
-        let target = Target { table: self.name.clone(), attempt: format!("{}-{number}", self.attempt) };
-        stage_query(&self.context.lake, &target, query, &session).await
-    }
-}
-
-fn memory_error(result: &Result<Vec<StagedFile>, ComputeError>) -> Option<()> {
-    match result {
-        Err(ComputeError::Engine(error)) if is_out_of_memory(error) => Some(()),
-        _ => None,
-    }
-}
-
-/// The columns in the order of the yml.
-fn in_order(query: DataFrame, model: &Model) -> datafusion::error::Result<DataFrame> {
-    query.select(model.spec.columns.iter().map(|column| ident(column.name.as_str())).collect::<Vec<_>>())
 }

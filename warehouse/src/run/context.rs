@@ -99,11 +99,22 @@ pub fn open_lake(project: &Project, env: &Environment<'_>) -> Result<Lake, RunEr
 }
 
 /// What is asked of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RunRequest {
     pub night: NaiveDate,
+    /// Nights before that one, in order, whose deliveries and states are taken in first: a backfill.
+    pub earlier: Vec<NaiveDate>,
     /// Nodes to build; `None` is all.
     pub select: Option<BTreeSet<String>>,
     /// Build selected tables even where nothing changed.
     pub full_refresh: bool,
+    /// Rebuild however many windows changed.
+    pub unlimited: bool,
+}
+
+impl RunRequest {
+    /// Whether nights before the one that tables are built for are asked for.
+    pub(super) fn looks_back(&self, built_for: Option<NaiveDate>) -> bool {
+        !self.earlier.is_empty() || built_for.is_some_and(|night| self.night < night)
+    }
 }

@@ -28,8 +28,17 @@ pub(super) fn recipe(node: &Node, identities: &BTreeMap<String, String>, night: 
     let identity = |input: &String| identities.get(input).cloned().unwrap_or_default();
     Recipe {
         code: node.fingerprint.to_string(),
-        night: (!node.parsed.parameters.is_empty()).then_some(night),
+        night: asks_for_night(node).then_some(night),
         inputs: node.inputs.iter().map(|input| (input.clone(), identity(input))).collect(),
+    }
+}
+
+/// Whether the rows depend on the night itself: a history sees each night, a window is the same at any.
+fn asks_for_night(node: &Node) -> bool {
+    match node.materialized {
+        Materialized::Scd2 => true,
+        Materialized::Incremental | Materialized::Merge => false,
+        Materialized::View | Materialized::Table => !node.parsed.parameters.is_empty(),
     }
 }
 
@@ -55,6 +64,9 @@ pub(super) fn decision(
         Some(_) if request.full_refresh => Decision::Build { why: "a full refresh is asked for".to_owned() },
         Some(table) => match recipe.differs_from(&table.recipe) {
             Some(why) => Decision::Build { why },
+            None if node.materialized == Materialized::Scd2 && request.looks_back(recipe.night) => {
+                Decision::Build { why: "its history is asked for earlier nights".to_owned() }
+            }
             None => Decision::Keep { released: table.clone() },
         },
     }

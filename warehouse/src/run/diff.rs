@@ -14,6 +14,7 @@ use super::error::RunError;
 use crate::project::types::ColumnType;
 use crate::release::Release;
 use crate::session::{Effort, register};
+use crate::sql_text::column;
 use crate::table::{PinnedTable, TableSnapshot};
 
 /// One table in two releases.
@@ -148,10 +149,6 @@ pub(super) fn column_changes(
     changes
 }
 
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 /// Rows added, removed and changed, where the model names a key that both versions have.
 async fn by_key(
     context: &RunContext,
@@ -169,13 +166,12 @@ async fn by_key(
     if key.is_empty() || !key.iter().all(|column| both(column)) {
         return Ok(());
     }
-    let same: Vec<String> =
-        key.iter().map(|column| format!("a.{0} is not distinct from b.{0}", quoted(column))).collect();
+    let same: Vec<String> = key.iter().map(|name| format!("a.{0} is not distinct from b.{0}", column(name))).collect();
     let same = same.join(" and ");
     let differs: Vec<String> = after
         .keys()
         .filter(|name| both(name) && !key.contains(name))
-        .map(|name| format!("a.{0} is distinct from b.{0}", quoted(name)))
+        .map(|name| format!("a.{0} is distinct from b.{0}", column(name)))
         .collect();
     let anti = |left: &str, right: &str| {
         format!("select count(*) from {left}.t as a where not exists (select 1 from {right}.t as b where {same})")
@@ -216,7 +212,7 @@ async fn totals(
 
 async fn sums(session: &SessionContext, table: &str, side: &str, columns: &[&str]) -> Result<Vec<String>, RunError> {
     let failed = |error| RunError::query(table, error);
-    let list: Vec<String> = columns.iter().map(|name| format!("sum({})", quoted(name))).collect();
+    let list: Vec<String> = columns.iter().map(|name| format!("sum({})", column(name))).collect();
     let sql = format!("select {} from {side}.t", list.join(", "));
     let batches = session.sql(&sql).await.map_err(failed)?.collect().await.map_err(failed)?;
     let Some(batch) = batches.first() else {

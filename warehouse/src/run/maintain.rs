@@ -16,7 +16,7 @@ use super::context::RunContext;
 use super::error::RunError;
 use super::hold::holding;
 use super::ops::ops_schemas;
-use super::{ledgers, quarantine, stage};
+use super::{ledgers, quarantine, stage, standing};
 use crate::clock::run_id;
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
 use crate::release::{self, Keep, Release};
@@ -87,6 +87,8 @@ async fn work(context: &RunContext, keep: Keep, run_id: &str) -> Result<Maintain
     }
     for (table, versions) in tables(context, &needed).await? {
         let staged = stage::in_use(lake, &table, now - UNFINISHED).await?;
+        let identities = needed.iter().filter_map(|release| Some(release.tables.get(&table)?.recipe.identity()));
+        standing::forget_old(lake, &table, &identities.collect(), now - UNFINISHED).await?;
         let won = vacuum(lake, &table, &versions, &staged, now - GRACE).await?;
         done.files_removed += won.files;
         done.log_entries_removed += won.log_entries;

@@ -193,7 +193,7 @@ async fn plan_nodes(
         };
         identities.insert(node.name.clone(), identity);
         let columns = match (action, node.materialized) {
-            ("build", Materialized::Table) => {
+            ("build", materialized) if materialized != Materialized::View => {
                 column_changes(context, &node.name, released.map(|table| table.version)).await?
             }
             _ => Vec::new(),

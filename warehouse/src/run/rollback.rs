@@ -35,7 +35,7 @@ async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &st
     if latest.id() == to {
         return Err(RunError::User { message: format!("release {to} is what readers see already; nothing to do") });
     }
-    let request = RunRequest { night: target.night, select: None, full_refresh: false };
+    let request = RunRequest { night: target.night, ..RunRequest::default() };
     let mut staged = Build::new(context, &request, target.night, run_id, Some(&latest), &[]);
     for (name, table) in &target.tables {
         let (candidate, state) = restored(context, name, table).await?;

@@ -67,6 +67,7 @@ impl SourceOutcome {
         let version = match &self.candidate {
             Candidate::Staged(staged) => staged.base.as_ref()?.version,
             Candidate::Unchanged { snapshot, .. } => snapshot.as_ref()?.version,
+            Candidate::Files { .. } => return None,
         };
         Some(ReleasedTable { version, night, state, recipe: Recipe::default() })
     }

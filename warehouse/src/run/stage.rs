@@ -3,14 +3,16 @@
 //! `_buho/stage/<table>/<recipe>.json` names the files of a node that was computed in full. The recipe's
 //! identity is made of code, night and the rows of all inputs: where it is the same, so are the rows.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
 use super::maintain::remove_old;
+use super::state::StagedTable;
 use crate::table::{Lake, StagedFile, TableError};
 
 const FOLDER: &str = "_buho/stage";
@@ -19,31 +21,42 @@ fn file(table: &str, identity: &str) -> String {
     format!("{FOLDER}/{table}/{identity}.json")
 }
 
-/// Notes the files of a node; the files themselves are durable by then.
-pub(super) async fn note(lake: &Lake, table: &str, identity: &str, files: &[StagedFile]) -> Result<(), RunError> {
+/// A computed change of a table, as it is noted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Note {
+    /// The version it goes on top of.
+    pub base: Option<u64>,
+    pub adds: Vec<StagedFile>,
+    /// Paths of files that leave.
+    pub removes: BTreeSet<String>,
+}
+
+/// Notes what was staged of a node; the files themselves are durable by then.
+pub(super) async fn note(lake: &Lake, staged: &StagedTable, base: Option<u64>, identity: &str) -> Result<(), RunError> {
+    let table = staged.table.as_str();
     let below = file(table, identity);
-    let body = serde_json::to_vec(files).map_err(|source| RunError::Form { what: below.clone(), source })?;
+    let note = Note { base, adds: staged.adds.clone(), removes: staged.removes.iter().cloned().collect() };
+    let body = serde_json::to_vec(&note).map_err(|source| RunError::Form { what: below.clone(), source })?;
     let path = lake.path(&below);
     lake.store().put(&path, body.into()).await.map_err(|error| TableError::write(table, &path, error))?;
     Ok(())
 }
 
-/// The files that an earlier attempt staged of the same recipe, if all of them are still there.
-pub(super) async fn find(lake: &Lake, table: &str, identity: &str) -> Result<Option<Vec<StagedFile>>, RunError> {
+/// What an earlier attempt staged of the same recipe, if all of it is still there.
+pub(super) async fn find(lake: &Lake, table: &str, identity: &str) -> Result<Option<Note>, RunError> {
     let below = file(table, identity);
     let Some(found) = lake.read(&below).await? else {
         return Ok(None);
     };
-    let files: Vec<StagedFile> =
-        serde_json::from_slice(&found).map_err(|source| RunError::Form { what: below, source })?;
-    for staged in &files {
+    let note: Note = serde_json::from_slice(&found).map_err(|source| RunError::Form { what: below, source })?;
+    for staged in &note.adds {
         let path = lake.table_path(table).join(staged.path.as_str());
         match lake.store().head(&path).await {
             Ok(there) if there.size == staged.size => {}
             _ => return Ok(None),
         }
     }
-    Ok(Some(files))
+    Ok(Some(note))
 }
 
 /// Files that an unfinished night has staged since `since`; notes before that are forgotten.
@@ -62,9 +75,8 @@ pub(super) async fn in_use(lake: &Lake, table: &str, since: DateTime<Utc>) -> Re
         let name = note.location.filename().unwrap_or_default();
         let what = format!("{below}/{name}");
         if let Some(found) = lake.read(&what).await? {
-            let files: Vec<StagedFile> =
-                serde_json::from_slice(&found).map_err(|source| RunError::Form { what, source })?;
-            paths.extend(files.into_iter().map(|file| file.path));
+            let note: Note = serde_json::from_slice(&found).map_err(|source| RunError::Form { what, source })?;
+            paths.extend(note.adds.into_iter().map(|file| file.path));
         }
     }
     Ok(paths)

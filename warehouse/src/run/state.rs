@@ -19,6 +19,8 @@ pub enum Candidate {
     Unchanged { snapshot: Option<TableSnapshot>, schema: SchemaRef },
     /// With files that no log refers to yet.
     Staged(StagedTable),
+    /// Some of its files alone.
+    Files { schema: SchemaRef, files: Vec<DataFile> },
 }
 
 /// A table with the change that would make it.
@@ -53,7 +55,7 @@ impl StagedTable {
 impl Candidate {
     pub fn provider(&self, lake: &Lake, table: &str) -> Result<Arc<dyn TableProvider>, TableError> {
         let (schema, files) = match self {
-            Self::Unchanged { schema, .. } => (schema, self.files()),
+            Self::Unchanged { schema, .. } | Self::Files { schema, .. } => (schema, self.files()),
             Self::Staged(staged) => (&staged.schema, staged.files()),
         };
         Ok(Arc::new(PinnedTable::new(lake, table, schema, &files)?))
@@ -64,13 +66,14 @@ impl Candidate {
         match self {
             Self::Unchanged { snapshot, .. } => snapshot.as_ref().map(|found| found.files.clone()).unwrap_or_default(),
             Self::Staged(staged) => staged.files(),
+            Self::Files { files, .. } => files.clone(),
         }
     }
 
     /// The columns as the run reads them.
     pub fn schema(&self) -> &SchemaRef {
         match self {
-            Self::Unchanged { schema, .. } => schema,
+            Self::Unchanged { schema, .. } | Self::Files { schema, .. } => schema,
             Self::Staged(staged) => &staged.schema,
         }
     }

@@ -13,13 +13,13 @@ use datafusion::sql::parser::Statement as DfStatement;
 
 use super::error::RunError;
 use super::state::{Candidate, horizon};
-use crate::graph::{bind, parse};
+use crate::graph::{Moment, bind, parse};
 use crate::ingest::Ledger;
 use crate::project::contract::Contract;
 use crate::session::register;
 use crate::table::{Lake, TableError};
 
-/// Plans one plain SELECT with `$night` bound.
+/// Plans one plain SELECT with its parameters bound.
 ///
 /// # Errors
 /// Where the query does not parse or plan against the session's tables.
@@ -27,10 +27,10 @@ pub async fn plan_sql(
     session: &SessionContext,
     name: &str,
     sql: &str,
-    night: NaiveDate,
+    moment: impl Into<Moment>,
 ) -> Result<LogicalPlan, RunError> {
     let parsed = parse(name, sql).map_err(|error| RunError::User { message: error.to_string() })?;
-    let bound = bind(&parsed.statement, night);
+    let bound = bind(&parsed.statement, moment);
     session
         .state()
         .statement_to_plan(DfStatement::Statement(Box::new(bound)))
@@ -39,8 +39,13 @@ pub async fn plan_sql(
 }
 
 /// As [`plan_sql`], ready to run.
-pub async fn query(session: &SessionContext, name: &str, sql: &str, night: NaiveDate) -> Result<DataFrame, RunError> {
-    let plan = plan_sql(session, name, sql, night).await?;
+pub async fn query(
+    session: &SessionContext,
+    name: &str,
+    sql: &str,
+    moment: impl Into<Moment>,
+) -> Result<DataFrame, RunError> {
+    let plan = plan_sql(session, name, sql, moment).await?;
     session.execute_logical_plan(plan).await.map_err(|error| RunError::query(name, error))
 }
 
@@ -72,7 +77,8 @@ fn event_time(contract: &Contract) -> Option<&str> {
     contract.spec.event_time.as_ref().map(|column| column.value.as_str())
 }
 
-fn sees_everything(contract: &Contract, candidate: &Candidate, night: NaiveDate) -> bool {
+/// Whether no row of a bronze table waits for a later night.
+pub(super) fn sees_everything(contract: &Contract, candidate: &Candidate, night: NaiveDate) -> bool {
     horizon(&candidate.files(), event_time(contract)).is_some_and(|last| last <= night)
 }
 

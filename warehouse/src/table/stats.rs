@@ -191,6 +191,21 @@ impl DataFile {
         text.get(..10)?.parse().ok().map(Some)
     }
 
+    /// The first day in a DATE or TIMESTAMP column, as [`Self::last_day`] the last.
+    pub fn first_day(&self, column: &str) -> Option<Option<NaiveDate>> {
+        let stats = self.parsed_stats()?;
+        if stats.null_count.get(column) == Some(&stats.num_records) {
+            return Some(None);
+        }
+        let text = stats.min_values.get(column)?.as_str()?;
+        text.get(..10)?.parse().ok().map(Some)
+    }
+
+    /// Rows of which a column has no value, where the file says.
+    pub fn nulls(&self, column: &str) -> Option<u64> {
+        self.parsed_stats()?.null_count.get(column).copied()
+    }
+
     /// The least and the greatest value of an integer column, where the file says.
     pub fn integers(&self, column: &str) -> Option<(i64, i64)> {
         let stats = self.parsed_stats()?;

@@ -1,9 +1,10 @@
-//! Unit tests of SQL models: given rows and a night, the rows that must come out.
+//! Unit tests of SQL models: given rows, the table's own before, and a night, the table that must come out.
 //!
 //! A model is tested against its direct inputs, each a table with the columns its contract or yml
 //! declares and the rows the test gives (none, where it gives none). Views above it are such tables
 //! too: a test fails for its own model's logic, not for another's. Everything is in memory.
 
+mod after;
 mod compare;
 mod fixture;
 mod run;

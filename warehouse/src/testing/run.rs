@@ -12,6 +12,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use futures::StreamExt;
 
+use super::after::{after, moment};
 use super::compare::difference;
 use super::fixture::{FixtureError, rows};
 use crate::functions::{session, session_config};
@@ -100,10 +101,12 @@ async fn run_one(
     let state = SessionStateBuilder::new_from_existing(state).with_catalog_list(catalogs).build();
     let context = SessionContext::new_with_state(state);
     register(&context, tables)?;
-    let plan = plan_model(&context.state(), model, &node.parsed, test.night).await?;
-    let got = context.execute_logical_plan(plan).await?.collect().await?;
+    let plan = plan_model(&context.state(), model, &node.parsed, moment(test)).await?;
+    let given = context.execute_logical_plan(plan).await?.collect().await?;
     let schema =
         schemas.get(&model.name).ok_or_else(|| DataFusionError::Internal(format!("no schema of {}", model.name)))?;
+    let prior = rows(&model.name, schema, &test.prior)?;
+    let got = after(&context, model, test, given, prior).await?;
     let expected = rows(&model.name, schema, &test.expect)?;
     Ok(compare(test, schema, expected, &got)?)
 }

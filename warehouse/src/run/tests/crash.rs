@@ -38,7 +38,7 @@ async fn attempt(shop: &Shop, hour: u32, rule: Rule) -> (RunContext, FaultyStore
 }
 
 fn second_night() -> RunRequest {
-    RunRequest { night: "2026-02-02".parse().unwrap(), select: None, full_refresh: false }
+    RunRequest { night: "2026-02-02".parse().unwrap(), ..RunRequest::default() }
 }
 
 /// What a reader of ours sees: both marts, at once.

@@ -2,6 +2,7 @@
 
 mod crash;
 mod maintain;
+mod materialize;
 mod memory;
 mod replay;
 
@@ -103,7 +104,7 @@ impl Shop {
 
     async fn night(&self, night: &str) -> RunReport {
         let context = self.open().await;
-        let request = RunRequest { night: night.parse().unwrap(), select: None, full_refresh: false };
+        let request = RunRequest { night: night.parse().unwrap(), ..RunRequest::default() };
         run_night(&context, &request).await.unwrap()
     }
 

@@ -1,4 +1,4 @@
-//! Pieces of SQL for audits.
+//! Pieces of SQL that the engine writes itself.
 
 /// A quoted column name.
 pub fn column(name: &str) -> String {

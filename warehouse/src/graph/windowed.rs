@@ -1,0 +1,187 @@
+//! Which rows of its inputs a window of a model is made of, found in the model's own WHERE.
+//!
+//! The model is planned for a window so far from any real date that its bounds are known again wherever
+//! the optimiser has moved them. What arrives at a table as `day >= start - 6 AND day < end` says that a
+//! row of day `d` is read by the windows from `d` to `d + 6`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use async_trait::async_trait;
+use chrono::NaiveDate;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, Result, ScalarValue, project_schema};
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, LogicalPlan, Operator, TableProviderFilterPushDown, TableScan, TableType, cast,
+};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+
+use super::parse::{Moment, Parsed};
+use super::plan::plan_query;
+use super::schemas::register;
+use crate::functions::{session, session_config};
+
+const DAY_MICROS: i64 = 86_400_000_000;
+/// Days that a bound may be away from the window's own: 27 years.
+const FARTHEST: i64 = 10_000;
+
+/// How a model reads one table by the window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowedRead {
+    pub table: String,
+    /// DATE of a row of the table.
+    pub time: Expr,
+    /// Days before the window's first day from which rows are read; 0 or negative: none, usually.
+    pub before: i64,
+    /// Days after the window's last day up to which rows are read.
+    pub after: i64,
+    /// The columns that are read.
+    pub columns: BTreeSet<String>,
+}
+
+impl WindowedRead {
+    /// Tells two reads of a model apart, and a read from what it was before the SQL changed.
+    pub fn id(&self) -> String {
+        let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        format!("{} by {} -{} +{} of {}", self.table, self.time, self.before, self.after, columns.join(","))
+    }
+}
+
+/// All that a model reads, by the window or whole.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Windowing {
+    pub reads: Vec<WindowedRead>,
+    /// Tables of which at least one reading is not cut by the window.
+    pub whole: BTreeSet<String>,
+}
+
+/// The moment whose window no date in a model comes near; a TIMESTAMP in nanoseconds, to which the planner turns
+/// what is compared with a DATE, ends in 2262.
+fn far() -> Moment {
+    let day = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default();
+    Moment::window(day(2000), day(2150), day(2230))
+}
+
+/// Finds how a model's tables are read; `schemas` are those of all tables.
+///
+/// # Errors
+/// What the planner finds wrong.
+pub async fn windowing(schemas: &BTreeMap<String, SchemaRef>, parsed: &Parsed) -> Result<Windowing> {
+    let context: SessionContext = session(session_config(1), Arc::default());
+    let tables = parsed.inputs.keys().filter_map(|name| {
+        let table: Arc<dyn TableProvider> = Arc::new(Columns(Arc::clone(schemas.get(name)?)));
+        Some((name.clone(), table))
+    });
+    register(&context, tables)?;
+    let state = context.state();
+    let plan = state.optimize(&plan_query(&state, parsed, far()).await?)?;
+    let mut found = Windowing::default();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            match read(scan)? {
+                Ok(read) if found.reads.contains(&read) => {}
+                Ok(read) => found.reads.push(read),
+                Err(table) => drop(found.whole.insert(table)),
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
+}
+
+/// How one scan reads its table, or the table's name where the window does not cut it.
+fn read(scan: &TableScan) -> Result<std::result::Result<WindowedRead, String>> {
+    let name = &scan.table_name;
+    let table = name.schema().map_or_else(|| name.table().to_owned(), |layer| format!("{layer}.{}", name.table()));
+    let Moment { window_start, window_end, .. } = far();
+    let (mut from, mut to) = (BTreeMap::new(), BTreeMap::new());
+    for filter in scan.filters.iter().flat_map(split_conjunction) {
+        let Some((time, operator, day)) = comparison(filter) else { continue };
+        let text = time.to_string();
+        match operator {
+            Operator::GtEq => near(day, window_start).map(|days| from.insert(text, (-days, time))),
+            Operator::Gt => near(day + 1, window_start).map(|days| from.insert(text, (-days, time))),
+            Operator::Lt => near(day, window_end).map(|days| to.insert(text, (days, time))),
+            Operator::LtEq => near(day + 1, window_end).map(|days| to.insert(text, (days, time))),
+            _ => None,
+        };
+    }
+    let bounds = from.into_iter().find_map(|(text, (before, time))| Some((time, before, to.get(&text)?.0)));
+    let Some((time, before, after)) = bounds else {
+        return Ok(Err(table));
+    };
+    let mut columns: BTreeSet<String> =
+        scan.projected_schema.fields().iter().map(|field| field.name().clone()).collect();
+    for filter in &scan.filters {
+        columns.extend(filter.column_refs().into_iter().map(|column| column.name.clone()));
+    }
+    let time = time.transform(|expr| {
+        Ok(match expr {
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::from_name(column.name))),
+            other => Transformed::no(other),
+        })
+    });
+    Ok(Ok(WindowedRead { table, time: cast(time.data()?, DataType::Date32), before, after, columns }))
+}
+
+/// An expression that is compared with a day; for a moment within the day, with the day itself.
+fn comparison(filter: &Expr) -> Option<(Expr, Operator, i64)> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else {
+        return None;
+    };
+    match (left.as_ref(), right.as_ref()) {
+        (time, Expr::Literal(value, _)) => Some((time.clone(), *op, day_of(value)?)),
+        (Expr::Literal(value, _), time) => Some((time.clone(), op.swap()?, day_of(value)?)),
+        _ => None,
+    }
+}
+
+/// Days since 1970, of a DATE or TIMESTAMP.
+fn day_of(value: &ScalarValue) -> Option<i64> {
+    match value {
+        ScalarValue::Date32(day) => day.map(i64::from),
+        ScalarValue::TimestampMicrosecond(micros, None) => micros.map(|micros| micros.div_euclid(DAY_MICROS)),
+        ScalarValue::TimestampNanosecond(nanos, None) => nanos.map(|nanos| nanos.div_euclid(1000 * DAY_MICROS)),
+        _ => None,
+    }
+}
+
+/// Days from the window's bound, where it is one.
+fn near(day: i64, bound: NaiveDate) -> Option<i64> {
+    let days = day - bound.signed_duration_since(NaiveDate::default()).num_days();
+    (days.abs() < FARTHEST).then_some(days)
+}
+
+/// A table of which only the columns are known, and which takes every filter.
+#[derive(Debug)]
+struct Columns(SchemaRef);
+
+#[async_trait]
+impl TableProvider for Columns {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.0)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(EmptyExec::new(project_schema(&self.0, projection)?)))
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
+    }
+}

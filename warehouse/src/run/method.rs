@@ -1,0 +1,171 @@
+//! How a node's rows become its table this time, from what is known of its inputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
+
+use super::build::Build;
+use super::error::RunError;
+use super::history::HistoryInputs;
+use super::publish::committed_recipe;
+use super::standing::Standing;
+use super::state::Candidate;
+use super::windowed::{BaseTable, ReadFiles, WindowedInputs};
+use super::work::Method;
+use crate::graph::Node;
+use crate::ingest::Ledger;
+use crate::project::model::Materialized;
+use crate::table::TableSnapshot;
+
+impl Build<'_> {
+    /// What the computation of a node has to know beyond its inputs.
+    pub(super) async fn method(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<Method, RunError> {
+        match node.materialized {
+            Materialized::View | Materialized::Table => Ok(Method::Whole),
+            Materialized::Incremental | Materialized::Merge => self.windowed(node, base).await.map(Method::Windowed),
+            Materialized::Scd2 => self.history(node, base).await.map(Method::History),
+        }
+    }
+
+    async fn windowed(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<WindowedInputs, RunError> {
+        let missing = || RunError::Defect { what: format!("{} was not planned by windows", node.name) };
+        let windowing = self.context.resolved.windows.get(&node.name).ok_or_else(missing)?;
+        let model = self.context.project.models.get(&node.name).ok_or_else(missing)?;
+        let lookups: BTreeSet<&str> = model.spec.lookups().iter().map(|table| table.as_str()).collect();
+        let mut reads = Vec::new();
+        for read in &windowing.reads {
+            let scene = self.scene(&BTreeSet::from([read.table.clone()])).await?;
+            let base = match self.row_wise(&read.table) {
+                Some(table) => self.base_table(table).await?,
+                None => None,
+            };
+            reads.push((read.clone(), ReadFiles { scene, base }));
+        }
+        let whole = windowing.whole.iter().filter(|table| !lookups.contains(table.as_str()));
+        let whole = whole.map(|table| (table.clone(), self.identities.get(table).cloned().unwrap_or_default()));
+        let prior_identity = self.identity_before(node, base).await?;
+        Ok(WindowedInputs {
+            reads,
+            whole: whole.collect(),
+            code: self.code(node),
+            prior: self.standing(node, prior_identity.as_deref()).await?,
+            prior_identity,
+            unlimited: self.request.unlimited || self.request.full_refresh,
+        })
+    }
+
+    async fn history(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<HistoryInputs, RunError> {
+        let code = self.code(node);
+        let identity = self.identity_before(node, base).await?;
+        let prior = self.standing(node, identity.as_deref()).await?;
+        let known: BTreeSet<NaiveDate> = prior.iter().flat_map(|prior| prior.nights.keys().copied()).collect();
+        let wanted = known.iter().chain(&self.request.earlier).copied().chain([self.request.night, self.night()]);
+        let behind = self.context.graph.ancestors([node.name.as_str()]);
+        let observed: BTreeMap<NaiveDate, String> =
+            wanted.map(|night| (night, self.delivered(&behind, night))).collect();
+        // Rows of other code, or of nobody knows what, are not built upon.
+        let prior = prior.filter(|prior| prior.code == code && !self.request.full_refresh);
+        let before = prior.map(|prior| prior.nights).unwrap_or_default();
+        let mut nights = Vec::new();
+        for (night, identity) in &observed {
+            if before.get(night) != Some(identity) {
+                nights.push((*night, self.scene_at(&node.inputs, *night).await?));
+            }
+        }
+        Ok(HistoryInputs { nights, observed, seen: before.into_keys().collect(), code })
+    }
+
+    /// What identifies all that was delivered up to a night of the bronze tables among `tables`.
+    fn delivered(&self, tables: &BTreeSet<String>, night: NaiveDate) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for (table, ledger) in self.ledgers.iter().filter(|(table, _)| tables.contains(*table)) {
+            hasher.update(format!("{table} {}\n", Ledger::identity_up_to(ledger, night)).as_bytes());
+        }
+        hasher.finalize().to_hex().chars().take(16).collect()
+    }
+
+    /// Fingerprint of a node and of all views behind it, down to the next stored tables.
+    fn code(&self, node: &Node) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(node.fingerprint.to_string().as_bytes());
+        let mut waiting: Vec<&Node> = vec![node];
+        let mut seen = BTreeSet::new();
+        while let Some(reader) = waiting.pop() {
+            for input in &reader.inputs {
+                let view = self.context.graph.node(input).filter(|node| node.materialized == Materialized::View);
+                if let Some(view) = view.filter(|view| seen.insert(view.name.as_str())) {
+                    waiting.push(view);
+                }
+            }
+        }
+        for view in seen {
+            let fingerprint = self.context.graph.node(view).map(|node| node.fingerprint.to_string());
+            hasher.update(format!("\n{view} {}", fingerprint.unwrap_or_default()).as_bytes());
+        }
+        hasher.finalize().to_hex().chars().take(16).collect()
+    }
+
+    /// The identity of the rows that a table has now: the released ones, or those of a later commit.
+    async fn identity_before(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<Option<String>, RunError> {
+        let released = self.previous().and_then(|release| release.tables.get(&node.name));
+        match (base, released) {
+            (None, _) => Ok(None),
+            (Some(base), Some(table)) if table.version == base.version => Ok(Some(table.recipe.identity())),
+            (Some(base), _) => Ok(committed_recipe(base).await?.map(|recipe| recipe.identity())),
+        }
+    }
+
+    /// What the rows before stand on, where they may be built upon.
+    async fn standing(&self, node: &Node, identity: Option<&str>) -> Result<Option<Standing>, RunError> {
+        match identity {
+            Some(identity) if !self.starts_anew(node) => Standing::load(&self.context.lake, &node.name, identity).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// A full refresh forgets the rows before, but not which nights a history has seen.
+    fn starts_anew(&self, node: &Node) -> bool {
+        self.request.full_refresh && node.materialized != Materialized::Scd2
+    }
+
+    /// The stored table behind a table or view of which each row makes at most one row.
+    fn row_wise(&self, table: &str) -> Option<String> {
+        let mut table = table.to_owned();
+        while let Some(node) = self.context.graph.node(&table).filter(|node| node.materialized == Materialized::View) {
+            table = only_scan(self.context.resolved.plans.get(&node.name)?)?;
+        }
+        Some(table)
+    }
+
+    async fn base_table(&self, table: String) -> Result<Option<BaseTable>, RunError> {
+        let contract = self.contract(&table).cloned();
+        let candidate = match (self.candidates.get(&table), self.kept.get(&table)) {
+            (Some(candidate), _) => Some(candidate.clone()),
+            (None, Some(version)) => TableSnapshot::load(&self.context.lake, &table, Some(*version))
+                .await?
+                .map(|found| Candidate::Unchanged { schema: found.schema.clone(), snapshot: Some(found) }),
+            (None, None) => None,
+        };
+        Ok(candidate.map(|candidate| BaseTable { table, candidate, contract }))
+    }
+}
+
+/// The table of a plan that only filters and computes row by row.
+fn only_scan(plan: &LogicalPlan) -> Option<String> {
+    let mut scans = Vec::new();
+    let mut row_wise = true;
+    let walked = plan.apply_with_subqueries(|node| {
+        match node {
+            LogicalPlan::TableScan(scan) => scans.push(scan.table_name.clone()),
+            LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {}
+            _ => row_wise = false,
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    match (walked, scans.as_slice()) {
+        (Ok(_), [scan]) if row_wise => Some(format!("{}.{}", scan.schema()?, scan.table())),
+        _ => None,
+    }
+}

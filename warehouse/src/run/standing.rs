@@ -1,0 +1,77 @@
+//! What the rows of a table were made of in detail, so that the next night sees what changed.
+//!
+//! `_buho/windows/<table>/<identity>.json`, written before the commit that its recipe names; the identity is
+//! the recipe's. Where it is missing, the table is built whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use object_store::ObjectStoreExt;
+use serde::{Deserialize, Serialize};
+
+use super::digests::FileDigests;
+use super::error::RunError;
+use super::maintain::remove_old;
+use crate::table::{Lake, TableError};
+
+const FOLDER: &str = "_buho/windows";
+
+/// What a table that is not rebuilt whole stands on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Standing {
+    /// The engine's version: hashes of another are not compared.
+    pub engine: String,
+    /// Fingerprint of the SQL and the settings of the model, and of the views it reads.
+    pub code: String,
+    /// Digests of what is read by the window, by [`crate::graph::WindowedRead::id`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reads: BTreeMap<String, FileDigests>,
+    /// Identities of the tables that are read whole.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub whole: BTreeMap<String, String>,
+    /// Nights of which the state was seen, and what identifies what was delivered up to each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nights: BTreeMap<NaiveDate, String>,
+    /// The identity under which the same rows were stored, where nothing had to be built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<String>,
+}
+
+fn file(table: &str, identity: &str) -> String {
+    format!("{FOLDER}/{table}/{identity}.json")
+}
+
+impl Standing {
+    pub fn engine() -> String {
+        format!("datafusion {}", datafusion::DATAFUSION_VERSION)
+    }
+
+    /// What the rows of an identity stand on; `None` where that is not known, or of another engine.
+    pub async fn load(lake: &Lake, table: &str, identity: &str) -> Result<Option<Self>, RunError> {
+        let path = file(table, identity);
+        let Some(found) = lake.read(&path).await? else {
+            return Ok(None);
+        };
+        let standing: Self = serde_json::from_slice(&found).map_err(|source| RunError::Form { what: path, source })?;
+        Ok((standing.engine == Self::engine()).then_some(standing))
+    }
+
+    pub async fn store(&self, lake: &Lake, table: &str, identity: &str) -> Result<(), RunError> {
+        let below = file(table, identity);
+        let body = serde_json::to_vec(self).map_err(|source| RunError::Form { what: below.clone(), source })?;
+        let path = lake.path(&below);
+        lake.store().put(&path, body.into()).await.map_err(|error| TableError::write(table, &path, error))?;
+        Ok(())
+    }
+}
+
+/// Removes what no release in use and no unfinished night needs.
+pub(super) async fn forget_old(
+    lake: &Lake,
+    table: &str,
+    needed: &BTreeSet<String>,
+    before: DateTime<Utc>,
+) -> Result<(), RunError> {
+    let is_unneeded = |name: &str| name.strip_suffix(".json").is_some_and(|identity| !needed.contains(identity));
+    remove_old(lake, &format!("{FOLDER}/{table}"), before, is_unneeded).await
+}

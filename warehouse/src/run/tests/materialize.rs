@@ -1,0 +1,384 @@
+//! Tables that build on their rows before: windows, keys, histories.
+
+use super::*;
+
+const EVENTS: &str = "
+description: Events.
+path: 'events/events_{date:%Y-%m-%d}.csv'
+event_time: happened_at
+columns:
+  - { name: id, type: VARCHAR, required: true }
+  - { name: happened_at, type: TIMESTAMP, required: true }
+  - { name: amount, type: BIGINT, required: true }
+";
+const STG_EVENTS: &str = "select id, happened_at, amount from bronze.events";
+const STG_EVENTS_YML: &str = "
+materialized: view
+columns:
+  - { name: id, type: VARCHAR }
+  - { name: happened_at, type: TIMESTAMP }
+  - { name: amount, type: BIGINT }
+";
+const BY_DAY: &str = "select cast(happened_at as date) as day, cast(sum(amount) as bigint) as amount
+from staging.stg_shop__events
+where happened_at >= $window_start and happened_at < $window_end
+group by cast(happened_at as date)";
+const BY_DAY_YML: &str = "
+materialized: incremental
+incremental: { time: day, lookback: 1, max_rebuild: 2 }
+key: [day]
+columns:
+  - { name: day, type: DATE }
+  - { name: amount, type: BIGINT }
+";
+const WEEK: &str = "with days as (
+    select cast(happened_at as date) as day, amount from staging.stg_shop__events
+    where cast(happened_at as date) >= $window_start - interval '6' day and cast(happened_at as date) < $window_end
+)
+select nights.day, cast(sum(days.amount) as bigint) as amount
+from (select distinct day from days) as nights
+inner join days on days.day <= nights.day and days.day > nights.day - interval '7' day
+where nights.day >= $window_start
+group by nights.day";
+
+fn events(shop: &Shop, day: &str, rows: &[(&str, &str, i64)]) {
+    let rows: Vec<String> = rows.iter().map(|(id, at, amount)| format!("{id},{at},{amount}")).collect();
+    shop.write(&format!("raw/events/events_{day}.csv"), &format!("id,happened_at,amount\n{}\n", rows.join("\n")));
+}
+
+fn shop() -> Shop {
+    let shop = Shop::new();
+    shop.write("sql/sources/events.yml", EVENTS);
+    shop.write("sql/staging/shop/stg_shop__events.sql", STG_EVENTS);
+    shop.write("sql/staging/shop/stg_shop__events.yml", STG_EVENTS_YML);
+    shop
+}
+
+fn windowed() -> Shop {
+    let shop = shop();
+    shop.write("sql/marts/shop/by_day.sql", BY_DAY);
+    shop.write("sql/marts/shop/by_day.yml", BY_DAY_YML);
+    shop
+}
+
+fn february(day: u32) -> String {
+    format!("2026-02-{day:02}")
+}
+
+async fn files(shop: &Shop, table: &str) -> BTreeSet<String> {
+    let context = shop.open().await;
+    let found = TableSnapshot::load(&context.lake, table, None).await.unwrap().unwrap();
+    found.files.into_iter().map(|file| file.path).collect()
+}
+
+fn status(report: &RunReport, node: &str) -> String {
+    report.node_reports.iter().find(|report| report.node == node).unwrap().status.clone()
+}
+
+/// The same deliveries in a lake that has seen nothing before.
+async fn from_scratch(shop: &Shop, night: &str, question: &str) -> String {
+    let fresh = Shop { root: TempDir::new().unwrap() };
+    for folder in ["sql", "raw"] {
+        copy(&shop.root.path().join(folder), &fresh.root.path().join(folder));
+    }
+    fresh.write("buho.toml", BUHO);
+    fresh.night(night).await;
+    fresh.ask(question).await
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+const DAYS: &str = "select day, amount from marts.by_day order by day";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_day_builds_its_own_window_and_leaves_the_others_files() {
+    let shop = windowed();
+    for day in 1..=3 {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), i64::from(day))]);
+        assert_eq!(shop.night(&february(day)).await.status, RunStatus::Done);
+    }
+    let before = files(&shop, "marts.by_day").await;
+    events(&shop, &february(4), &[("a", "2026-02-04 10:00:00", 4)]);
+    shop.night(&february(4)).await;
+    let after = files(&shop, "marts.by_day").await;
+    assert!(before.is_subset(&after), "{before:?} {after:?}");
+    assert_eq!(shop.ask(DAYS).await, from_scratch(&shop, &february(4), DAYS).await);
+    // A night that brings nothing for it leaves the table alone.
+    let quiet = shop.night(&february(5)).await;
+    assert_eq!(status(&quiet, "marts.by_day"), "skipped");
+    assert_eq!(files(&shop, "marts.by_day").await, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_row_and_a_corrected_delivery_rebuild_just_the_windows_they_fall_into() {
+    let shop = windowed();
+    let row = |day: u32, amount| ("a", format!("{} 10:00:00", february(day)), amount);
+    for day in 1..=6 {
+        let (id, at, amount) = row(day, i64::from(day));
+        events(&shop, &february(day), &[(id, &at, amount)]);
+        shop.night(&february(day)).await;
+    }
+    let before = files(&shop, "marts.by_day").await;
+    // One row of the 7th's delivery is of the 6th, and the 2nd is delivered again.
+    events(&shop, &february(7), &[("a", "2026-02-07 10:00:00", 7), ("late", "2026-02-06 10:00:00", 100)]);
+    events(&shop, &february(2), &[("a", "2026-02-02 10:00:00", 2000)]);
+    shop.night(&february(7)).await;
+    let after = files(&shop, "marts.by_day").await;
+    assert_eq!(before.intersection(&after).count(), before.len() - 2, "{before:?} {after:?}");
+    let seen = shop.ask(DAYS).await;
+    assert!(seen.contains("| 2026-02-02 | 2000 ") && seen.contains("| 2026-02-06 | 106 "), "{seen}");
+    assert_eq!(seen, from_scratch(&shop, &february(7), DAYS).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_of_more_windows_than_allowed_names_the_backfill_that_takes_it_in() {
+    let shop = windowed();
+    for day in 1..=8 {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), 1)]);
+    }
+    shop.night(&february(8)).await;
+    let before = shop.ask(DAYS).await;
+    for day in 1..=3 {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), 5)]);
+    }
+    let report = shop.night(&february(8)).await;
+    let failed = report.failed.clone().unwrap();
+    assert_eq!((failed.node.as_str(), status(&report, "marts.by_day").as_str()), ("marts.by_day", "failed"));
+    let command = "buho backfill --from 2026-02-01 --to 2026-02-08 --select marts.by_day";
+    assert!(failed.message.contains(command), "{}", failed.message);
+    assert_eq!(shop.ask(DAYS).await, before);
+    let context = shop.open().await;
+    let request = RunRequest { night: february(8).parse().unwrap(), unlimited: true, ..RunRequest::default() };
+    assert_eq!(run_night(&context, &request).await.unwrap().status, RunStatus::Done);
+    assert_eq!(shop.ask(DAYS).await, from_scratch(&shop, &february(8), DAYS).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_looks_back_is_rebuilt_when_what_it_looks_back_on_changes() {
+    let shop = windowed();
+    shop.write("sql/marts/shop/by_day.sql", WEEK);
+    shop.write("sql/marts/shop/by_day.yml", &BY_DAY_YML.replace("max_rebuild: 2", "max_rebuild: 9"));
+    for day in 1..=9 {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), 1 << day)]);
+        shop.night(&february(day)).await;
+    }
+    assert_eq!(shop.ask(DAYS).await, from_scratch(&shop, &february(9), DAYS).await);
+    events(&shop, &february(2), &[("a", "2026-02-02 10:00:00", 100_000)]);
+    shop.night(&february(9)).await;
+    let seen = shop.ask(DAYS).await;
+    assert!(seen.contains("| 2026-02-08 | 100504 "), "{seen}");
+    assert_eq!(seen, from_scratch(&shop, &february(9), DAYS).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_outside_its_window_fails_the_table_and_says_what_to_do() {
+    let shop = windowed();
+    shop.write(
+        "sql/marts/shop/by_day.sql",
+        &BY_DAY.replace("cast(happened_at as date) as day", "cast(happened_at as date) + 1 as day"),
+    );
+    events(&shop, &february(1), &[("a", "2026-02-01 10:00:00", 1)]);
+    let report = shop.night(&february(1)).await;
+    let failed = report.failed.unwrap();
+    assert!(
+        failed.message.contains("keep only rows of the window") && failed.message.contains("2026-02-02"),
+        "{}",
+        failed.message
+    );
+}
+
+const CUSTOMERS: &str = "
+description: Customers that changed.
+path: 'customers/customers_{date:%Y-%m-%d}.csv'
+key: [customer_id]
+delivery: append
+columns:
+  - { name: customer_id, type: VARCHAR, required: true }
+  - { name: city, type: VARCHAR }
+  - { name: gone, type: BOOLEAN }
+";
+const STG_CUSTOMERS: &str = "select customer_id, city, gone, _night as delivered_on from bronze.customers";
+const STG_CUSTOMERS_YML: &str = "
+materialized: view
+columns:
+  - { name: customer_id, type: VARCHAR }
+  - { name: city, type: VARCHAR }
+  - { name: gone, type: BOOLEAN }
+  - { name: delivered_on, type: DATE }
+";
+const MERGED: &str = "select customer_id, city, gone, delivered_on from staging.stg_shop__customers
+where delivered_on >= $window_start and delivered_on < $window_end";
+const MERGED_YML: &str = "
+materialized: merge
+merge: { time: delivered_on, deleted: gone }
+key: [customer_id]
+columns:
+  - { name: customer_id, type: VARCHAR }
+  - { name: city, type: VARCHAR }
+  - { name: gone, type: BOOLEAN }
+  - { name: delivered_on, type: DATE }
+";
+
+fn customers(shop: &Shop, day: u32, rows: &[(&str, &str, &str)]) {
+    let rows: Vec<String> = rows.iter().map(|(id, city, gone)| format!("{id},{city},{gone}")).collect();
+    let text = format!("customer_id,city,gone\n{}\n", rows.join("\n"));
+    shop.write(&format!("raw/customers/customers_{}.csv", february(day)), &text);
+}
+
+fn with_customers() -> Shop {
+    let shop = shop();
+    shop.write("sql/sources/customers.yml", CUSTOMERS);
+    shop.write("sql/staging/shop/stg_shop__customers.sql", STG_CUSTOMERS);
+    shop.write("sql/staging/shop/stg_shop__customers.yml", STG_CUSTOMERS_YML);
+    shop
+}
+
+fn merging() -> Shop {
+    let shop = with_customers();
+    shop.write("sql/core/shop/dim_customer.sql", MERGED);
+    shop.write("sql/core/shop/dim_customer.yml", MERGED_YML);
+    shop
+}
+
+const PEOPLE: &str = "select customer_id, city, delivered_on from core.dim_customer order by customer_id";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_latest_delivery_of_a_key_wins_and_a_deleted_key_goes_and_may_come_back() {
+    let shop = merging();
+    let deliveries: [&[(&str, &str, &str)]; 4] = [
+        &[("a", "Madrid", "false"), ("b", "Lugo", "false"), ("c", "Vigo", "")],
+        &[("b", "Jaca", "false"), ("d", "Soria", "false")],
+        &[("b", "", "true"), ("a", "Ronda", "false")],
+        &[("b", "Olot", "false")],
+    ];
+    for (day, rows) in (1..).zip(deliveries) {
+        customers(&shop, day, rows);
+        assert_eq!(shop.night(&february(day)).await.status, RunStatus::Done);
+        assert_eq!(shop.ask(PEOPLE).await, from_scratch(&shop, &february(day), PEOPLE).await, "night {day}");
+    }
+    let seen = shop.ask(PEOPLE).await;
+    assert!(
+        seen.contains("| a           | Ronda ") && seen.contains("| b           | Olot ") && !seen.contains("Jaca"),
+        "{seen}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_without_a_changed_key_are_not_written_anew_by_a_merge() {
+    let shop = merging();
+    customers(&shop, 1, &[("a", "Madrid", ""), ("b", "Lugo", "")]);
+    shop.night(&february(1)).await;
+    let first = files(&shop, "core.dim_customer").await;
+    customers(&shop, 2, &[("x", "Vigo", ""), ("y", "Jaca", "")]);
+    shop.night(&february(2)).await;
+    let second = files(&shop, "core.dim_customer").await;
+    assert!(first.is_subset(&second));
+    customers(&shop, 3, &[("y", "Soria", "")]);
+    shop.night(&february(3)).await;
+    let third = files(&shop, "core.dim_customer").await;
+    assert!(first.is_subset(&third) && !second.is_subset(&third), "{first:?} {second:?} {third:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_is_corrected_or_comes_late_gives_the_table_of_all_deliveries_in_order() {
+    let shop = merging();
+    customers(&shop, 1, &[("a", "Madrid", ""), ("b", "Lugo", "")]);
+    shop.night(&february(1)).await;
+    customers(&shop, 3, &[("a", "Vigo", "")]);
+    shop.night(&february(3)).await;
+    // The second came late: the third still wins. The first did never have a `b`.
+    customers(&shop, 2, &[("a", "Jaca", ""), ("c", "Olot", "")]);
+    customers(&shop, 1, &[("a", "Madrid", "")]);
+    shop.night(&february(3)).await;
+    let seen = shop.ask(PEOPLE).await;
+    assert!(seen.contains("Vigo") && seen.contains("Olot") && !seen.contains("Lugo"), "{seen}");
+    assert_eq!(seen, from_scratch(&shop, &february(3), PEOPLE).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rows_of_a_key_that_nothing_tells_apart_fail_the_audit_of_the_key() {
+    let shop = merging();
+    customers(&shop, 1, &[("a", "Madrid", ""), ("a", "Lugo", "")]);
+    let report = shop.night(&february(1)).await;
+    assert_eq!(status(&report, "core.dim_customer"), "failed");
+}
+
+const HISTORY_YML: &str = "
+materialized: scd2
+key: [customer_id]
+columns:
+  - { name: customer_id, type: VARCHAR }
+  - { name: city, type: VARCHAR }
+  - { name: valid_from, type: DATE }
+  - { name: valid_to, type: DATE }
+";
+const HISTORY: &str = "select customer_id, city from staging.stg_shop__customers where delivered_on = $night";
+const STATES: &str = "select customer_id, city, valid_from, valid_to from core.customer_history order by 1, 3";
+
+fn keeping_history() -> Shop {
+    let shop = with_customers();
+    shop.write("sql/core/shop/customer_history.sql", HISTORY);
+    shop.write("sql/core/shop/customer_history.yml", HISTORY_YML);
+    let states: [&[(&str, &str, &str)]; 5] = [
+        &[("a", "Madrid", ""), ("b", "Lugo", "")],
+        &[("a", "Madrid", ""), ("b", "Jaca", ""), ("c", "Vigo", "")],
+        &[("a", "Madrid", ""), ("c", "Vigo", "")],
+        &[("a", "Ronda", ""), ("b", "Jaca", ""), ("c", "Vigo", "")],
+        &[("a", "Madrid", ""), ("b", "Jaca", ""), ("c", "", "")],
+    ];
+    for (day, rows) in (1..).zip(states) {
+        customers(&shop, day, rows);
+    }
+    shop
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_is_the_same_in_whatever_order_its_nights_are_seen() {
+    let in_order = keeping_history();
+    for day in 1..=5 {
+        assert_eq!(in_order.night(&february(day)).await.status, RunStatus::Done, "night {day}");
+    }
+    let expected = in_order.ask(STATES).await;
+    // Gone on the third night and back on the fourth.
+    assert!(expected.contains("| b           | Jaca   | 2026-02-02 | 2026-02-03 |"), "{expected}");
+    assert!(expected.contains("| b           | Jaca   | 2026-02-04 |            |"), "{expected}");
+    assert!(expected.contains("| a           | Madrid | 2026-02-01 | 2026-02-04 |"), "{expected}");
+    for order in [[5, 4, 3, 2, 1], [3, 1, 5, 2, 4], [2, 5, 1, 4, 3], [1, 5, 3, 4, 2]] {
+        let shop = keeping_history();
+        for day in order {
+            shop.night(&february(day)).await;
+        }
+        assert_eq!(shop.ask(STATES).await, expected, "{order:?}");
+    }
+    let at_once = keeping_history();
+    let context = at_once.open().await;
+    let earlier = (1..=4).map(|day| february(day).parse().unwrap()).collect();
+    let request = RunRequest { night: february(5).parse().unwrap(), earlier, ..RunRequest::default() };
+    run_night(&context, &request).await.unwrap();
+    assert_eq!(at_once.ask(STATES).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_delivery_corrects_the_history_of_its_night() {
+    let shop = keeping_history();
+    for day in 1..=5 {
+        shop.night(&february(day)).await;
+    }
+    customers(&shop, 2, &[("a", "Madrid", ""), ("b", "Lugo", ""), ("c", "Vigo", "")]);
+    shop.night(&february(5)).await;
+    let corrected = shop.ask(STATES).await;
+    assert!(corrected.contains("| b           | Lugo   | 2026-02-01 | 2026-02-03 |"), "{corrected}");
+    let context = shop.open().await;
+    let request = RunRequest { night: february(5).parse().unwrap(), full_refresh: true, ..RunRequest::default() };
+    run_night(&context, &request).await.unwrap();
+    assert_eq!(shop.ask(STATES).await, corrected);
+}
