@@ -233,3 +233,74 @@ audits:
         "sql/staging/z.yml:4: audit `not_null_order_di` of `staging.z` cannot be asked: there is no column `order_di` — did you mean `order_id`?"
     );
 }
+
+const DAY: &str = "columns: [{ name: day, type: DATE }]";
+
+fn incremental(sql: &str) -> Model {
+    model("staging.z", sql, &format!("{DAY}\nmaterialized: incremental\nincremental: {{ time: day }}"))
+}
+
+/// How `staging.z` reads its tables: days before and after the window, or `None` where a table is read whole.
+async fn windows(sql: &str) -> (Vec<(String, i64, i64)>, Vec<String>) {
+    let resolved =
+        resolved(vec![incremental(sql), model("staging.other", "select cast('2026-01-01' as date) as day", DAY)]);
+    let windowing = resolved.await.unwrap().windows.remove("staging.z").unwrap();
+    let reads = windowing.reads.iter().map(|read| (read.table.clone(), read.before, read.after)).collect();
+    (reads, windowing.whole.into_iter().collect())
+}
+
+#[tokio::test]
+async fn the_rows_of_a_window_are_found_in_the_where_of_the_model() {
+    let cut = |at: &str| format!("{at} >= $window_start and {at} < $window_end");
+    let orders = || vec![("bronze.orders".to_owned(), 0, 0)];
+    for sql in [
+        format!("select cast(ordered_at as date) as day from bronze.orders where {}", cut("ordered_at")),
+        format!("select cast(ordered_at as date) as day from bronze.orders where {}", cut("cast(ordered_at as date)")),
+        format!(
+            "with days as (select cast(ordered_at as date) as day from bronze.orders) select day from days where {}",
+            cut("day")
+        ),
+    ] {
+        assert_eq!(windows(&sql).await, (orders(), vec![]), "{sql}");
+    }
+    let week = "select cast(ordered_at as date) as day from bronze.orders
+        where cast(ordered_at as date) >= $window_start - interval '6' day and cast(ordered_at as date) < $window_end + interval '1' day";
+    assert_eq!(windows(week).await, (vec![("bronze.orders".to_owned(), 6, 1)], vec![]));
+    let joined = format!(
+        "select others.day from bronze.orders as o inner join staging.other as others on others.day = cast(o.ordered_at as date) and o.quantity = 1 where {}",
+        cut("o.ordered_at")
+    );
+    assert_eq!(windows(&joined).await, (orders(), vec!["staging.other".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_model_by_windows_that_cannot_be_cut_says_so() {
+    let message = async |sql: &str| resolved(vec![incremental(sql)]).await.unwrap_err().0[0].to_string();
+    let nothing = "select $window_start as day from bronze.orders where $window_end > $window_start";
+    assert!(message(nothing).await.contains("no table that `staging.z` reads is cut by the window"));
+    assert!(
+        message("select cast(ordered_at as date) as day from bronze.orders")
+            .await
+            .contains("does not use `$window_start`")
+    );
+    let night =
+        "select $night as day from bronze.orders where ordered_at >= $window_start and ordered_at < $window_end";
+    assert!(
+        message(night)
+            .await
+            .contains("`$night` in a model with `materialized: incremental` — use `$window_start`, `$window_end`")
+    );
+    let history = model(
+        "core.h",
+        "select day from core.t",
+        "materialized: scd2\nkey: [day]\ncolumns: [{ name: day, type: DATE }, { name: valid_from, type: DATE }, { name: valid_to, type: DATE }]",
+    );
+    let table = model("core.t", "select cast(ordered_at as date) as day from staging.v", DAY);
+    let view = model(
+        "staging.v",
+        "select ordered_at from bronze.orders",
+        "materialized: view\ncolumns: [{ name: ordered_at, type: TIMESTAMP }]",
+    );
+    let error = resolved(vec![history, table, view]).await.unwrap_err().0[0].to_string();
+    assert!(error.contains("reads `core.t`, of which only the highest night is kept"), "{error}");
+}

@@ -101,6 +101,7 @@ pub enum WindowLength {
 pub struct Incremental {
     /// The DATE or TIMESTAMP column of the result that says to which window a row belongs; never NULL.
     pub time: Located<String>,
+    /// `day` or `month`.
     #[serde(default)]
     pub window: WindowLength,
     /// So many windows before the night's are rebuilt without being counted, for rows that come late.

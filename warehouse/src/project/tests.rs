@@ -375,7 +375,8 @@ fn models_that_cannot_be_meant_are_refused_with_their_line() {
     one_model_problem(&format!("{base}  - {{ name: order_id, type: DATE }}\n"), 3, "it is on line 2 already");
     one_model_problem(&format!("{base}key: [order]\n"), 3, "not among the columns");
     one_model_problem(&format!("{base}materialized: view\n"), 3, "others read marts as Delta");
-    one_model_problem(&format!("{base}materialized: incremental\n"), 3, "use one of view, table");
+    one_model_problem(&format!("{base}materialized: sometimes\n"), 3, "use one of view, table");
+    stored_rows_that_cannot_be_meant(base);
     one_model_problem(&format!("{base}audits:\n  - {{ severity: warn }}\n"), 4, "an audit has no rule");
     one_model_problem(
         &format!("{base}audits:\n  - {{ not_null: [order_id], unique: [order_id] }}\n"),
@@ -409,6 +410,32 @@ fn models_that_cannot_be_meant_are_refused_with_their_line() {
         "a day that exists",
     );
     one_model_problem("description: x\n", 1, "the model has no `columns`");
+}
+
+fn stored_rows_that_cannot_be_meant(base: &str) {
+    one_model_problem(&format!("{base}materialized: incremental\n"), 3, "say how: `incremental: { time: … }`");
+    let incremental = "materialized: incremental\nincremental: ";
+    one_model_problem(&format!("{base}{incremental}{{ time: order_id }}\n"), 4, "of type DATE or TIMESTAMP");
+    one_model_problem(&format!("{base}{incremental}{{ time: day }}\n"), 4, "not among the columns");
+    one_model_problem(
+        &format!("{base}incremental: {{ time: order_id }}\n"),
+        3,
+        "belongs to `materialized: incremental`",
+    );
+    let dated = "columns:\n  - { name: day, type: DATE }\n";
+    one_model_problem(&format!("{dated}materialized: merge\nmerge: {{ time: day }}\n"), 3, "give `key`");
+    let merge = format!("{dated}key: [day]\nmaterialized: merge\nmerge: ");
+    one_model_problem(&format!("{merge}{{ time: day, deleted: day }}\n"), 5, "of type BOOLEAN");
+    one_model_problem(
+        &format!("{dated}  - {{ name: valid_from, type: DATE }}\nkey: [day]\nmaterialized: scd2\n"),
+        2,
+        "declare column `valid_to` of type DATE",
+    );
+    one_model_problem(&format!("{base}sort: [order]\n"), 3, "not among the columns");
+    one_model_problem(&format!("{base}partition_by: [order_id]\n"), 3, "at least one column that is no partition");
+    let test = "tests:\n  - { name: a, night: 2026-01-31, expect: [], ";
+    one_model_problem(&format!("{base}{test}prior: [{{ order_id: a }}] }}\n"), 4, "build on the rows before");
+    one_model_problem(&format!("{base}{test}window: [2026-01-01, 2026-01-02] }}\n"), 4, "have windows");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::error::RunError;
 use super::maintain::remove_old;
 use super::state::StagedTable;
-use crate::table::{Lake, StagedFile, TableError};
+use crate::table::{Lake, StagedFile, TableError, TableSnapshot};
 
 const FOLDER: &str = "_buho/stage";
 
@@ -24,17 +24,28 @@ fn file(table: &str, identity: &str) -> String {
 /// A computed change of a table, as it is noted.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Note {
-    /// The version it goes on top of.
-    pub base: Option<u64>,
+    /// One word for the files it goes on top of: a fence makes a version, not another table.
+    pub base: String,
     pub adds: Vec<StagedFile>,
     /// Paths of files that leave.
     pub removes: BTreeSet<String>,
 }
 
+/// One word for the files of a table.
+pub(super) fn files_of(table: Option<&TableSnapshot>) -> String {
+    let paths: BTreeSet<&str> = table.iter().flat_map(|table| &table.files).map(|file| file.path.as_str()).collect();
+    let mut hasher = blake3::Hasher::new();
+    for path in paths {
+        hasher.update(format!("{path}\n").as_bytes());
+    }
+    hasher.finalize().to_hex().chars().take(16).collect()
+}
+
 /// Notes what was staged of a node; the files themselves are durable by then.
-pub(super) async fn note(lake: &Lake, staged: &StagedTable, base: Option<u64>, identity: &str) -> Result<(), RunError> {
+pub(super) async fn note(lake: &Lake, staged: &StagedTable, identity: &str) -> Result<(), RunError> {
     let table = staged.table.as_str();
     let below = file(table, identity);
+    let base = files_of(staged.base.as_ref());
     let note = Note { base, adds: staged.adds.clone(), removes: staged.removes.iter().cloned().collect() };
     let body = serde_json::to_vec(&note).map_err(|source| RunError::Form { what: below.clone(), source })?;
     let path = lake.path(&below);

@@ -111,12 +111,11 @@ impl Work {
             standing.store(&self.context.lake, &self.name, &identity).await?;
         }
         let staged = self.staged(model, made.adds, made.removes);
-        let base = self.base.as_ref().map(|base| base.version);
-        stage::note(&self.context.lake, &staged, base, &identity).await?;
+        stage::note(&self.context.lake, &staged, &identity).await?;
         Ok(Outcome::Staged(staged))
     }
 
-    /// What an earlier attempt staged of the same recipe on top of the same version.
+    /// What an earlier attempt staged of the same recipe on top of the same files.
     async fn staged_before(&self, model: &Model, identity: &str) -> Result<Option<StagedTable>, RunError> {
         if !self.may_resume {
             return Ok(None);
@@ -125,7 +124,7 @@ impl Work {
             return Ok(None);
         };
         let is_whole = matches!(self.method, Method::Whole);
-        let same_base = note.base == self.base.as_ref().map(|base| base.version);
+        let same_base = note.base == stage::files_of(self.base.as_ref());
         let in_use = |file: &StagedFile| self.base_files().any(|base| base.path == file.path);
         if note.adds.iter().any(in_use) || !(is_whole || same_base) {
             return Ok(None);

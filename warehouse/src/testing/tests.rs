@@ -120,3 +120,67 @@ async fn the_unit_tests_of_the_standard_models_pass() {
         .collect();
     assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), outcomes.len(), failed.join("\n"));
 }
+
+/// One test of one model that is stored as `stored` says.
+async fn stored(stored: &str, sql: &str, columns: &str, test: &str) -> String {
+    let yml = format!("{stored}\ncolumns: [{columns}]\ntests:\n- {{ name: t, night: 2026-01-31, {test} }}");
+    let models = model_map(vec![model("staging.z", sql, &yml)]);
+    let contracts = contract_map(vec![contract("orders", ORDERS)]);
+    let graph = build(&models, &contracts).unwrap();
+    let night = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
+    let resolved = resolve(&graph, &models, &contracts, &BTreeMap::new(), night).await.unwrap();
+    let names = models.keys().cloned().collect();
+    run_unit_tests(&graph, &models, &resolved.schemas, &names, 1).await.remove(0).message
+}
+
+const WINDOW: &str = "ordered_at >= $window_start and ordered_at < $window_end";
+
+#[tokio::test]
+async fn an_incremental_table_keeps_what_is_outside_the_windows() {
+    let sql = format!(
+        "select cast(ordered_at as date) as day, cast(count(*) as bigint) as n from bronze.orders where {WINDOW} group by 1"
+    );
+    let columns = "{ name: day, type: DATE }, { name: n, type: BIGINT }";
+    let given = "given: { bronze.orders: [{ ordered_at: 2026-01-30 10:00:00 }, { ordered_at: 2026-01-31 }, { ordered_at: 2026-01-01 }] },
+      prior: [{ day: 2026-01-29, n: 7 }, { day: 2026-01-30, n: 7 }, { day: 2026-01-31, n: 7 }]";
+    let incremental = "materialized: incremental\nincremental: { time: day }";
+    let night = "expect: [{ day: 2026-01-29, n: 7 }, { day: 2026-01-30, n: 7 }, { day: 2026-01-31, n: 1 }]";
+    assert_eq!(stored(incremental, &sql, columns, &format!("{given}, {night}")).await, "");
+    let two = "window: [2026-01-30, 2026-01-31], expect: [{ day: 2026-01-29, n: 7 }, { day: 2026-01-30, n: 1 }, { day: 2026-01-31, n: 1 }]";
+    assert_eq!(stored(incremental, &sql, columns, &format!("{given}, {two}")).await, "");
+    assert_ne!(
+        stored(incremental, &sql, columns, &format!("{given}, window: [2026-01-30, 2026-01-30], {night}")).await,
+        ""
+    );
+}
+
+#[tokio::test]
+async fn a_merge_takes_the_newest_row_of_a_key_and_leaves_the_others() {
+    let sql =
+        format!("select order_id, quantity, paid, cast(ordered_at as date) as day from bronze.orders where {WINDOW}");
+    let columns = "{ name: order_id, type: VARCHAR }, { name: quantity, type: INTEGER }, { name: paid, type: BOOLEAN }, { name: day, type: DATE }";
+    let merge = "materialized: merge\nmerge: { time: day, newest: [quantity], deleted: paid }\nkey: [order_id]";
+    let test = "given: { bronze.orders: [
+        { order_id: a, quantity: 1, ordered_at: 2026-01-31 }, { order_id: a, quantity: 2, ordered_at: 2026-01-31 },
+        { order_id: b, quantity: 1, paid: true, ordered_at: 2026-01-31 }, { order_id: d, quantity: 4, ordered_at: 2026-01-31 }] },
+      prior: [{ order_id: a, quantity: 9 }, { order_id: b, quantity: 9 }, { order_id: c, quantity: 9 }],
+      expect: [{ order_id: a, quantity: 2 }, { order_id: c, quantity: 9 }, { order_id: d, quantity: 4 }]";
+    assert_eq!(stored(merge, &sql, columns, test).await, "");
+}
+
+#[tokio::test]
+async fn a_history_closes_what_changed_and_opens_what_came() {
+    let columns = "{ name: order_id, type: VARCHAR }, { name: quantity, type: INTEGER }, { name: valid_from, type: DATE }, { name: valid_to, type: DATE }";
+    let sql = "select order_id, quantity from bronze.orders where cast(ordered_at as date) = $night";
+    let test = "given: { bronze.orders: [
+        { order_id: a, quantity: 1, ordered_at: 2026-01-31 }, { order_id: b, quantity: 2, ordered_at: 2026-01-31 },
+        { order_id: d, ordered_at: 2026-01-31 }] },
+      prior: [{ order_id: a, quantity: 1, valid_from: 2026-01-01 }, { order_id: b, quantity: 1, valid_from: 2026-01-01 },
+        { order_id: c, quantity: 3, valid_from: 2026-01-02 }],
+      expect: [{ order_id: a, quantity: 1, valid_from: 2026-01-01, valid_to: null },
+        { order_id: b, quantity: 1, valid_from: 2026-01-01, valid_to: 2026-01-31 },
+        { order_id: b, quantity: 2, valid_from: 2026-01-31, valid_to: null },
+        { order_id: c, quantity: 3, valid_from: 2026-01-02, valid_to: 2026-01-31 },
+        { order_id: d, quantity: null, valid_from: 2026-01-31, valid_to: null }]";
+    assert_eq!(stored("materialized: scd2\nkey: [order_id]", sql, columns, test).await, "");
+}

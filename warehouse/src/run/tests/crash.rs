@@ -52,14 +52,15 @@ async fn held(shop: &Shop) -> String {
     format!("{}\n{}", shop.ask(bronze).await, shop.ask(quarantine).await)
 }
 
-/// Every write of a night, and what a reader sees after a crash there and after the next run.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_night_killed_at_any_write_is_run_again_to_the_same_tables() {
-    let reference = shop_before_the_second_night().await;
-    let before = seen(&reference).await;
+/// Runs the second night of a shop with a death at each of its writes, and again: what a reader sees after the
+/// crash and after the next run. How often the next run took over what was staged and what was committed of
+/// `watched`.
+async fn dies_everywhere(shop: impl AsyncFn() -> Shop, question: &str, watched: &str) -> (u32, u32) {
+    let reference = shop().await;
+    let before = reference.ask(question).await;
     let (context, store) = attempt(&reference, 0, Rule::Never).await;
     run_night(&context, &second_night()).await.unwrap();
-    let (after, rows, writes) = (seen(&reference).await, held(&reference).await, store.writes());
+    let (after, rows, writes) = (reference.ask(question).await, held(&reference).await, store.writes());
     assert_ne!(before, after);
     assert!(writes > 15, "{writes} writes");
     let (mut staged_again, mut committed_again) = (0, 0);
@@ -67,23 +68,23 @@ async fn a_night_killed_at_any_write_is_run_again_to_the_same_tables() {
     for write in 1..=writes {
         for applied in [false, true] {
             let at = format!("dies at write {write} of {writes}, applied: {applied}");
-            let shop = shop_before_the_second_night().await;
+            let shop = shop().await;
             let (context, store) = attempt(&shop, 0, Rule::DiesAt { write, applied }).await;
             let died = run_night(&context, &second_night()).await;
-            let now = seen(&shop).await;
+            let now = shop.ask(question).await;
             assert!(now == before || now == after, "{at}, {:?}: a reader sees\n{now}", store.injected());
             // A lost answer of a write that nothing depends on does not stop a run.
             if died.is_ok() {
                 assert_eq!(now, after, "{at}");
             }
             let (context, _) = attempt(&shop, 2, Rule::Never).await;
-            let left = TableSnapshot::load(&context.lake, "marts.daily", None).await.unwrap().unwrap();
+            let left = TableSnapshot::load(&context.lake, watched, None).await.unwrap().unwrap();
             let again = run_night(&context, &second_night()).await.unwrap_or_else(|error| panic!("{at}: {error}"));
             assert!(matches!(again.status, RunStatus::Done | RunStatus::Skipped), "{at}: {again:#?}");
-            assert_eq!(seen(&shop).await, after, "{at}");
+            assert_eq!(shop.ask(question).await, after, "{at}");
             assert_eq!(held(&shop).await, rows, "{at}");
             if died.is_err() && again.status == RunStatus::Done {
-                let now = TableSnapshot::load(&context.lake, "marts.daily", None).await.unwrap().unwrap();
+                let now = TableSnapshot::load(&context.lake, watched, None).await.unwrap().unwrap();
                 let is_older = now.files.iter().all(|file| !file.path.contains(&again.run_id));
                 let was_there = now.files.iter().all(|file| left.files.iter().any(|old| old.path == file.path));
                 staged_again += u32::from(is_older && !was_there);
@@ -91,8 +92,30 @@ async fn a_night_killed_at_any_write_is_run_again_to_the_same_tables() {
             }
         }
     }
+    (staged_again, committed_again)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_killed_at_any_write_is_run_again_to_the_same_tables() {
+    let (staged, committed) = dies_everywhere(shop_before_the_second_night, BOTH, "marts.daily").await;
     // What the dead run had finished of the mart is in it, not computed anew.
-    assert!(staged_again > 0 && committed_again > 0, "{staged_again} staged, {committed_again} committed");
+    assert!(staged > 0 && committed > 0, "{staged} staged, {committed} committed");
+}
+
+/// A shop with a table of each kind that builds on its rows before.
+async fn shop_that_builds_on_before() -> Shop {
+    let shop = super::materialize::every_kind();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50"), ("b", "2026-02-01 10:00:00", "3.00")]);
+    shop.night("2026-02-01").await;
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "1.00"), ("c", "2026-02-02 11:00:00", "bad")]);
+    shop
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_build_on_their_rows_before_survive_a_death_at_any_write() {
+    let question = super::materialize::EVERY_KIND;
+    let (staged, committed) = dies_everywhere(shop_that_builds_on_before, question, "core.by_key").await;
+    assert!(staged > 0 && committed > 0, "{staged} staged, {committed} committed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

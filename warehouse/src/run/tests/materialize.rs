@@ -382,3 +382,52 @@ async fn a_corrected_delivery_corrects_the_history_of_its_night() {
     run_night(&context, &request).await.unwrap();
     assert_eq!(shop.ask(STATES).await, corrected);
 }
+
+/// Orders by window, by key and as a history, under one question.
+pub(super) fn every_kind() -> Shop {
+    let shop = Shop::new();
+    let columns = "
+columns:
+  - { name: order_id, type: VARCHAR }
+  - { name: amount, type: 'DECIMAL(18,2)' }
+  - { name: delivered_on, type: DATE }
+";
+    let staged = format!("materialized: view{columns}");
+    shop.write(
+        "sql/staging/shop/stg_shop__orders.sql",
+        "select order_id, amount, _night as delivered_on from bronze.orders",
+    );
+    shop.write("sql/staging/shop/stg_shop__orders.yml", &staged);
+    let sql = "select order_id, amount, delivered_on from staging.stg_shop__orders where ";
+    let window = format!("{sql} delivered_on >= $window_start and delivered_on < $window_end");
+    shop.write("sql/core/shop/by_window.sql", &window);
+    shop.write(
+        "sql/core/shop/by_window.yml",
+        &format!("materialized: incremental\nincremental: {{ time: delivered_on }}{columns}"),
+    );
+    shop.write("sql/core/shop/by_key.sql", &window);
+    shop.write(
+        "sql/core/shop/by_key.yml",
+        &format!("materialized: merge\nmerge: {{ time: delivered_on }}\nkey: [order_id]{columns}"),
+    );
+    shop.write(
+        "sql/core/shop/states.sql",
+        "select order_id, amount from staging.stg_shop__orders where delivered_on = $night",
+    );
+    let states = columns.replace("delivered_on", "valid_from") + "  - { name: valid_to, type: DATE }\n";
+    shop.write("sql/core/shop/states.yml", &format!("materialized: scd2\nkey: [order_id]{states}"));
+    shop.write(
+        "sql/marts/shop/daily.sql",
+        "select delivered_on, cast(sum(amount) as decimal(18, 2)) as revenue from core.by_key group by delivered_on",
+    );
+    shop.write(
+        "sql/marts/shop/daily.yml",
+        "columns:\n  - { name: delivered_on, type: DATE }\n  - { name: revenue, type: 'DECIMAL(18,2)' }\n",
+    );
+    shop
+}
+
+pub(super) const EVERY_KIND: &str =
+    "select 'window' as kind, order_id, amount, delivered_on, null as valid_to from core.by_window
+union all select 'key', order_id, amount, delivered_on, null from core.by_key
+union all select 'state', order_id, amount, valid_from, valid_to from core.states order by 1, 2, 4";
