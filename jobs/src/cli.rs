@@ -75,6 +75,14 @@ pub enum Command {
     Source(SourceCommand),
     /// Run a whole night: ingest, build, audit, publish
     Run(RunArgs),
+    /// One stage of a run: load deliveries into bronze
+    Ingest(StageArgs),
+    /// One stage of a run: compute and stage what has to be built
+    Build(StageArgs),
+    /// One stage of a run: audit what was staged, commit it, release it
+    Publish(StageArgs),
+    /// Run many nights, oldest first; started again, it goes on
+    Backfill(BackfillArgs),
     /// Show what a night would do and why; changes nothing
     Plan(PlanArgs),
     /// Query the tables
@@ -165,6 +173,38 @@ pub struct RunArgs {
     /// Exit with 99 when there was nothing to do
     #[arg(long)]
     pub skip_code: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StageArgs {
+    /// The night, YYYY-MM-DD [default: yesterday in the project's time zone]
+    #[arg(long, value_name = "DATE")]
+    pub night: Option<NaiveDate>,
+    /// Only these nodes, as in `run`
+    #[arg(long, value_name = "SEL")]
+    pub select: Option<String>,
+    /// json: the last line of standard output is the result as one JSON object
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: ReportFormat,
+    /// Exit with 99 when there was nothing to do
+    #[arg(long)]
+    pub skip_code: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    /// The first night, YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub from: NaiveDate,
+    /// The last night, YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub to: NaiveDate,
+    /// Only these nodes, as in `run`
+    #[arg(long, value_name = "SEL")]
+    pub select: Option<String>,
+    /// json: one object a night
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: ReportFormat,
 }
 
 #[derive(Debug, Args)]

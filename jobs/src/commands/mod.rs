@@ -1,5 +1,6 @@
 //! One verb a file; this one only says which.
 
+mod backfill;
 mod completions;
 mod demo;
 mod doctor;
@@ -15,6 +16,8 @@ mod schema;
 mod source_add;
 mod sql;
 mod test;
+
+use warehouse::run::Stage;
 
 use crate::cli::{Command, SourceCommand};
 use crate::context::Context;
@@ -33,6 +36,10 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Exit, CommandErro
         Command::Completions(args) => completions::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Run(args) => run::run(context, &args),
+        Command::Ingest(args) => run::stage(context, Stage::Ingest, &args),
+        Command::Build(args) => run::stage(context, Stage::Build, &args),
+        Command::Publish(args) => run::stage(context, Stage::Publish, &args),
+        Command::Backfill(args) => backfill::run(context, &args),
         Command::Plan(args) => plan::run(context, &args),
         Command::Sql(args) => sql::run(context, &args),
         Command::Runs(command) => runs::run(context, &command),

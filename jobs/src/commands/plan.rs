@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use warehouse::clock::default_night;
-use warehouse::run::{NightPlan, SourcePlan, plan_night};
+use warehouse::run::{NightPlan, RunRequest, SourcePlan, plan_night};
 
 use crate::cli::{PlanArgs, ReportFormat};
 use crate::context::Context;
@@ -18,7 +18,8 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
     let night = args.night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));
     let plan = context.block_on(&settings, async {
         let opened = super::run::open(context, project).await?;
-        let request = super::run::request(&opened, night, args.select.as_deref(), false)?;
+        let select = super::run::selection(&opened, args.select.as_deref())?;
+        let request = RunRequest { night, select, ..RunRequest::default() };
         Ok(plan_night(&opened, &request).await?)
     })?;
     match args.format {

@@ -1,30 +1,50 @@
 //! `buho run`: a whole night.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use warehouse::clock::default_night;
 use warehouse::graph;
-
 use warehouse::project::Project;
-use warehouse::run::{RunContext, RunReport, RunRequest, RunStatus, run_night};
+use warehouse::run::{RunContext, RunReport, RunRequest, RunStatus, Stage, run_night};
 
-use crate::cli::{ReportFormat, RunArgs};
+use crate::cli::{ReportFormat, RunArgs, StageArgs};
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
 
 pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, CommandError> {
+    let asked = RunRequest { full_refresh: args.full_refresh, ..RunRequest::default() };
+    one(context, asked, args.night, args.select.as_deref(), args.format, args.skip_code)
+}
+
+/// One stage of a night: `buho ingest`, `buho build`, `buho publish`.
+pub fn stage(context: &Context, stage: Stage, args: &StageArgs) -> Result<Exit, CommandError> {
+    let asked = RunRequest { stage: Some(stage), ..RunRequest::default() };
+    one(context, asked, args.night, args.select.as_deref(), args.format, args.skip_code)
+}
+
+fn one(
+    context: &Context,
+    asked: RunRequest,
+    night: Option<NaiveDate>,
+    select: Option<&str>,
+    format: ReportFormat,
+    skip_code: bool,
+) -> Result<Exit, CommandError> {
     let project = context.load_project()?;
     let settings = project.settings.clone();
-    let night = args.night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));
+    let night = night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));
+    let stage = asked.stage;
     let report = context.block_on_stoppable(&settings, async |stop| {
         let opened = RunContext { stop, ..open(context, project).await? };
-        let request = request(&opened, night, args.select.as_deref(), args.full_refresh)?;
+        let request = RunRequest { night, select: selection(&opened, select)?, ..asked };
         Ok(run_night(&opened, &request).await?)
     })?;
-    match args.format {
+    match format {
         ReportFormat::Json => context.say(report.result_line())?,
-        ReportFormat::Text => context.print(&summary(&report))?,
+        ReportFormat::Text => context.print(&format!("{}{}", summary(&report), next(&report, stage)))?,
     }
-    Ok(exit(&report, args.skip_code))
+    Ok(exit(&report, skip_code))
 }
 
 /// Opens a project for a run.
@@ -33,18 +53,12 @@ pub async fn open(context: &Context, project: Project) -> Result<RunContext, Com
     Ok(RunContext::open(project, &env, context.clock.clone()).await?)
 }
 
-/// A request with its selection resolved against the graph.
-pub fn request(
-    opened: &RunContext,
-    night: NaiveDate,
-    select: Option<&str>,
-    full_refresh: bool,
-) -> Result<RunRequest, CommandError> {
-    let select = match select {
-        Some(text) => Some(graph::select(text, &opened.graph).map_err(|error| CommandError::of(error.kind(), &error))?),
-        None => None,
+/// The nodes that a selection names; `None` is all.
+pub fn selection(opened: &RunContext, select: Option<&str>) -> Result<Option<BTreeSet<String>>, CommandError> {
+    let Some(text) = select else {
+        return Ok(None);
     };
-    Ok(RunRequest { night, select, full_refresh, ..RunRequest::default() })
+    graph::select(text, &opened.graph).map(Some).map_err(|error| CommandError::of(error.kind(), &error))
 }
 
 fn exit(report: &RunReport, skip_code: bool) -> Exit {
@@ -55,11 +69,22 @@ fn exit(report: &RunReport, skip_code: bool) -> Exit {
     }
 }
 
+/// What follows on a stage that went well.
+fn next(report: &RunReport, stage: Option<Stage>) -> String {
+    let night = report.night;
+    match stage.filter(|_| report.worst().is_none()) {
+        Some(Stage::Ingest) => format!("  next   buho build --night {night}\n"),
+        Some(Stage::Build) => format!("  next   buho publish --night {night}\n"),
+        _ => String::new(),
+    }
+}
+
 /// What a person wants to know of a run.
 pub fn summary(report: &RunReport) -> String {
     let mut text = format!("night {}: {}", report.night, report.status.name());
     match &report.release {
         Some(release) => text.push_str(&format!(", release {release}")),
+        None if report.status == RunStatus::Done => {}
         None if report.status == RunStatus::Skipped => text.push_str(", nothing to do"),
         None => text.push_str(", nothing released"),
     }

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::RwLock;
 
-use super::context::{RunContext, RunRequest};
+use super::context::{RunContext, RunRequest, Stage};
 use super::decide::{Decision, decision, recipe};
 use super::error::RunError;
 use super::history::OBSERVED;
@@ -46,6 +46,8 @@ pub(super) struct Build<'a> {
     pub(super) kept: BTreeMap<String, u64>,
     pub states: BTreeMap<String, NodeState>,
     pub reports: BTreeMap<String, NodeReport>,
+    /// Nodes that would have to be computed, where nothing is.
+    unbuilt: Vec<String>,
     /// Readers share it; a node that ran out of memory takes it alone.
     gate: Arc<RwLock<()>>,
 }
@@ -72,6 +74,7 @@ impl<'a> Build<'a> {
             kept: BTreeMap::new(),
             states: BTreeMap::new(),
             reports: BTreeMap::new(),
+            unbuilt: Vec::new(),
             gate: Arc::new(RwLock::new(())),
         };
         for source in sources {
@@ -258,12 +261,36 @@ impl<'a> Build<'a> {
                 self.note(found, "skipped", None, seconds);
                 self.states.insert(node, NodeState::Current { released });
             }
+            Err(RunError::NotBuilt { .. }) => {
+                let because = "it is not built for this night".to_owned();
+                self.unbuilt.push(node.clone());
+                self.note(found, "held", Some(because.clone()), seconds);
+                self.states.insert(node, NodeState::Held { because });
+            }
             Err(error) => {
                 tracing::error!(node = %node, seconds, "failed: {error}");
                 self.note(found, "failed", Some(error.to_string()), seconds);
                 self.states.insert(node, NodeState::Failed { message: error.to_string(), kind: error.kind() });
             }
         }
+    }
+
+    /// A release names what was built and audited: where a node waits for its computation, nothing goes out.
+    ///
+    /// # Errors
+    /// [`RunError::User`] that names the nodes.
+    pub fn refuse_unbuilt(&self) -> Result<(), RunError> {
+        if self.unbuilt.is_empty() {
+            return Ok(());
+        }
+        Err(RunError::User {
+            message: format!(
+                "not built for night {}: {} — run `buho build --night {}` first, and see what it says of them",
+                self.request.night,
+                self.unbuilt.join(", "),
+                self.request.night
+            ),
+        })
     }
 
     /// The future that computes a node, holding only what it needs.
@@ -284,6 +311,7 @@ impl<'a> Build<'a> {
         let work = Work {
             context: self.context.clone(),
             may_resume: !self.request.full_refresh,
+            may_compute: self.request.includes(Stage::Build),
             ahead,
             name: node.name.clone(),
             scene,

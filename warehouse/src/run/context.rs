@@ -98,9 +98,22 @@ pub fn open_lake(project: &Project, env: &Environment<'_>) -> Result<Lake, RunEr
     Ok(Lake::new(project.settings.lake.clone(), store, prefix))
 }
 
+/// A part of a run, for an orchestrator that wants tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Load deliveries into bronze.
+    Ingest,
+    /// Compute and stage what has to be built; no reader sees it.
+    Build,
+    /// Audit what was staged, commit it, release it; compute nothing.
+    Publish,
+}
+
 /// What is asked of a run.
 #[derive(Debug, Clone, Default)]
 pub struct RunRequest {
+    /// Only this part of the run; `None` is all of it.
+    pub stage: Option<Stage>,
     pub night: NaiveDate,
     /// Nights before that one, in order, whose deliveries and states are taken in first: a backfill.
     pub earlier: Vec<NaiveDate>,
@@ -113,6 +126,11 @@ pub struct RunRequest {
 }
 
 impl RunRequest {
+    /// Whether a part of a run is in what is asked.
+    pub(super) fn includes(&self, stage: Stage) -> bool {
+        self.stage.is_none_or(|only| only == stage)
+    }
+
     /// Whether nights before the one that tables are built for are asked for.
     pub(super) fn looks_back(&self, built_for: Option<NaiveDate>) -> bool {
         !self.earlier.is_empty() || built_for.is_some_and(|night| self.night < night)

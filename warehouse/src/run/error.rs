@@ -26,6 +26,8 @@ pub enum RunError {
     Graph(#[from] GraphErrors),
     #[error("{node}: {message}")]
     Query { node: String, message: String, kind: ErrorKind },
+    #[error("{node} is not built for this night — run `buho build` first")]
+    NotBuilt { node: String },
     #[error("{what}: {source} — this is a defect, please report it")]
     Form { what: String, source: serde_json::Error },
     #[error("{message}")]
@@ -44,7 +46,7 @@ impl RunError {
             Self::Stopped => ErrorKind::Retry,
             Self::Graph(error) => error.kind(),
             Self::Query { kind, .. } => *kind,
-            Self::User { .. } => ErrorKind::User,
+            Self::User { .. } | Self::NotBuilt { .. } => ErrorKind::User,
             Self::Form { .. } | Self::Defect { .. } => ErrorKind::Defect,
         }
     }

@@ -45,16 +45,13 @@ impl HistoryInputs {
     }
 }
 
-/// Adds night after night to the history; `None` where every night was seen as it is.
+/// Adds night after night to the history.
 pub(super) async fn make(
     work: &Work,
     model: &Model,
     inputs: &HistoryInputs,
     attempt: Attempt,
-) -> Result<Option<Made>, ComputeError> {
-    if inputs.nights.is_empty() {
-        return Ok(None);
-    }
+) -> Result<Made, ComputeError> {
     let mut history = History { files: Vec::new(), added: BTreeMap::new(), nights: inputs.seen.clone() };
     if !inputs.seen.is_empty() {
         history.files.extend(work.base_files().cloned());
@@ -73,7 +70,7 @@ pub(super) async fn make(
     };
     // What a night added and a later one wrote anew belongs to no version.
     let adds = history.added.into_values().filter(|file| left.contains(file.path.as_str())).collect();
-    Ok(Some(Made { adds, removes: Some(removes), standing: Some(standing) }))
+    Ok(Made { adds, removes: Some(removes), standing: Some(standing) })
 }
 
 /// The table between two nights.

@@ -23,6 +23,7 @@
 //! What stays of a run that died and is not used again goes with [`maintain()`].
 
 mod audits;
+mod backfill;
 mod bronze;
 mod build;
 mod compute;
@@ -58,7 +59,8 @@ pub mod views;
 mod windowed;
 mod work;
 
-pub use context::{RunContext, RunRequest, Stop, open_lake};
+pub use backfill::backfill;
+pub use context::{RunContext, RunRequest, Stage, Stop, open_lake};
 pub use diff::{TableDiff, Total, diff};
 pub use error::RunError;
 pub use maintain::{Maintained, maintain};

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::audits::audit;
 use super::bronze::commit_sources;
 use super::build::Build;
-use super::context::{RunContext, RunRequest};
+use super::context::{RunContext, RunRequest, Stage};
 use super::error::RunError;
 use super::hold::holding;
 use super::publish::commit_all;
@@ -58,15 +58,31 @@ async fn phases(
     let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context);
 
-    let sources = ingest_all(context, request.night, &run_id).await?;
+    for night in &request.earlier {
+        let sources = ingest_all(context, *night, true, &run_id).await?;
+        report.take_sources(&sources);
+        commit_sources(context, lease, sources, &run_id).await?;
+    }
+    let sources = ingest_all(context, request.night, request.includes(Stage::Ingest), &run_id).await?;
     report.take_sources(&sources);
     warn_of_nothing(context, &sources, report);
     let sources = commit_sources(context, lease, sources, &run_id).await?;
     clock.mark(context, report, "ingest");
+    if request.stage == Some(Stage::Ingest) {
+        report.take_source_nodes(&sources);
+        report.conclude_stage();
+        return Ok(());
+    }
 
     let mut staged = Build::new(context, request, built_for, &run_id, previous.as_ref(), &sources);
     staged.run().await?;
     clock.mark(context, report, "build");
+    if request.stage == Some(Stage::Build) {
+        report.take_nodes(&staged, &sources);
+        report.conclude_stage();
+        return Ok(());
+    }
+    staged.refuse_unbuilt()?;
 
     let audited = audit(context, staged).await?;
     report.audits = audited.reports().to_vec();
@@ -180,10 +196,13 @@ impl RunReport {
         }
     }
 
+    fn take_source_nodes(&mut self, sources: &[SourceOutcome]) {
+        self.node_reports.extend(sources.iter().map(source_node));
+        self.count_nodes();
+    }
+
     fn take_nodes(&mut self, build: &Build<'_>, sources: &[SourceOutcome]) {
-        for source in sources {
-            self.node_reports.push(source_node(source));
-        }
+        self.node_reports.extend(sources.iter().map(source_node));
         self.node_reports.extend(build.reports.values().cloned());
         for (node, state) in &build.states {
             let is_source = sources.iter().any(|source| &source.table == node);
@@ -192,6 +211,10 @@ impl RunReport {
                 _ => {}
             }
         }
+        self.count_nodes();
+    }
+
+    fn count_nodes(&mut self) {
         for report in &self.node_reports {
             match report.status.as_str() {
                 "built" => self.nodes.built += 1,
@@ -200,6 +223,15 @@ impl RunReport {
                 _ => self.nodes.skipped += 1,
             }
         }
+    }
+
+    /// A stage ends without a release.
+    fn conclude_stage(&mut self) {
+        self.status = match (self.kinds.is_empty(), self.nodes.built) {
+            (false, _) => RunStatus::Failed,
+            (true, 0) => RunStatus::Skipped,
+            (true, _) => RunStatus::Done,
+        };
     }
 
     fn conclude(&mut self, released: Option<&Release>) {

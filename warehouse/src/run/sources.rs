@@ -73,15 +73,17 @@ impl SourceOutcome {
     }
 }
 
-/// Ingests all sources of the project; the failure of one does not stop the others.
+/// Ingests all sources of the project; the failure of one does not stop the others. Where nothing is to be
+/// loaded, a source with a delivery that is not loaded yet blocks what reads it.
 pub(super) async fn ingest_all(
     context: &RunContext,
     night: NaiveDate,
+    may_load: bool,
     run_id: &str,
 ) -> Result<Vec<SourceOutcome>, RunError> {
     let contracts: Vec<&Contract> = context.project.contracts.values().collect();
     stream::iter(contracts)
-        .map(|contract| ingest_source(context, contract, night, run_id))
+        .map(|contract| ingest_source(context, contract, night, may_load, run_id))
         .buffered(SOURCES_AT_ONCE)
         .try_collect()
         .await
@@ -91,15 +93,26 @@ async fn ingest_source(
     context: &RunContext,
     contract: &Contract,
     night: NaiveDate,
+    may_load: bool,
     run_id: &str,
 ) -> Result<SourceOutcome, RunError> {
     let started = context.clock.now();
     let snapshot = TableSnapshot::load(&context.lake, &contract.table, None).await?;
     let numbered = ledgers::load(&context.lake, &contract.name, snapshot.as_ref()).await?;
     let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, ingest::bronze_schema(contract), run_id));
-    let mut outcome = match read(context, contract, &numbered, night, Arc::clone(&sinks)).await {
-        Ok(Some(report)) => loaded(context, contract, snapshot, numbered, report, &sinks, run_id).await?,
-        Ok(None) => unchanged(contract, snapshot, numbered),
+    let mut outcome = match read(context, contract, &numbered, night, may_load, Arc::clone(&sinks)).await {
+        Ok(Read::Loaded(report)) => loaded(context, contract, snapshot, numbered, *report, &sinks, run_id).await?,
+        Ok(Read::Nothing) => unchanged(contract, snapshot, numbered),
+        Ok(Read::Waiting { path, others }) => {
+            let mut outcome = unchanged(contract, snapshot, numbered);
+            let because = format!(
+                "`{path}`{} not loaded — run `buho ingest --night {night}` first, and see what it says of {}",
+                if others == 0 { " is".to_owned() } else { format!(" and {others} more deliveries are") },
+                contract.name
+            );
+            outcome.blocked = Some(Blocked { because, failed: Some(ErrorKind::User) });
+            outcome
+        }
         Err(error) => failed(contract, snapshot, numbered, &error),
     };
     if let Err(error) = judge_freshness(context, contract, night, &mut outcome) {
@@ -111,21 +124,40 @@ async fn ingest_source(
     Ok(outcome)
 }
 
-/// Lists, plans and loads; `None` where there is nothing to read.
+/// What there was to read of a source.
+enum Read {
+    Nothing,
+    Loaded(Box<LoadReport>),
+    /// Deliveries that were not to be loaded: the first, and how many more.
+    Waiting {
+        path: String,
+        others: usize,
+    },
+}
+
+/// Lists, plans and loads.
 async fn read(
     context: &RunContext,
     contract: &Contract,
     numbered: &NumberedLedger,
     night: NaiveDate,
+    may_load: bool,
     sinks: Arc<StagedSinks>,
-) -> Result<Option<LoadReport>, IngestError> {
+) -> Result<Read, IngestError> {
     let files = ingest::discover(context.raw.as_ref(), &context.raw_root, contract).await?;
     let plan = ingest::plan_deliveries(contract, &files, &numbered.ledger, night);
-    if plan.is_empty() {
-        return Ok(None);
+    match plan.deliveries.as_slice() {
+        _ if plan.is_empty() => return Ok(Read::Nothing),
+        [first, others @ ..] if !may_load => {
+            return Ok(Read::Waiting { path: first.file.path.clone(), others: others.len() });
+        }
+        [] if !may_load => return Ok(Read::Nothing),
+        _ => {}
     }
     let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
-    ingest::load(Arc::clone(&context.raw), contract, &plan, &options, sinks).await.map(Some)
+    ingest::load(Arc::clone(&context.raw), contract, &plan, &options, sinks)
+        .await
+        .map(|report| Read::Loaded(Box::new(report)))
 }
 
 async fn loaded(

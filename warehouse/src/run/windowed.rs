@@ -21,7 +21,7 @@ use crate::materialize::{self, DELTA, PRIOR, ROWS, Range};
 use crate::project::contract::Contract;
 use crate::project::model::{Materialized, Model, WindowLength};
 use crate::session::register;
-use crate::table::{DataFile, PinnedTable, StagedFile};
+use crate::table::{DataFile, Lake, PinnedTable, StagedFile};
 
 /// What a windowed node is made from, and what it was made from before.
 pub(super) struct WindowedInputs {
@@ -35,6 +35,15 @@ pub(super) struct WindowedInputs {
     pub prior_identity: Option<String>,
     /// Rebuild however many windows changed.
     pub unlimited: bool,
+}
+
+impl WindowedInputs {
+    /// Whether an earlier attempt found the inputs changed in no window.
+    pub async fn are_as_before(&self, lake: &Lake, table: &str, identity: &str) -> Result<bool, RunError> {
+        let known = Standing::load(lake, table, identity).await?;
+        let same_as = known.and_then(|known| known.same_as);
+        Ok(self.prior.is_some() && same_as.is_some() && same_as == self.prior_identity)
+    }
 }
 
 /// Where the rows of a read come from.
@@ -85,12 +94,6 @@ pub(super) async fn make(
     attempt: Attempt,
 ) -> Result<Option<Made>, ComputeError> {
     let lake = &work.context.lake;
-    let known = Standing::load(lake, &work.name, identity).await.map_err(ComputeError::Other)?;
-    if inputs.prior.is_some()
-        && known.is_some_and(|known| known.same_as.is_some() && known.same_as == inputs.prior_identity)
-    {
-        return Ok(None);
-    }
     let prior = inputs.prior.as_ref().filter(|prior| prior.code == inputs.code && prior.whole == inputs.whole);
     let standing = stand(work, inputs, prior, attempt).await?;
     let (all, changed) = windows(work, model, inputs, prior, &standing);

@@ -63,6 +63,8 @@ pub(super) struct Work {
     pub context: RunContext,
     /// Whether what an earlier attempt finished may be used.
     pub may_resume: bool,
+    /// Whether what no attempt finished may be computed.
+    pub may_compute: bool,
     /// Whether the table has versions that no release names.
     pub ahead: bool,
     pub name: String,
@@ -104,6 +106,12 @@ impl Work {
         if let Some(staged) = self.staged_before(model, &identity).await? {
             return Ok(Outcome::Staged(staged));
         }
+        if self.is_as_before(&identity).await? {
+            return Ok(Outcome::Same);
+        }
+        if !self.may_compute {
+            return Err(RunError::NotBuilt { node: self.name.clone() });
+        }
         let Some(made) = self.attempts(model, &identity).await? else {
             return Ok(Outcome::Same);
         };
@@ -113,6 +121,15 @@ impl Work {
         let staged = self.staged(model, made.adds, made.removes);
         stage::note(&self.context.lake, &staged, &identity).await?;
         Ok(Outcome::Staged(staged))
+    }
+
+    /// Whether it was found out already that nothing changed.
+    async fn is_as_before(&self, identity: &str) -> Result<bool, RunError> {
+        match &self.method {
+            Method::Whole => Ok(false),
+            Method::Windowed(inputs) => inputs.are_as_before(&self.context.lake, &self.name, identity).await,
+            Method::History(inputs) => Ok(inputs.nights.is_empty()),
+        }
     }
 
     /// What an earlier attempt staged of the same recipe on top of the same files.
@@ -183,7 +200,7 @@ impl Work {
                 Ok(Some(Made { adds, removes: None, standing: None }))
             }
             Method::Windowed(inputs) => windowed::make(self, model, inputs, identity, attempt).await,
-            Method::History(inputs) => history::make(self, model, inputs, attempt).await,
+            Method::History(inputs) => history::make(self, model, inputs, attempt).await.map(Some),
         }
     }
 

@@ -5,6 +5,7 @@ mod maintain;
 mod materialize;
 mod memory;
 mod replay;
+mod stages;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,0 +1,49 @@
+//! Many nights, oldest first.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+
+use super::context::{RunContext, RunRequest};
+use super::error::RunError;
+use super::night::run_night;
+use super::report::{RunReport, RunStatus};
+use crate::release;
+
+/// Runs the nights from one to another; `told` hears of each run as it ends.
+///
+/// Nights up to the highest that was released share one run: each takes in its deliveries and adds to the
+/// histories, then the tables are built once, for the highest. Nights after it are released one by one. What was
+/// run before has nothing to do, so a backfill that was stopped is simply started again.
+///
+/// # Errors
+/// [`RunError::User`] where the nights are in the wrong order; else those of [`run_night`]. A night of which
+/// nothing went out ends the backfill, for the next would build on it.
+pub async fn backfill(
+    context: &RunContext,
+    from: NaiveDate,
+    to: NaiveDate,
+    select: Option<&BTreeSet<String>>,
+    mut told: impl FnMut(RunReport),
+) -> Result<(), RunError> {
+    if from > to {
+        return Err(RunError::User {
+            message: format!("a backfill goes from the older night to the newer; write `--from {to} --to {from}`"),
+        });
+    }
+    let highest = release::latest(&context.lake).await?.map(|release| release.night);
+    let (mut earlier, later): (Vec<NaiveDate>, Vec<NaiveDate>) =
+        from.iter_days().take_while(|night| *night <= to).partition(|night| highest.is_some_and(|top| *night <= top));
+    let first = earlier.pop().map(|last| (last, earlier));
+    let requests = first.into_iter().chain(later.into_iter().map(|night| (night, Vec::new())));
+    for (night, earlier) in requests {
+        let request = RunRequest { night, earlier, select: select.cloned(), unlimited: true, ..RunRequest::default() };
+        let report = run_night(context, &request).await?;
+        let stops = report.status == RunStatus::Failed;
+        told(report);
+        if stops {
+            break;
+        }
+    }
+    Ok(())
+}

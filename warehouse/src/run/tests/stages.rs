@@ -1,0 +1,117 @@
+//! A night in parts, and many nights at once.
+
+use super::*;
+
+async fn stage(shop: &Shop, night: &str, stage: Stage) -> Result<RunReport, RunError> {
+    let context = shop.open().await;
+    let request = RunRequest { night: night.parse().unwrap(), stage: Some(stage), ..RunRequest::default() };
+    run_night(&context, &request).await
+}
+
+fn delivered() -> Shop {
+    let shop = Shop::new();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50"), ("b", "2026-02-01 11:00:00", "1.00")]);
+    shop
+}
+
+const DAILY: &str = "select ordered_on, revenue from marts.daily order by ordered_on";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_run_stage_by_stage_ends_in_the_same_release() {
+    let whole = delivered();
+    whole.night("2026-02-01").await;
+    let parts = delivered();
+    let ingested = stage(&parts, "2026-02-01", Stage::Ingest).await.unwrap();
+    assert_eq!((ingested.status, ingested.rows.ingested, ingested.release), (RunStatus::Done, 2, None));
+    let built = stage(&parts, "2026-02-01", Stage::Build).await.unwrap();
+    assert_eq!((built.status, built.release), (RunStatus::Done, None));
+    let context = parts.open().await;
+    assert!(release::latest(&context.lake).await.unwrap().is_none());
+    assert!(TableSnapshot::load(&context.lake, "marts.daily", None).await.unwrap().is_none());
+    let published = stage(&parts, "2026-02-01", Stage::Publish).await.unwrap();
+    assert_eq!((published.status, published.release.as_deref()), (RunStatus::Done, Some("2026-02-01.1")));
+    assert_eq!(parts.ask(DAILY).await, whole.ask(DAILY).await);
+    for again in [Stage::Ingest, Stage::Build, Stage::Publish] {
+        assert_eq!(stage(&parts, "2026-02-01", again).await.unwrap().status, RunStatus::Skipped, "{again:?}");
+    }
+    assert_eq!(parts.night("2026-02-01").await.status, RunStatus::Skipped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publish_computes_nothing_and_releases_nothing_that_is_not_built() {
+    let shop = delivered();
+    stage(&shop, "2026-02-01", Stage::Ingest).await.unwrap();
+    let error = stage(&shop, "2026-02-01", Stage::Publish).await.unwrap_err();
+    assert_eq!(error.kind(), crate::error::ErrorKind::User);
+    assert!(error.to_string().contains("not built for night 2026-02-01: marts.daily"), "{error}");
+    assert!(error.to_string().contains("buho build --night 2026-02-01"), "{error}");
+    assert!(release::latest(&shop.open().await.lake).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stage_that_finds_a_delivery_unloaded_builds_nothing_on_the_rest() {
+    let shop = delivered();
+    let report = stage(&shop, "2026-02-01", Stage::Build).await.unwrap();
+    assert_eq!(report.status, RunStatus::Failed);
+    let message = report.failed.unwrap().message;
+    assert!(message.contains("`orders/orders_2026-02-01.csv` is not loaded — run `buho ingest --night"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publish_holds_what_fails_its_audit() {
+    let shop = delivered();
+    shop.night("2026-02-01").await;
+    shop.orders("2026-02-02", &[("c", "2026-02-02 10:00:00", "-5.00")]);
+    stage(&shop, "2026-02-02", Stage::Ingest).await.unwrap();
+    stage(&shop, "2026-02-02", Stage::Build).await.unwrap();
+    let published = stage(&shop, "2026-02-02", Stage::Publish).await.unwrap();
+    assert_eq!(published.status, RunStatus::Partial);
+    assert!(!shop.ask(DAILY).await.contains("-5.00"));
+}
+
+/// What each night of a backfill came to.
+async fn backfilled(shop: &Shop, from: &str, to: &str) -> Vec<(String, RunStatus)> {
+    let context = shop.open().await;
+    let mut told = Vec::new();
+    let tell = |report: RunReport| told.push((report.night.to_string(), report.status));
+    backfill(&context, from.parse().unwrap(), to.parse().unwrap(), None, tell).await.unwrap();
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_releases_night_after_night_and_goes_on_where_it_stopped() {
+    let shop = delivered();
+    for day in ["2026-02-02", "2026-02-03", "2026-02-04"] {
+        shop.orders(day, &[("c", &format!("{day} 10:00:00"), "2.00")]);
+    }
+    let done =
+        |nights: &[&str]| -> Vec<_> { nights.iter().map(|night| ((*night).to_owned(), RunStatus::Done)).collect() };
+    assert_eq!(backfilled(&shop, "2026-02-01", "2026-02-02").await, done(&["2026-02-01", "2026-02-02"]));
+    let all = backfilled(&shop, "2026-02-01", "2026-02-04").await;
+    assert_eq!(all[0], ("2026-02-02".to_owned(), RunStatus::Skipped));
+    assert_eq!(all[1..], done(&["2026-02-03", "2026-02-04"]));
+    let context = shop.open().await;
+    let nights: Vec<String> =
+        release::list(&context.lake).await.unwrap().iter().map(|id| id.night.to_string()).collect();
+    assert_eq!(nights, ["2026-02-01", "2026-02-02", "2026-02-03", "2026-02-04"]);
+    let wrong = backfill(&context, "2026-02-04".parse().unwrap(), "2026-02-01".parse().unwrap(), None, |_| {}).await;
+    assert!(wrong.unwrap_err().to_string().contains("--from 2026-02-01 --to 2026-02-04"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_of_older_nights_fills_the_history_and_builds_the_tables_once() {
+    let shop = super::materialize::every_kind();
+    for (day, amount) in [("2026-02-01", "1.00"), ("2026-02-02", "2.00"), ("2026-02-03", "3.00")] {
+        shop.orders(day, &[("a", &format!("{day} 10:00:00"), amount)]);
+    }
+    shop.night("2026-02-03").await;
+    assert_eq!(backfilled(&shop, "2026-02-01", "2026-02-02").await.len(), 1);
+    let in_order = super::materialize::every_kind();
+    for (day, amount) in [("2026-02-01", "1.00"), ("2026-02-02", "2.00"), ("2026-02-03", "3.00")] {
+        in_order.orders(day, &[("a", &format!("{day} 10:00:00"), amount)]);
+        in_order.night(day).await;
+    }
+    let question = super::materialize::EVERY_KIND;
+    assert_eq!(shop.ask(question).await, in_order.ask(question).await);
+    assert_eq!(backfilled(&shop, "2026-02-01", "2026-02-03").await, [("2026-02-03".to_owned(), RunStatus::Skipped)]);
+}
