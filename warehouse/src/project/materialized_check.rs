@@ -52,6 +52,10 @@ impl Check<'_> {
 
     fn typed(&mut self, used_by: &str, column: &Located<String>, kinds: &[ColumnType]) {
         self.known(used_by, column);
+        self.of_kind(used_by, column, kinds);
+    }
+
+    fn of_kind(&mut self, used_by: &str, column: &Located<String>, kinds: &[ColumnType]) {
         let declared = self.spec.columns.iter().find(|known| known.name.as_str() == column.as_str());
         if let Some(declared) = declared
             && !kinds.contains(&declared.kind)
@@ -83,6 +87,11 @@ impl Check<'_> {
             for column in columns {
                 self.known(used_by, column);
             }
+        }
+        for column in &spec.partition_by {
+            let kinds =
+                [ColumnType::Varchar, ColumnType::Date, ColumnType::Integer, ColumnType::Bigint, ColumnType::Boolean];
+            self.of_kind("partition_by", column, &kinds);
         }
         if spec.partition_by.len() == spec.columns.len() {
             let rule = "leave at least one column that is no partition: Delta stores no other rows";

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::located::Located;
 use super::types::ColumnType;
+use crate::table::Layout;
 
 /// `sql/<layer>/<pack>/<name>.yml`.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -159,6 +160,12 @@ impl ModelFile {
     /// Names of the columns that identify an entity.
     pub fn key_names(&self) -> Vec<&str> {
         self.key.iter().map(|column| column.as_str()).collect()
+    }
+
+    /// How the table's files are laid out.
+    pub fn layout(&self) -> Layout {
+        let names = |columns: &[Located<String>]| columns.iter().map(|column| column.value.clone()).collect();
+        Layout { partition_by: names(&self.partition_by), sort: names(&self.sort) }
     }
 
     /// The column by which the table is cut into windows.

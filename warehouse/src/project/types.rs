@@ -49,6 +49,28 @@ impl ColumnType {
         }
     }
 
+    /// Whether every value of another type is a value of this one, exactly.
+    pub fn holds(self, other: Self) -> bool {
+        // Digits before and after the point.
+        let digits = |kind: Self| match kind {
+            Self::Integer => Some((10, 0)),
+            Self::Bigint => Some((19, 0)),
+            Self::Decimal(precision, scale) => Some((i32::from(precision) - i32::from(scale), i32::from(scale))),
+            _ => None,
+        };
+        match (self, other) {
+            (one, other) if one == other => true,
+            (Self::Bigint, Self::Integer) | (Self::Double, Self::Integer) | (Self::Timestamp, Self::Date) => true,
+            (Self::Decimal(..), other) => match (digits(self), digits(other)) {
+                (Some((whole, fraction)), Some((other_whole, other_fraction))) => {
+                    whole >= other_whole && fraction >= other_fraction
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// The column type an Arrow type is stored as, or `None` where no column may have it.
     /// The three text layouts of Arrow are one `VARCHAR`.
     pub fn from_arrow(data_type: &DataType) -> Option<Self> {

@@ -4,18 +4,25 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::physical_plan::{ExecutionPlanProperties, execute_stream_partitioned};
+use datafusion::physical_expr::expressions::col;
+use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr};
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned};
 use datafusion::prelude::{DataFrame, SessionContext};
 use futures::TryStreamExt;
 use tokio::task::JoinSet;
 
 use super::error::RunError;
-use crate::table::{Lake, StageWriter, StagedFile};
+use crate::table::{Lake, Layout, PartitionValues, StageWriter, StagedFile};
 
+/// Bytes after which a file ends and the next begins: what a merge that touches one key of it writes anew.
+const FILE_BYTES: usize = 256 << 20;
 /// Rows a partition holds before it gets a file of its own; smaller ones share one.
 const OWN_FILE_ROWS: usize = 1 << 17;
 
@@ -25,6 +32,14 @@ pub(super) struct Target {
     pub table: String,
     /// Distinguishes this attempt's files from every other's.
     pub attempt: String,
+    pub layout: Layout,
+}
+
+impl Target {
+    /// Rows in files as they come.
+    pub fn plain(table: &str, attempt: String) -> Self {
+        Self { table: table.to_owned(), attempt, layout: Layout::default() }
+    }
 }
 
 /// Why a computation stopped: the engine's error is kept, for an overflow of memory is tried again.
@@ -53,7 +68,7 @@ pub(super) async fn stage_query(
     query: DataFrame,
     session: &SessionContext,
 ) -> Result<Vec<StagedFile>, ComputeError> {
-    let plan = query.create_physical_plan().await?;
+    let plan = in_layout(query.create_physical_plan().await?, &target.layout)?;
     let partitions = plan.output_partitioning().partition_count();
     let streams = execute_stream_partitioned(plan, session.task_ctx())?;
     let mut tasks = JoinSet::new();
@@ -67,6 +82,8 @@ pub(super) async fn stage_query(
             held: Vec::new(),
             held_rows: 0,
             open: None,
+            values: PartitionValues::new(),
+            files: Vec::new(),
         };
         tasks.spawn(writer.drain(stream));
     }
@@ -74,7 +91,7 @@ pub(super) async fn stage_query(
     let mut leftovers = Vec::with_capacity(partitions);
     while let Some(joined) = tasks.join_next().await {
         let part = joined.map_err(|error| DataFusionError::External(Box::new(error)))??;
-        files.extend(part.file);
+        files.extend(part.files);
         leftovers.push((part.partition, part.leftover, part.reservation));
     }
     leftovers.sort_by_key(|(partition, ..)| *partition);
@@ -111,12 +128,15 @@ struct PartitionWriter {
     held: Vec<RecordBatch>,
     held_rows: usize,
     open: Option<StageWriter>,
+    /// The Delta partition of the open file.
+    values: PartitionValues,
+    files: Vec<StagedFile>,
 }
 
-/// What a partition left: a file, or few rows.
+/// What a partition left: files, or few rows.
 struct Part {
     partition: usize,
-    file: Option<StagedFile>,
+    files: Vec<StagedFile>,
     leftover: Vec<RecordBatch>,
     reservation: MemoryReservation,
 }
@@ -127,23 +147,55 @@ impl PartitionWriter {
             if batch.num_rows() == 0 {
                 continue;
             }
-            match &mut self.open {
-                Some(writer) => {
-                    writer.write(&batch).await?;
-                    if self.reservation.try_resize(writer.memory()).is_err() {
-                        // The budget is used up: a shorter row group instead of a failed node.
-                        writer.flush().await?;
-                        self.reservation.resize(writer.memory());
-                    }
+            for (values, rows) in self.target.layout.split(&self.target.table, &batch)? {
+                if values != self.values {
+                    self.close().await?;
+                    self.values = values;
                 }
-                None => self.hold(batch).await?,
+                self.take(rows).await?;
             }
         }
-        let file = match self.open {
-            Some(writer) => Some(writer.finish().await?),
-            None => None,
+        self.close().await?;
+        let Self { partition, files, held, reservation, .. } = self;
+        Ok(Part { partition, files, leftover: held, reservation })
+    }
+
+    async fn take(&mut self, batch: RecordBatch) -> Result<(), ComputeError> {
+        let has_company = self.open.is_some() || !self.files.is_empty() || !self.values.is_empty();
+        if !has_company {
+            return self.hold(batch).await;
+        }
+        let mut writer = match self.open.take() {
+            Some(writer) => writer,
+            None => self.next_file(&batch.schema())?,
         };
-        Ok(Part { partition: self.partition, file, leftover: self.held, reservation: self.reservation })
+        writer.write(&batch).await?;
+        if self.reservation.try_resize(writer.memory()).is_err() {
+            // The budget is used up: a shorter row group instead of a failed node.
+            writer.flush().await?;
+            self.reservation.resize(writer.memory());
+        }
+        let is_full = writer.written() >= FILE_BYTES;
+        self.open = Some(writer);
+        if is_full {
+            self.close().await?;
+        }
+        Ok(())
+    }
+
+    fn next_file(&self, schema: &SchemaRef) -> Result<StageWriter, ComputeError> {
+        let next = if self.files.is_empty() { String::new() } else { format!("-{:04}", self.files.len()) };
+        let name = format!("part-{:05}{next}-{}.zstd.parquet", self.partition, self.target.attempt);
+        Ok(StageWriter::open(&self.lake, &self.target.table, &name, schema)?.of_partition(self.values.clone()))
+    }
+
+    /// Ends the open file, if any.
+    async fn close(&mut self) -> Result<(), ComputeError> {
+        if let Some(writer) = self.open.take() {
+            self.files.push(writer.finish().await?);
+            self.reservation.resize(0);
+        }
+        Ok(())
     }
 
     async fn hold(&mut self, batch: RecordBatch) -> Result<(), ComputeError> {
@@ -154,8 +206,7 @@ impl PartitionWriter {
         if fits && self.held_rows < OWN_FILE_ROWS {
             return Ok(());
         }
-        let name = format!("part-{:05}-{}.zstd.parquet", self.partition, self.target.attempt);
-        let mut writer = StageWriter::open(&self.lake, &self.target.table, &name, &schema)?;
+        let mut writer = self.next_file(&schema)?;
         for batch in std::mem::take(&mut self.held) {
             writer.write(&batch).await?;
         }
@@ -163,6 +214,25 @@ impl PartitionWriter {
         self.open = Some(writer);
         Ok(())
     }
+}
+
+/// The rows of each stream in the order that the layout asks for, those of one partition in one stream.
+fn in_layout(mut plan: Arc<dyn ExecutionPlan>, layout: &Layout) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let schema = plan.schema();
+    let streams = plan.output_partitioning().partition_count();
+    if !layout.partition_by.is_empty() && streams > 1 {
+        let by = layout.partition_by.iter().map(|name| col(name, &schema)).collect::<Result<Vec<_>, _>>()?;
+        plan = Arc::new(RepartitionExec::try_new(plan, Partitioning::Hash(by, streams))?);
+    }
+    let options = SortOptions { descending: false, nulls_first: false };
+    let order = layout
+        .order()
+        .map(|name| Ok(PhysicalSortExpr::new(col(name, &schema)?, options)))
+        .collect::<Result<Vec<_>, DataFusionError>>()?;
+    Ok(match LexOrdering::new(order) {
+        Some(order) => Arc::new(SortExec::new(order, plan).with_preserve_partitioning(true)),
+        None => plan,
+    })
 }
 
 /// The table's columns in the order of its yml, with text in any of Arrow's layouts.

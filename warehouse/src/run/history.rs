@@ -93,7 +93,7 @@ impl History {
         if !self.nights.contains(&night) {
             self.nights.push(night);
         }
-        let seen_at = work.target(attempt, &format!("-{night}-seen"));
+        let seen_at = work.scratch(attempt, &format!("-{night}-seen"));
         let seen = work.stage_model(model, scene, night.into(), attempt, &seen_at).await?;
         let changed = self.changed(work, model, night, &seen, attempt).await?;
         let rows: u64 = changed.iter().map(|file| file.rows).sum();
@@ -102,9 +102,9 @@ impl History {
         }
         let session = self.session(work, model, &seen, &changed, attempt)?;
         let history = session.sql(&materialize::history(&model.spec, night)).await?;
-        let target = work.target(attempt, &format!("-{night}"));
+        let target = work.target(model, attempt, &format!("-{night}"));
         let states = stage_query(&work.context.lake, &target, in_order(history, model)?, &session).await?;
-        let rest_at = work.target(attempt, &format!("-{night}-rest"));
+        let rest_at = work.target(model, attempt, &format!("-{night}-rest"));
         let (touched, rest) = rewrite::without_keys(work, model, &self.files, &changed, &rest_at, attempt).await?;
         self.files.retain(|file| !touched.contains(&file.path));
         for file in states.into_iter().chain(rest) {
@@ -125,7 +125,7 @@ impl History {
     ) -> Result<Vec<StagedFile>, ComputeError> {
         let session = self.session(work, model, seen, &[], attempt)?;
         let keys = session.sql(&materialize::changed(&model.spec, night)).await?;
-        let target = work.target(attempt, &format!("-{night}-keys"));
+        let target = work.scratch(attempt, &format!("-{night}-keys"));
         stage_query(&work.context.lake, &target, keys, &session).await
     }
 

@@ -134,7 +134,7 @@ async fn compact(context: &RunContext, table: &str, run_id: &str) -> Result<usiz
     let provider = PinnedTable::new(&context.lake, table, &base.schema, &small)?;
     register(&session, table, std::sync::Arc::new(provider)).map_err(failed)?;
     let rows = session.table(table).await.map_err(failed)?;
-    let target = Target { table: table.to_owned(), attempt: format!("compact-{run_id}") };
+    let target = Target::plain(table, format!("compact-{run_id}"));
     let adds = stage_query(&context.lake, &target, rows, &session).await.map_err(|error| match error {
         ComputeError::Engine(error) => RunError::query(table, error),
         ComputeError::Other(error) => error,
@@ -143,6 +143,7 @@ async fn compact(context: &RunContext, table: &str, run_id: &str) -> Result<usiz
     let change = Change {
         table: table.to_owned(),
         schema: base.schema.clone(),
+        partition_by: Vec::new(),
         adds,
         removes: small.iter().map(|file| file.path.clone()).collect(),
         rearranges: true,

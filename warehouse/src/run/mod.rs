@@ -32,6 +32,7 @@ mod decide;
 mod diff;
 mod digests;
 mod error;
+mod evolution;
 mod history;
 mod hold;
 mod ledgers;

@@ -14,7 +14,7 @@ use super::publish::commit_all;
 use super::report::{Failure, NodeCounts, NodeReport, RowCounts, RunReport, RunStatus};
 use super::sources::{SourceOutcome, ingest_all};
 use super::state::NodeState;
-use super::{ops, records};
+use super::{evolution, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
 use crate::lease::Lease;
@@ -54,16 +54,18 @@ async fn phases(
     report: &mut RunReport,
 ) -> Result<(), RunError> {
     let previous = release::latest(&context.lake).await?;
+    evolution::check(context, request, previous.as_ref()).await?;
     let built_for = night_to_build(request.night, previous.as_ref(), report);
     let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context);
 
     for night in &request.earlier {
-        let sources = ingest_all(context, *night, true, &run_id).await?;
+        let sources = ingest_all(context, *night, true, &attempt(&run_id, *night)).await?;
         report.take_sources(&sources);
         commit_sources(context, lease, sources, &run_id).await?;
     }
-    let sources = ingest_all(context, request.night, request.includes(Stage::Ingest), &run_id).await?;
+    let may_load = request.includes(Stage::Ingest);
+    let sources = ingest_all(context, request.night, may_load, &attempt(&run_id, request.night)).await?;
     report.take_sources(&sources);
     warn_of_nothing(context, &sources, report);
     let sources = commit_sources(context, lease, sources, &run_id).await?;
@@ -95,6 +97,11 @@ async fn phases(
     report.take_nodes(audited.build(), &sources);
     report.conclude(released.as_ref());
     Ok(())
+}
+
+/// Names the files that a run loads for a night: it may load several.
+fn attempt(run_id: &str, night: NaiveDate) -> String {
+    format!("{run_id}-{night}")
 }
 
 /// A raw location without a single export is more often a wrong location than a quiet shop.

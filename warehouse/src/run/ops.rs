@@ -193,6 +193,7 @@ pub(super) async fn append_batches(
         let change = Change {
             table: table.to_owned(),
             schema: Arc::clone(schema),
+            partition_by: Vec::new(),
             adds: vec![staged.clone()],
             removes: superseded.clone(),
             rearranges: false,

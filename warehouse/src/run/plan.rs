@@ -11,7 +11,7 @@ use super::decide::{Decision, decision, recipe};
 use super::error::RunError;
 use super::ledgers;
 use super::state::{Candidate, NodeState};
-use super::{diff, views};
+use super::{diff, evolution, views};
 use crate::ingest::{self, FreshnessState, IngestError, Reason};
 use crate::project::contract::{Contract, Missing};
 use crate::project::model::Materialized;
@@ -70,6 +70,7 @@ pub struct NodePlan {
 pub async fn plan_night(context: &RunContext, request: &RunRequest) -> Result<NightPlan, RunError> {
     release::check_format(&context.lake, false).await?;
     let previous = release::latest(&context.lake).await?;
+    evolution::check(context, request, previous.as_ref()).await?;
     let built_for = previous.as_ref().map_or(request.night, |release| release.night.max(request.night));
     let contracts: Vec<&Contract> = context.project.contracts.values().collect();
     let sources: Vec<(SourcePlan, Standing)> = stream::iter(contracts)

@@ -153,6 +153,7 @@ pub(super) fn change(
     Change {
         table: staged.table.clone(),
         schema: staged.schema.clone(),
+        partition_by: staged.partition_by.clone(),
         adds: staged.adds.clone(),
         removes: staged.removes.clone(),
         rearranges: false,

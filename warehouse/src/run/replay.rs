@@ -170,8 +170,14 @@ async fn load(
         for found in &replayed {
             numbered.ledger.count_replayed(found.delivery, found.fits.len() as u64);
         }
-        let staged =
-            StagedTable { table: contract.table.clone(), schema, base: Some(base), adds, removes: HashSet::new() };
+        let staged = StagedTable {
+            table: contract.table.clone(),
+            schema,
+            partition_by: Vec::new(),
+            base: Some(base),
+            adds,
+            removes: HashSet::new(),
+        };
         commit_staged(context, lease, &contract.name, &mut numbered, &staged, run_id).await?;
     }
     Ok(fits)

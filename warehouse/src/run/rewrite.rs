@@ -60,7 +60,7 @@ pub(super) async fn without_ranges(
     let session = work.context.engine.session(attempt.effort);
     prior_table(work, model, files, &session)?;
     let rows = in_order(session.sql(&outside(&model.spec, ranges)).await?, model)?;
-    stage_query(&work.context.lake, &work.target(attempt, "-rest"), rows, &session).await
+    stage_query(&work.context.lake, &work.target(model, attempt, "-rest"), rows, &session).await
 }
 
 /// Writes the rows of all but the keys of the delta, of the files that hold one: their paths, and what stands

@@ -78,6 +78,7 @@ async fn restored(
     let (before, after) = (paths(&now), paths(&then));
     let staged = StagedTable {
         table: name.to_owned(),
+        partition_by: then.partition_columns()?,
         adds: then.files.iter().filter(|file| !before.contains(&file.path)).map(again).collect(),
         removes: before.difference(&after).cloned().collect(),
         base: Some(now),
@@ -97,5 +98,6 @@ fn again(file: &DataFile) -> StagedFile {
         size: file.size,
         rows: file.rows.unwrap_or_default(),
         stats: file.stats.clone().unwrap_or_default(),
+        partition: file.partition.clone(),
     }
 }

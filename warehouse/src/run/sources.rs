@@ -79,11 +79,11 @@ pub(super) async fn ingest_all(
     context: &RunContext,
     night: NaiveDate,
     may_load: bool,
-    run_id: &str,
+    attempt: &str,
 ) -> Result<Vec<SourceOutcome>, RunError> {
     let contracts: Vec<&Contract> = context.project.contracts.values().collect();
     stream::iter(contracts)
-        .map(|contract| ingest_source(context, contract, night, may_load, run_id))
+        .map(|contract| ingest_source(context, contract, night, may_load, attempt))
         .buffered(SOURCES_AT_ONCE)
         .try_collect()
         .await
@@ -94,14 +94,14 @@ async fn ingest_source(
     contract: &Contract,
     night: NaiveDate,
     may_load: bool,
-    run_id: &str,
+    attempt: &str,
 ) -> Result<SourceOutcome, RunError> {
     let started = context.clock.now();
     let snapshot = TableSnapshot::load(&context.lake, &contract.table, None).await?;
     let numbered = ledgers::load(&context.lake, &contract.name, snapshot.as_ref()).await?;
-    let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, ingest::bronze_schema(contract), run_id));
+    let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, ingest::bronze_schema(contract), attempt));
     let mut outcome = match read(context, contract, &numbered, night, may_load, Arc::clone(&sinks)).await {
-        Ok(Read::Loaded(report)) => loaded(context, contract, snapshot, numbered, *report, &sinks, run_id).await?,
+        Ok(Read::Loaded(report)) => loaded(context, contract, snapshot, numbered, *report, &sinks, attempt).await?,
         Ok(Read::Nothing) => unchanged(contract, snapshot, numbered),
         Ok(Read::Waiting { path, others }) => {
             let mut outcome = unchanged(contract, snapshot, numbered);
@@ -167,7 +167,7 @@ async fn loaded(
     numbered: NumberedLedger,
     report: LoadReport,
     sinks: &StagedSinks,
-    run_id: &str,
+    attempt: &str,
 ) -> Result<SourceOutcome, RunError> {
     if let Some(failure) = &report.failure {
         let mut outcome = unchanged(contract, snapshot, numbered);
@@ -179,7 +179,7 @@ async fn loaded(
     let schema = ingest::bronze_schema(contract);
     let (rewritten, removes) = match &snapshot {
         Some(base) if !report.replaced.is_empty() => {
-            without_deliveries(context, base, &report.replaced, run_id).await?
+            without_deliveries(context, base, &report.replaced, attempt).await?
         }
         _ => (Vec::new(), HashSet::new()),
     };
@@ -187,7 +187,8 @@ async fn loaded(
     adds.extend(rewritten);
     let mut warnings = report.warnings;
     warnings.extend(empty_files(&report.ledger, &report.loaded));
-    let staged = StagedTable { table: contract.table.clone(), schema, base: snapshot, adds, removes };
+    let staged =
+        StagedTable { table: contract.table.clone(), schema, partition_by: Vec::new(), base: snapshot, adds, removes };
     Ok(SourceOutcome {
         source: contract.name.clone(),
         table: contract.table.clone(),
@@ -268,7 +269,7 @@ async fn without_deliveries(
     context: &RunContext,
     base: &TableSnapshot,
     replaced: &[i64],
-    run_id: &str,
+    attempt: &str,
 ) -> Result<(Vec<StagedFile>, HashSet<String>), RunError> {
     let touched: Vec<DataFile> = base.files.iter().filter(|file| may_hold(file, replaced)).cloned().collect();
     let removes = touched.iter().map(|file| file.path.clone()).collect();
@@ -282,7 +283,7 @@ async fn without_deliveries(
         .await
         .and_then(|table| table.filter(ident("_delivery").in_list(gone, true)))
         .map_err(failed)?;
-    let target = Target { table: base.table.clone(), attempt: format!("kept-{run_id}") };
+    let target = Target::plain(&base.table, format!("kept-{attempt}"));
     let files = stage_query(&context.lake, &target, kept, &session).await.map_err(|error| match error {
         ComputeError::Engine(error) => RunError::query(&base.table, error),
         ComputeError::Other(error) => error,

@@ -28,6 +28,8 @@ pub enum Candidate {
 pub struct StagedTable {
     pub table: String,
     pub schema: SchemaRef,
+    /// Columns by which the table is partitioned.
+    pub partition_by: Vec<String>,
     /// The version the change goes on top of.
     pub base: Option<TableSnapshot>,
     pub adds: Vec<StagedFile>,

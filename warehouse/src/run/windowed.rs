@@ -281,7 +281,11 @@ async fn window_rows(
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let mut rows = Vec::new();
     for (number, range) in ranges.iter().enumerate() {
-        let target = work.target(attempt, &format!("-w{number}"));
+        let target = match model.spec.materialized {
+            // Delivered rows are told apart by key before they are the table's.
+            Materialized::Merge => work.scratch(attempt, &format!("-w{number}")),
+            _ => work.target(model, attempt, &format!("-w{number}")),
+        };
         let moment = Moment::window(work.night, range.start, range.end);
         let staged = work.stage_model(model, &work.scene, moment, attempt, &target).await?;
         inside(work, model, &staged, range).map_err(ComputeError::Other)?;
@@ -320,7 +324,7 @@ async fn resolved(
     attempt: Attempt,
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let rows = window_rows(work, model, ranges, attempt).await?;
-    let target = work.target(attempt, "-newest");
+    let target = work.target(model, attempt, "-newest");
     let session = work.context.engine.session(attempt.effort);
     staged_table(work, model, ROWS, &rows, &session)?;
     let query = session.sql(&materialize::newest(&model.spec)).await?;
@@ -337,7 +341,7 @@ async fn standing_rows(
     if model.spec.merge.as_ref().is_none_or(|merge| merge.deleted.is_none()) {
         return Ok(rows);
     }
-    let target = work.target(attempt, "-stand");
+    let target = work.target(model, attempt, "-stand");
     let session = work.context.engine.session(attempt.effort);
     staged_table(work, model, DELTA, &rows, &session)?;
     let query = session.sql(&materialize::stand(&model.spec)).await?;
@@ -348,7 +352,7 @@ async fn standing_rows(
 async fn merged(work: &Work, model: &Model, ranges: &[Range], attempt: Attempt) -> Result<Made, ComputeError> {
     let delta = resolved(work, model, ranges, attempt).await?;
     let before: Vec<DataFile> = work.base_files().cloned().collect();
-    let target = work.target(attempt, "-rest");
+    let target = work.target(model, attempt, "-rest");
     let (touched, mut adds) = rewrite::without_keys(work, model, &before, &delta, &target, attempt).await?;
     adds.extend(standing_rows(work, model, delta, attempt).await?);
     Ok(Made { adds, removes: Some(touched), standing: None })

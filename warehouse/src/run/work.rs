@@ -155,6 +155,7 @@ impl Work {
         StagedTable {
             table: self.name.clone(),
             schema: target_schema(&model.spec.columns),
+            partition_by: model.spec.layout().partition_by,
             removes: removes.unwrap_or_else(|| self.base_files().map(|file| file.path.clone()).collect()),
             base: self.base.clone(),
             adds,
@@ -195,7 +196,7 @@ impl Work {
     async fn attempt(&self, model: &Model, identity: &str, attempt: Attempt) -> Result<Option<Made>, ComputeError> {
         match &self.method {
             Method::Whole => {
-                let target = self.target(attempt, "");
+                let target = self.target(model, attempt, "");
                 let adds = self.stage_model(model, &self.scene, self.night.into(), attempt, &target).await?;
                 Ok(Some(Made { adds, removes: None, standing: None }))
             }
@@ -204,9 +205,14 @@ impl Work {
         }
     }
 
-    /// Names of the files of one query of an attempt.
-    pub fn target(&self, attempt: Attempt, part: &str) -> Target {
-        Target { table: self.name.clone(), attempt: format!("{}-{}{part}", self.attempt, attempt.number) }
+    /// The files of one query of an attempt, laid out as the table's.
+    pub fn target(&self, model: &Model, attempt: Attempt, part: &str) -> Target {
+        Target { layout: model.spec.layout(), ..self.scratch(attempt, part) }
+    }
+
+    /// Files that only the attempt itself reads.
+    pub fn scratch(&self, attempt: Attempt, part: &str) -> Target {
+        Target::plain(&self.name, format!("{}-{}{part}", self.attempt, attempt.number))
     }
 
     /// Runs the model's query in a scene and stages its rows.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::error::TableError;
 use super::lake::Lake;
+use super::layout::for_log;
 use super::snapshot::TableSnapshot;
 use super::writer::StagedFile;
 use crate::project::types::ColumnType;
@@ -31,6 +32,8 @@ const CHECKPOINT_EVERY: u64 = 10;
 pub struct Change {
     pub table: String,
     pub schema: SchemaRef,
+    /// Columns by which the table is partitioned.
+    pub partition_by: Vec<String>,
     pub adds: Vec<StagedFile>,
     /// Paths of files that leave the table.
     pub removes: HashSet<String>,
@@ -126,7 +129,11 @@ fn holds_transaction(entry: &[u8], change: &Change) -> bool {
 fn log_entry(base: Option<&TableSnapshot>, change: &Change) -> Result<bytes::Bytes, TableError> {
     let defect = |error: &dyn std::fmt::Display| TableError::defect(&change.table, error);
     let mut actions = Vec::new();
-    if base.is_none_or(|snapshot| !same_columns(&snapshot.schema, &change.schema)) {
+    let is_same = match base {
+        Some(base) => same_columns(&base.schema, &change.schema) && base.partition_columns()? == change.partition_by,
+        None => false,
+    };
+    if !is_same {
         actions.extend(schema_actions(base, change)?);
     }
     let millis = change.at.timestamp_millis();
@@ -196,6 +203,7 @@ fn add_action(file: &StagedFile, change: &Change, millis: i64) -> Add {
         path: file.path.clone(),
         size: file.size as i64,
         modification_time: millis,
+        partition_values: for_log(&file.partition),
         data_change: !change.rearranges,
         stats: Some(file.stats.clone()),
         ..Add::default()
@@ -211,7 +219,7 @@ fn remove_actions(base: &TableSnapshot, change: &Change, millis: i64) -> Vec<Rem
             data_change: !change.rearranges,
             deletion_timestamp: Some(millis),
             extended_file_metadata: Some(true),
-            partition_values: Some(HashMap::new()),
+            partition_values: Some(for_log(&file.partition)),
             size: Some(file.size as i64),
             ..Remove::default()
         })
@@ -236,7 +244,7 @@ fn schema_actions(base: Option<&TableSnapshot>, change: &Change) -> Result<Vec<A
     // Only `buho maintain` cleans logs: a kept release needs its versions.
     let settings = [("delta.enableExpiredLogCleanup", "false")];
     let mut metadata: Metadata =
-        new_metadata(&kernel_schema, Vec::<String>::new(), settings).map_err(|error| defect(error.to_string()))?;
+        new_metadata(&kernel_schema, &change.partition_by, settings).map_err(|error| defect(error.to_string()))?;
     if let Some(base) = base {
         let id = base.metadata()?.id().to_owned();
         metadata = metadata.with_table_id(id).map_err(|error| defect(error.to_string()))?;

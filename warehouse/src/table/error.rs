@@ -23,6 +23,10 @@ pub enum TableError {
     Fenced { table: String, version: u64, token: u64 },
     #[error("table {table}: column `{column}` has type {found}, which no table can hold — cast it in the final select")]
     Type { table: String, column: String, found: String },
+    #[error(
+        "table {table}: partition column `{column}` holds an empty text, which Delta reads as NULL — give it a word in the last select, or partition by another column"
+    )]
+    EmptyPartition { table: String, column: String },
     #[error("table {table}: {what} — this is a defect, please report it")]
     Defect { table: String, what: String },
 }
@@ -31,7 +35,7 @@ impl TableError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Read { .. } | Self::Write { .. } => ErrorKind::Retry,
-            Self::MissingVersion { .. } => ErrorKind::Data,
+            Self::MissingVersion { .. } | Self::EmptyPartition { .. } => ErrorKind::Data,
             Self::Conflict { .. } | Self::Fenced { .. } => ErrorKind::Locked,
             Self::Type { .. } => ErrorKind::User,
             Self::Defect { .. } => ErrorKind::Defect,

@@ -14,6 +14,7 @@
 pub mod commit;
 pub mod error;
 mod lake;
+mod layout;
 mod provider;
 mod snapshot;
 mod stats;
@@ -23,6 +24,7 @@ mod writer;
 pub use commit::{Change, commit, fence};
 pub use error::TableError;
 pub use lake::Lake;
+pub use layout::{Layout, PartitionValues};
 pub use provider::PinnedTable;
 pub use snapshot::{DataFile, TableSnapshot};
 pub use vacuum::{Reclaimed, vacuum};

@@ -86,6 +86,7 @@ impl From<&StagedFile> for DataFile {
             size: staged.size,
             rows: Some(staged.rows),
             stats: Some(staged.stats.clone()),
+            partition: staged.partition.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::commit::actions_of;
 use super::error::TableError;
 use super::lake::Lake;
+use super::layout::PartitionValues;
 use crate::project::types::ColumnType;
 
 /// A data file as the log describes it.
@@ -19,6 +20,8 @@ pub struct DataFile {
     pub rows: Option<u64>,
     /// Delta's per-file statistics, as JSON.
     pub stats: Option<String>,
+    /// The one value that each partition column has in it.
+    pub partition: PartitionValues,
 }
 
 /// One version of a table, pinned: later commits do not change it.
@@ -87,6 +90,7 @@ impl TableSnapshot {
                 size: view.size().max(0) as u64,
                 rows: view.num_records().map(|rows| rows as u64),
                 stats: view.stats(),
+                partition: view.partition_values_map().into_iter().collect(),
             })
             .collect();
         Ok(Self { table: table.to_owned(), version: state.version(), schema, files, delta: delta.clone() })
@@ -132,6 +136,14 @@ impl TableSnapshot {
     /// Rows of all files, where every file says how many it has.
     pub fn rows(&self) -> Option<u64> {
         self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// The columns by which the table is partitioned.
+    ///
+    /// # Errors
+    /// [`TableError::Defect`] where the log has no metadata.
+    pub fn partition_columns(&self) -> Result<Vec<String>, TableError> {
+        Ok(self.metadata()?.partition_columns().iter().map(ToString::to_string).collect())
     }
 
     pub(super) fn metadata(&self) -> Result<&deltalake::kernel::Metadata, TableError> {

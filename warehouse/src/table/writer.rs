@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::TableError;
 use super::lake::Lake;
+use super::layout::PartitionValues;
 use super::stats::FileStats;
 
 /// Rows of a row group: the unit of reading in parallel and of pruning.
@@ -35,6 +36,9 @@ pub struct StagedFile {
     pub rows: u64,
     /// Delta's per-file statistics, as JSON.
     pub stats: String,
+    /// The one value that each partition column has in it.
+    #[serde(default, skip_serializing_if = "PartitionValues::is_empty")]
+    pub partition: PartitionValues,
 }
 
 /// How data files are written: zstd level 1, statistics per column chunk. Long numbers and times are
@@ -65,6 +69,7 @@ pub struct StageWriter {
     schema: SchemaRef,
     writer: AsyncArrowWriter<BufWriter>,
     rows: u64,
+    partition: PartitionValues,
 }
 
 impl StageWriter {
@@ -80,7 +85,19 @@ impl StageWriter {
         let upload = BufWriter::with_capacity(Arc::clone(lake.store()), path.clone(), PART_BYTES);
         let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(&schema), options)
             .map_err(|error| TableError::write(table, &path, error))?;
-        Ok(Self { table: table.to_owned(), path: name.to_owned(), schema, writer, rows: 0 })
+        let partition = PartitionValues::new();
+        Ok(Self { table: table.to_owned(), path: name.to_owned(), schema, writer, rows: 0, partition })
+    }
+
+    /// Says of which partition all rows are.
+    pub fn of_partition(mut self, partition: PartitionValues) -> Self {
+        self.partition = partition;
+        self
+    }
+
+    /// Bytes that were written so far, without those of the open row group.
+    pub fn written(&self) -> usize {
+        self.writer.bytes_written()
     }
 
     /// Appends rows; full row groups go to the store.
@@ -105,7 +122,8 @@ impl StageWriter {
             self.writer.finish().await.map_err(|error| TableError::write(&self.table, &self.path, error))?;
         let stats = serde_json::to_string(&FileStats::from_footer(&self.schema, &footer))
             .map_err(|error| TableError::defect(&self.table, error))?;
-        Ok(StagedFile { path: self.path, size: self.writer.bytes_written() as u64, rows: self.rows, stats })
+        let size = self.writer.bytes_written() as u64;
+        Ok(StagedFile { path: self.path, size, rows: self.rows, stats, partition: self.partition })
     }
 }
 

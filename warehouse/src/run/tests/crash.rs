@@ -171,6 +171,7 @@ async fn a_run_that_lost_its_lease_commits_and_releases_nothing() {
     let staged = super::super::state::StagedTable {
         table: "marts.daily".to_owned(),
         schema: base.schema.clone(),
+        partition_by: Vec::new(),
         removes: base.files.iter().map(|file| file.path.clone()).collect(),
         base: Some(base.clone()),
         adds: Vec::new(),

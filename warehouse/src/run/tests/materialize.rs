@@ -1,5 +1,7 @@
 //! Tables that build on their rows before: windows, keys, histories.
 
+use arrow::array::cast::AsArray;
+
 use super::*;
 
 const EVENTS: &str = "
@@ -381,6 +383,89 @@ async fn a_corrected_delivery_corrects_the_history_of_its_night() {
     let request = RunRequest { night: february(5).parse().unwrap(), full_refresh: true, ..RunRequest::default() };
     run_night(&context, &request).await.unwrap();
     assert_eq!(shop.ask(STATES).await, corrected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partitioned_table_keeps_its_partitions_apart_and_its_rows_in_order() {
+    let shop = windowed();
+    let columns = "{ name: day, type: DATE }, { name: id, type: VARCHAR }, { name: amount, type: BIGINT }";
+    let yml = format!(
+        "materialized: incremental\nincremental: {{ time: day }}\npartition_by: [day]\nsort: [amount]\ncolumns: [{columns}]"
+    );
+    shop.write("sql/marts/shop/by_day.yml", &yml);
+    let sql = "select cast(happened_at as date) as day, id, amount from staging.stg_shop__events
+        where happened_at >= $window_start and happened_at < $window_end";
+    shop.write("sql/marts/shop/by_day.sql", sql);
+    let row = |day: u32, id, amount| (id, format!("{} 10:00:00", february(day)), amount);
+    let deliver = |day: u32, rows: &[(&str, String, i64)]| {
+        let rows: Vec<(&str, &str, i64)> = rows.iter().map(|(id, at, amount)| (*id, at.as_str(), *amount)).collect();
+        events(&shop, &february(day), &rows);
+    };
+    deliver(1, &[row(1, "a", 3), row(1, "b", 1), row(1, "c", 2)]);
+    deliver(2, &[row(2, "a", 9), row(2, "b", 8)]);
+    shop.night(&february(2)).await;
+    deliver(3, &[row(3, "a", 1), row(2, "late", 1)]);
+    shop.night(&february(3)).await;
+    let context = shop.open().await;
+    let table = TableSnapshot::load(&context.lake, "marts.by_day", None).await.unwrap().unwrap();
+    assert_eq!(table.partition_columns().unwrap(), ["day"]);
+    let mut partitions: Vec<(String, u64)> =
+        table.files.iter().map(|file| (file.partition["day"].clone().unwrap(), file.rows.unwrap())).collect();
+    partitions.sort();
+    assert_eq!(partitions, [(february(1), 3), (february(2), 3), (february(3), 1)]);
+    let file = table.files.iter().find(|file| file.rows == Some(3)).unwrap();
+    let path = shop.root.path().join("lake/marts/by_day").join(&file.path);
+    let rows =
+        parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path).unwrap())
+            .unwrap()
+            .build()
+            .unwrap()
+            .map(Result::unwrap);
+    let amounts: Vec<i64> = rows
+        .flat_map(|batch| batch["amount"].as_primitive::<arrow::datatypes::Int64Type>().values().to_vec())
+        .collect();
+    assert!(amounts.is_sorted() && amounts.len() == 3, "{amounts:?}");
+    let question = "select day, id, amount from marts.by_day order by 1, 2";
+    assert_eq!(shop.ask(question).await, from_scratch(&shop, &february(3), question).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_may_come_and_widen_and_goes_only_when_it_is_said() {
+    let shop = Shop::new();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
+    shop.night("2026-02-01").await;
+    let refused = async |what: &str| {
+        let context = shop.open().await;
+        let request = RunRequest { night: "2026-02-01".parse().unwrap(), ..RunRequest::default() };
+        let run = run_night(&context, &request).await.unwrap_err();
+        let plan = plan_night(&context, &request).await.unwrap_err();
+        for error in [&run, &plan] {
+            assert_eq!(error.kind(), crate::error::ErrorKind::User);
+            assert!(error.to_string().contains(what), "{error}");
+            assert!(error.to_string().contains("buho run --select marts.daily --full-refresh"), "{error}");
+        }
+    };
+    let wider = "select ordered_on, cast(sum(amount) as decimal(28, 4)) as revenue, cast(count(*) as bigint) as orders
+        from staging.stg_shop__orders group by ordered_on";
+    let columns = |revenue: &str, orders: &str| {
+        format!(
+            "columns:\n  - {{ name: ordered_on, type: DATE }}\n  - {{ name: revenue, type: '{revenue}' }}\n{orders}"
+        )
+    };
+    let orders = "  - { name: orders, type: BIGINT }\n";
+    shop.write("sql/marts/shop/daily.sql", wider);
+    shop.write("sql/marts/shop/daily.yml", &columns("DECIMAL(28,4)", orders));
+    assert_eq!(shop.night("2026-02-01").await.status, RunStatus::Done);
+    shop.write("sql/marts/shop/daily.sql", &wider.replace("28, 4", "20, 4"));
+    shop.write("sql/marts/shop/daily.yml", &columns("DECIMAL(20,4)", orders));
+    refused("column `revenue` of marts.daily was DECIMAL(28,4) and would be DECIMAL(20,4)").await;
+    shop.write("sql/marts/shop/daily.sql", &wider.replace(", cast(count(*) as bigint) as orders", ""));
+    shop.write("sql/marts/shop/daily.yml", &columns("DECIMAL(28,4)", ""));
+    refused("column `orders` of marts.daily goes").await;
+    let context = shop.open().await;
+    let request = RunRequest { night: "2026-02-01".parse().unwrap(), full_refresh: true, ..RunRequest::default() };
+    assert_eq!(run_night(&context, &request).await.unwrap().status, RunStatus::Done);
+    assert!(!shop.ask("select * from marts.daily").await.contains("orders"));
 }
 
 /// Orders by window, by key and as a history, under one question.
