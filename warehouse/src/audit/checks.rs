@@ -94,15 +94,18 @@ pub fn checks_at(model: &Model, night: NaiveDate) -> Vec<Check> {
 
 /// The tables besides its own that a model's audits read.
 pub fn tables_read(model: &Model) -> BTreeSet<String> {
+    model.spec.audits.iter().flat_map(|audit| compared_with(model, audit)).collect()
+}
+
+/// The tables besides the model's own that one of its audits reads.
+pub fn compared_with(model: &Model, audit: &Audit) -> BTreeSet<String> {
     let mut read = BTreeSet::new();
-    for audit in &model.spec.audits {
-        read.extend(audit.relationships.iter().map(|rule| rule.to.value.clone()));
-        read.extend(audit.reconcile.iter().map(|rule| rule.to.value.clone()));
-        if let Some(sql) = &audit.sql
-            && let Ok(parsed) = parse(&model.yml_file, sql)
-        {
-            read.extend(parsed.inputs.into_keys());
-        }
+    read.extend(audit.relationships.iter().map(|rule| rule.to.value.clone()));
+    read.extend(audit.reconcile.iter().map(|rule| rule.to.value.clone()));
+    if let Some(sql) = &audit.sql
+        && let Ok(parsed) = parse(&model.yml_file, sql)
+    {
+        read.extend(parsed.inputs.into_keys());
     }
     read.remove(&model.name);
     read

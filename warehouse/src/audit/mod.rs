@@ -12,5 +12,5 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-pub use checks::{Check, Reads, checks, checks_at, fingerprint, tables_read};
+pub use checks::{Check, Reads, checks, checks_at, compared_with, fingerprint, tables_read};
 pub use run::{AuditError, AuditOutcome, run};

@@ -234,6 +234,16 @@ pub enum Severity {
     Error,
 }
 
+/// What becomes of a fresh table that an audit compares with a held one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenHeld {
+    /// Both stay at their last release: readers never see a pair that was not compared.
+    Hold,
+    /// The fresh one goes out, and the run says so.
+    Warn,
+}
+
 /// One audit: exactly one of the rules, and how bad it is.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -244,6 +254,10 @@ pub struct Audit {
     /// `error` keeps the table at its last release, `warn` only says so.
     #[serde(default)]
     pub severity: Severity,
+    /// What to do where the other table that is compared stays at an earlier release: `hold` this one too, or
+    /// `warn`. By default what `severity` says: `error` holds.
+    #[serde(default)]
+    pub when_held: Option<WhenHeld>,
     /// None of the columns is NULL.
     #[serde(default)]
     pub not_null: Option<Vec<Located<String>>>,

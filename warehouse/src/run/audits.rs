@@ -13,7 +13,7 @@ use super::error::{RunError, is_out_of_memory};
 use super::report::AuditReport;
 use super::state::NodeState;
 use crate::audit::{self, AuditError, AuditOutcome};
-use crate::project::model::{Model, Severity};
+use crate::project::model::{Materialized, Model, Severity, WhenHeld};
 use crate::session::Effort;
 
 /// A build of which every staged table was judged, and those that failed are held with all below
@@ -63,11 +63,60 @@ fn hold_failed(context: &RunContext, build: &mut Build<'_>, audits: &[AuditRepor
         );
         build.fail(&audit.node, &message);
     }
-    for node in &context.graph.nodes {
-        if let Some(because) = blocked(node, &build.states) {
-            build.hold_below(&node.name, because);
+    loop {
+        for node in &context.graph.nodes {
+            if let Some(because) = blocked(node, &build.states) {
+                build.hold_below(&node.name, because);
+            }
+        }
+        if !hold_pairs(context, build) {
+            return;
         }
     }
+}
+
+/// Where an audit compares a fresh table with one that is held, either way round, the fresh one is held too, or
+/// the run says so. Whether a table came to be held.
+fn hold_pairs(context: &RunContext, build: &mut Build<'_>) -> bool {
+    let models = context.graph.nodes.iter().filter_map(|node| context.project.models.get(&node.name));
+    let mut held = false;
+    for model in models {
+        for audit in &model.spec.audits {
+            for other in audit::compared_with(model, audit) {
+                let pair = [(model.name.as_str(), other.as_str()), (other.as_str(), model.name.as_str())];
+                for (fresh, stays) in pair {
+                    if !is_fresh(build, fresh) || !is_held(build, stays) {
+                        continue;
+                    }
+                    let by_severity = match audit.severity {
+                        Severity::Error => WhenHeld::Hold,
+                        Severity::Warn => WhenHeld::Warn,
+                    };
+                    let because = format!("an audit of `{}` compares it with `{stays}`, which is held", model.name);
+                    match audit.when_held.unwrap_or(by_severity) {
+                        WhenHeld::Hold => {
+                            tracing::warn!(node = %fresh, "held: {because}");
+                            build.hold_below(fresh, because);
+                            held = true;
+                        }
+                        WhenHeld::Warn => build.warn(format!("{fresh}: {because}; it goes out uncompared")),
+                    }
+                }
+            }
+        }
+    }
+    held
+}
+
+/// Whether a stored table has new rows in this run; what was delivered is fresh whatever is made of it.
+fn is_fresh(build: &Build<'_>, table: &str) -> bool {
+    let is_stored = build.context.graph.node(table).is_some_and(|node| node.materialized != Materialized::View);
+    is_stored && matches!(build.states.get(table), Some(NodeState::Built { .. }))
+}
+
+fn is_held(build: &Build<'_>, table: &str) -> bool {
+    build.context.graph.node(table).is_some()
+        && matches!(build.states.get(table), Some(NodeState::Failed { .. } | NodeState::Held { .. }))
 }
 
 /// Audits every node that was built.

@@ -48,6 +48,8 @@ pub(super) struct Build<'a> {
     pub reports: BTreeMap<String, NodeReport>,
     /// Nodes that would have to be computed, where nothing is.
     unbuilt: Vec<String>,
+    /// What the run should say.
+    pub warnings: BTreeSet<String>,
     /// Readers share it; a node that ran out of memory takes it alone.
     gate: Arc<RwLock<()>>,
 }
@@ -75,6 +77,7 @@ impl<'a> Build<'a> {
             states: BTreeMap::new(),
             reports: BTreeMap::new(),
             unbuilt: Vec::new(),
+            warnings: BTreeSet::new(),
             gate: Arc::new(RwLock::new(())),
         };
         for source in sources {
@@ -210,6 +213,13 @@ impl<'a> Build<'a> {
         let state = NodeState::Failed { message: message.to_owned(), kind: ErrorKind::Data };
         self.states.insert(node.to_owned(), state);
         self.restate(node, "failed", message);
+    }
+
+    /// Notes what the run should say.
+    pub fn warn(&mut self, said: String) {
+        if self.warnings.insert(said.clone()) {
+            tracing::warn!("{said}");
+        }
     }
 
     /// A node below one that failed or is held.

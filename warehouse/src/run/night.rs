@@ -209,6 +209,7 @@ impl RunReport {
     }
 
     fn take_nodes(&mut self, build: &Build<'_>, sources: &[SourceOutcome]) {
+        self.warnings.extend(build.warnings.iter().cloned());
         self.node_reports.extend(sources.iter().map(source_node));
         self.node_reports.extend(build.reports.values().cloned());
         for (node, state) in &build.states {

@@ -4,6 +4,7 @@ mod crash;
 mod maintain;
 mod materialize;
 mod memory;
+mod pairs;
 mod replay;
 mod stages;
 
