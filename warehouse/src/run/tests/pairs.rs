@@ -1,0 +1,74 @@
+//! Tables that an audit compares: never one of them new and the other old, unless that is wanted.
+
+use super::*;
+
+const COUNT_SQL: &str =
+    "select ordered_on, cast(count(*) as bigint) as orders from staging.stg_shop__orders group by ordered_on";
+
+fn counted(when_held: &str) -> Shop {
+    let shop = Shop::new();
+    shop.write("sql/marts/shop/counted.sql", COUNT_SQL);
+    let yml = format!(
+        "key: [ordered_on]
+columns:
+  - {{ name: ordered_on, type: DATE }}
+  - {{ name: orders, type: BIGINT }}
+audits:
+  - {{ {when_held} relationships: {{ column: ordered_on, to: marts.daily, field: ordered_on }} }}
+"
+    );
+    shop.write("sql/marts/shop/counted.yml", &yml);
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
+    shop
+}
+
+const COUNTED: &str = "select sum(orders) as orders from marts.counted";
+
+/// The night in which the other table of the pair fails its own audit.
+async fn second_night(shop: &Shop) -> RunReport {
+    shop.night("2026-02-01").await;
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "-1.00")]);
+    shop.night("2026-02-02").await
+}
+
+fn message<'a>(report: &'a RunReport, node: &str) -> &'a str {
+    let found = report.node_reports.iter().find(|report| report.node == node).unwrap();
+    found.message.as_deref().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_table_is_held_with_the_held_one_it_is_compared_with() {
+    let shop = counted("");
+    let report = second_night(&shop).await;
+    assert_eq!((report.nodes.failed, report.nodes.held), (1, 1), "{report:#?}");
+    assert!(message(&report, "marts.counted").contains("compares it with `marts.daily`, which is held"));
+    assert!(shop.ask(COUNTED).await.contains("| 1 "));
+    // Once the other is right, both go out.
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "1.00")]);
+    assert_eq!(shop.night("2026-02-02").await.status, RunStatus::Done);
+    assert!(shop.ask(COUNTED).await.contains("| 2 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_table_is_held_too_where_the_one_with_the_audit_is() {
+    let shop = counted("");
+    let daily = DAILY_YML.replace(
+        "audits:",
+        "audits:\n  - { relationships: { column: ordered_on, to: marts.counted, field: ordered_on } }",
+    );
+    shop.write("sql/marts/shop/daily.yml", &daily);
+    let report = second_night(&shop).await;
+    assert_eq!((report.nodes.failed, report.nodes.held), (1, 1), "{report:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_that_may_part_goes_out_with_a_warning() {
+    for part in ["when_held: warn,", "severity: warn,"] {
+        let shop = counted(part);
+        let report = second_night(&shop).await;
+        assert_eq!((report.nodes.failed, report.nodes.held), (1, 0), "{report:#?}");
+        let warned = report.warnings.iter().any(|said| said.contains("marts.counted") && said.contains("uncompared"));
+        assert!(warned, "{:?}", report.warnings);
+        assert!(shop.ask(COUNTED).await.contains("| 2 "));
+    }
+}
