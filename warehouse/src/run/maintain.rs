@@ -11,26 +11,19 @@ use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::Serialize;
 
-use super::compute::{ComputeError, Target, stage_query};
 use super::context::RunContext;
 use super::error::RunError;
 use super::hold::holding;
 use super::ops::ops_schemas;
-use super::{ledgers, quarantine, stage, standing};
+use super::{compact, ledgers, quarantine, stage, standing};
 use crate::clock::run_id;
+use crate::lease::Lease;
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
 use crate::release::{self, Keep, Release};
-use crate::session::{Effort, register};
-use crate::table::{Change, DataFile, Lake, PinnedTable, TableError, TableSnapshot, commit, vacuum};
+use crate::table::{Lake, TableError, vacuum};
 
 /// How long what an unfinished night has staged is kept for it.
 const UNFINISHED: TimeDelta = TimeDelta::days(2);
-/// Small files of an `ops` table that are worth one larger file.
-const SMALL_FILES: usize = 16;
-/// Bytes below which a file is small.
-const SMALL_BYTES: u64 = 16 << 20;
-/// Application id of commits that only rearrange.
-const APP_ID: &str = "buho/maintain";
 
 /// What maintenance did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -53,10 +46,10 @@ pub struct Maintained {
 pub async fn maintain(context: &RunContext, keep: Keep) -> Result<Maintained, RunError> {
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
-    holding(context, &run_id, "maintain", async |_lease| work(context, keep, &run_id).await).await
+    holding(context, &run_id, "maintain", async |lease| work(context, lease, keep, &run_id).await).await
 }
 
-async fn work(context: &RunContext, keep: Keep, run_id: &str) -> Result<Maintained, RunError> {
+async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> Result<Maintained, RunError> {
     let lake = &context.lake;
     let now = context.clock.now();
     let mut done = Maintained::default();
@@ -83,7 +76,10 @@ async fn work(context: &RunContext, keep: Keep, run_id: &str) -> Result<Maintain
 
     // Rows of the quarantine are found by the names of their files: those stay as they are.
     for (table, _) in ops_schemas().into_iter().filter(|(table, _)| *table != quarantine::TABLE) {
-        done.files_compacted += compact(context, table, run_id).await?;
+        done.files_compacted += compact::ops(context, table, run_id).await?;
+    }
+    for node in &context.graph.nodes {
+        done.files_compacted += compact::node(context, lease, node, run_id).await?;
     }
     for (table, versions) in tables(context, &needed).await? {
         let staged = stage::in_use(lake, &table, now - UNFINISHED).await?;
@@ -118,48 +114,6 @@ async fn tables(context: &RunContext, needed: &[Release]) -> Result<BTreeMap<Str
         }
     }
     Ok(tables)
-}
-
-/// Writes the small files of a table as one; the rows stay as they are. How many files it was.
-async fn compact(context: &RunContext, table: &str, run_id: &str) -> Result<usize, RunError> {
-    let Some(base) = TableSnapshot::load(&context.lake, table, None).await? else {
-        return Ok(0);
-    };
-    let small: Vec<DataFile> = base.files.iter().filter(|file| file.size < SMALL_BYTES).cloned().collect();
-    if small.len() < SMALL_FILES {
-        return Ok(0);
-    }
-    let failed = |error| RunError::query(table, error);
-    let session = context.engine.session(Effort::Fast);
-    let provider = PinnedTable::new(&context.lake, table, &base.schema, &small)?;
-    register(&session, table, std::sync::Arc::new(provider)).map_err(failed)?;
-    let rows = session.table(table).await.map_err(failed)?;
-    let target = Target::plain(table, format!("compact-{run_id}"));
-    let adds = stage_query(&context.lake, &target, rows, &session).await.map_err(|error| match error {
-        ComputeError::Engine(error) => RunError::query(table, error),
-        ComputeError::Other(error) => error,
-    })?;
-    let at = context.clock.now();
-    let change = Change {
-        table: table.to_owned(),
-        schema: base.schema.clone(),
-        partition_by: Vec::new(),
-        adds,
-        removes: small.iter().map(|file| file.path.clone()).collect(),
-        rearranges: true,
-        app_id: APP_ID.to_owned(),
-        sequence: at.timestamp_millis(),
-        token: None,
-        run_id: run_id.to_owned(),
-        notes: Default::default(),
-        at,
-    };
-    match commit(&context.lake, Some(&base), &change).await {
-        Ok(_) => Ok(small.len()),
-        // Somebody appended meanwhile: the next maintenance will do.
-        Err(TableError::Conflict { .. }) => Ok(0),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Removes objects of a folder that `unneeded` names and that are older than `before`.

@@ -26,6 +26,7 @@ mod audits;
 mod backfill;
 mod bronze;
 mod build;
+mod compact;
 mod compute;
 mod context;
 mod decide;

@@ -20,7 +20,7 @@ use crate::table::{Change, TableSnapshot, commit};
 /// Application id of the commits of nodes.
 const APP_ID: &str = "buho/night";
 /// Key of a commit's info: what the rows were made from.
-const RECIPE: &str = "buhoRecipe";
+pub(super) const RECIPE: &str = "buhoRecipe";
 /// Tables committed beside each other.
 const COMMITS_AT_ONCE: usize = 8;
 

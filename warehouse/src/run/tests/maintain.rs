@@ -104,3 +104,35 @@ async fn held_rows_are_still_found_after_maintenance() {
     let discarded = discard(&shop.open_at(TWO_HOURS_LATER).await, "orders", &choice, "tests", "ana").await.unwrap();
     assert_eq!(discarded, 20);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_files_of_a_table_that_grows_become_larger_and_the_next_night_builds_on_them() {
+    let shop = super::materialize::every_kind();
+    let day = |day: u32| format!("2026-01-{day:02}");
+    let question = super::materialize::EVERY_KIND;
+    for number in 1..=22 {
+        let (id, at) = (format!("o{number}"), format!("{} 10:00:00", day(number)));
+        shop.orders(&day(number), &[(&id, &at, "1.00")]);
+        shop.night(&day(number)).await;
+    }
+    let before = shop.ask(question).await;
+    let context = shop.open().await;
+    let files = async |table: &str| TableSnapshot::load(&context.lake, table, None).await.unwrap().unwrap().files.len();
+    assert_eq!(files("core.by_window").await, 22);
+    let done = maintain(&context, Keep { nights: 35, months: 13 }).await.unwrap();
+    // 22 windows less the last and its lookback of three; by key there is no such thing.
+    assert!(done.files_compacted >= 18 + 22, "{done:?}");
+    assert_eq!((files("core.by_window").await, files("core.by_key").await), (22 - 18 + 1, 1));
+    assert_eq!(shop.ask(question).await, before);
+    // Nothing is to be built because of it, and a correction of the past finds its rows.
+    assert_eq!(shop.night(&day(22)).await.status, RunStatus::Skipped);
+    shop.orders(&day(5), &[("o5", &format!("{} 10:00:00", day(5)), "9.00")]);
+    shop.night(&day(22)).await;
+    let fresh = super::materialize::every_kind();
+    for number in 1..=22 {
+        let (id, at) = (format!("o{number}"), format!("{} 10:00:00", day(number)));
+        fresh.orders(&day(number), &[(&id, &at, if number == 5 { "9.00" } else { "1.00" })]);
+        fresh.night(&day(number)).await;
+    }
+    assert_eq!(shop.ask(question).await, fresh.ask(question).await);
+}

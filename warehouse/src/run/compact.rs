@@ -1,0 +1,129 @@
+//! Small files become larger ones: what many nights added is read at once again. The rows stay as they are.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use super::compute::{ComputeError, Target, stage_query};
+use super::context::RunContext;
+use super::error::RunError;
+use super::publish::RECIPE;
+use crate::graph::Node;
+use crate::lease::Lease;
+use crate::project::model::{Materialized, Model};
+use crate::session::{Effort, register};
+use crate::table::{Change, DataFile, Layout, PartitionValues, PinnedTable, TableError, TableSnapshot, commit};
+
+/// Small files that are worth one larger file.
+const SMALL_FILES: usize = 16;
+/// Bytes below which a file is small.
+const SMALL_BYTES: u64 = 16 << 20;
+/// Application id of commits that only rearrange.
+const APP_ID: &str = "buho/maintain";
+
+/// Compacts a table of `ops`, to which every run may append meanwhile. How many files it was.
+pub(super) async fn ops(context: &RunContext, table: &str, run_id: &str) -> Result<usize, RunError> {
+    let Some(base) = TableSnapshot::load(&context.lake, table, None).await? else {
+        return Ok(0);
+    };
+    let small: Vec<DataFile> = base.files.iter().filter(|file| file.size < SMALL_BYTES).cloned().collect();
+    let rearranged = Rearranged { context, base: &base, layout: Layout::default(), run_id, token: None };
+    rearranged.commit(vec![small], HashMap::new()).await
+}
+
+/// Compacts a node's table that grows night by night; one that is rebuilt whole is compact. Files of windows that
+/// may be rebuilt soon stay apart, and so do partitions.
+pub(super) async fn node(context: &RunContext, lease: &Lease, node: &Node, run_id: &str) -> Result<usize, RunError> {
+    let grows = matches!(node.materialized, Materialized::Incremental | Materialized::Merge | Materialized::Scd2);
+    let Some(model) = context.project.models.get(&node.name).filter(|_| grows) else {
+        return Ok(0);
+    };
+    let Some(base) = TableSnapshot::load(&context.lake, &node.name, None).await? else {
+        return Ok(0);
+    };
+    // What the rows were made from goes along: the next night builds on it.
+    let Some(recipe) = base.note(RECIPE).await? else {
+        return Ok(0);
+    };
+    let mut groups: BTreeMap<PartitionValues, Vec<DataFile>> = BTreeMap::new();
+    let settled = settled(model, &base);
+    for file in base.files.iter().filter(|file| file.size < SMALL_BYTES && settled(file)) {
+        groups.entry(file.partition.clone()).or_default().push(file.clone());
+    }
+    let layout = model.spec.layout();
+    let rearranged = Rearranged { context, base: &base, layout, run_id, token: Some(lease.token()) };
+    rearranged.commit(groups.into_values().collect(), HashMap::from([(RECIPE.to_owned(), recipe)])).await
+}
+
+/// Tells files of windows that are past the lookback from those that are not.
+fn settled(model: &Model, base: &TableSnapshot) -> impl Fn(&DataFile) -> bool + use<> {
+    let time = model.spec.time().filter(|_| model.spec.materialized == Materialized::Incremental);
+    let time = time.map(|time| time.value.clone());
+    let last = |file: &DataFile| -> Option<NaiveDate> { file.last_day(time.as_deref()?)? };
+    let newest = base.files.iter().filter_map(last).max();
+    let length = model.spec.window();
+    let lookback = model.spec.incremental.as_ref().map_or(0, |spec| spec.lookback);
+    let bound = newest.map(|newest| length.before(length.start(newest), lookback));
+    move |file| match (&time, bound) {
+        (Some(time), Some(bound)) => file.last_day(time).flatten().is_some_and(|last| last < bound),
+        _ => true,
+    }
+}
+
+/// A commit that rearranges.
+struct Rearranged<'a> {
+    context: &'a RunContext,
+    base: &'a TableSnapshot,
+    layout: Layout,
+    run_id: &'a str,
+    /// Token of the lease, for a table that only its holder writes.
+    token: Option<u64>,
+}
+
+impl Rearranged<'_> {
+    /// Writes each group that is worth it as few files, and commits them all.
+    async fn commit(
+        &self,
+        groups: Vec<Vec<DataFile>>,
+        notes: HashMap<String, serde_json::Value>,
+    ) -> Result<usize, RunError> {
+        let small: Vec<DataFile> = groups.into_iter().filter(|files| files.len() >= SMALL_FILES).flatten().collect();
+        if small.is_empty() {
+            return Ok(0);
+        }
+        let table = self.base.table.as_str();
+        let failed = |error| RunError::query(table, error);
+        let session = self.context.engine.session(Effort::Fast);
+        let provider = PinnedTable::new(&self.context.lake, table, &self.base.schema, &small)?;
+        register(&session, table, Arc::new(provider)).map_err(failed)?;
+        let rows = session.table(table).await.map_err(failed)?;
+        let attempt = format!("compact-{}", self.run_id);
+        let target = Target { layout: self.layout.clone(), ..Target::plain(table, attempt) };
+        let adds = stage_query(&self.context.lake, &target, rows, &session).await.map_err(|error| match error {
+            ComputeError::Engine(error) => RunError::query(table, error),
+            ComputeError::Other(error) => error,
+        })?;
+        let at = self.context.clock.now();
+        let change = Change {
+            table: table.to_owned(),
+            schema: self.base.schema.clone(),
+            partition_by: self.base.partition_columns()?,
+            adds,
+            removes: small.iter().map(|file| file.path.clone()).collect(),
+            rearranges: true,
+            app_id: APP_ID.to_owned(),
+            sequence: at.timestamp_millis(),
+            token: self.token,
+            run_id: self.run_id.to_owned(),
+            notes,
+            at,
+        };
+        match commit(&self.context.lake, Some(self.base), &change).await {
+            Ok(_) => Ok(small.len()),
+            // Somebody appended meanwhile: the next maintenance will do.
+            Err(TableError::Conflict { .. }) if self.token.is_none() => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
