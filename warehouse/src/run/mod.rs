@@ -20,6 +20,10 @@
 //! | between the release's link and its file | a release that is valid and not yet listed | its lease puts the file ([`crate::lease`]) |
 //! | after that | a lease that nobody gave back, no record of the run | takes the lease over, has nothing to do |
 //!
+//! A table that builds on its rows before ([`crate::materialize`]) notes with what is staged on which files it
+//! stands, and beside it what those rows were made of ([`standing`]): the note is used on the same files only, the
+//! other is named by the recipe of the commit, so neither can be taken for another's.
+//!
 //! What stays of a run that died and is not used again goes with [`maintain()`].
 
 mod audits;
