@@ -47,6 +47,11 @@ bench-etl: venv ## Benchmark against DuckDB; writes target/bench/etl.json
 	$(CARGO) build --locked --release --workspace --bin buho
 	BUHO_BIN=$(TARGET)/release/buho $(PY)/python -m tests.bench.etl --out target/bench/etl.json
 
+.PHONY: bench-night
+bench-night: venv ## What one more night costs; writes target/bench/night.json
+	$(CARGO) build --locked --release --workspace --bin buho
+	BUHO_BIN=$(TARGET)/release/buho $(PY)/python -m tests.bench.nightly --out target/bench/night.json
+
 .PHONY: build
 build: ## The binary, as tests and demo use it
 	$(CARGO) build --locked --profile $(PROFILE) --workspace --bin buho

@@ -61,6 +61,13 @@ def limited(name: str, ours_mb: float, limit_mb: float) -> Entry:
     return Entry(name, "limit", None, None, ratio, 1.0, round(ours_mb, 1), limit_mb, None)
 
 
+def seconds_limited(name: str, ours: list[float], limit_s: float) -> Entry:
+    """An absolute limit of time."""
+    one = median(ours)
+    ratio = round(one / limit_s, 4)
+    return Entry(name, "limit", round(one, 4), limit_s, ratio, 1.0, None, None, round(spread(ours), 4))
+
+
 def table(entries: Iterable[Entry]) -> str:
     def text(value: float | None, digits: int) -> str:
         return "-" if value is None else f"{value:.{digits}f}"
@@ -91,8 +98,8 @@ def table(entries: Iterable[Entry]) -> str:
     )
 
 
-def expected_names() -> list[str]:
-    lines = EXPECTED.read_text().splitlines()
+def expected_names(file: Path) -> list[str]:
+    lines = file.read_text().splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
@@ -102,9 +109,9 @@ def write(entries: list[Entry], path: Path) -> None:
     path.write_text(text + "\n")
 
 
-def check_names(entries: list[Entry], expected: list[str]) -> None:
+def check_names(entries: list[Entry], expected: list[str], file: Path) -> None:
     """An entry that silently vanished would look like a bar that was met."""
     missing = sorted(set(expected) - {entry.name for entry in entries})
     unknown = sorted({entry.name for entry in entries} - set(expected))
     if missing or unknown:
-        sys.exit(f"entries missing: {missing}; entries not in {EXPECTED.name}: {unknown}")
+        sys.exit(f"entries missing: {missing}; entries not in {file.name}: {unknown}")

@@ -8,11 +8,12 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import csv_to_bronze, marts, memory, night
-from tests.bench.entries import Entry, check_names, expected_names, table, write
+from tests.bench.entries import EXPECTED, Entry, check_names, expected_names, table, write
 from tests.bench.measure import keep_to_two_cpus
 from tests.peers.support.binary import find_binary
 from tests.peers.support.places import ROOT
@@ -37,14 +38,14 @@ class Setup:
     rows: int
 
 
-def arguments() -> argparse.Namespace:
+def arguments(parts: Collection[str], out: Path) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "target" / "bench" / "etl.json")
+    parser.add_argument("--out", type=Path, default=out)
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "bench" / "work")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--only", nargs="*", choices=sorted(PARTS), default=sorted(PARTS))
+    parser.add_argument("--only", nargs="*", choices=sorted(parts), default=sorted(parts))
     return parser.parse_args()
 
 
@@ -61,7 +62,7 @@ def set_up(given: argparse.Namespace) -> Setup:
 
 
 def main() -> None:
-    given = arguments()
+    given = arguments(PARTS, ROOT / "target" / "bench" / "etl.json")
     setup = set_up(given)
     keep_to_two_cpus()
     found: list[Entry] = []
@@ -72,7 +73,7 @@ def main() -> None:
     print(table(found))
     print(f"\n{given.out}: {len(found)} entries, {os.cpu_count()} processors, medians of {setup.runs}")
     if set(given.only) == set(PARTS):
-        check_names(found, expected_names())
+        check_names(found, expected_names(EXPECTED), EXPECTED)
     for entry in found:
         if entry.missed:
             print(f"bar missed: {entry.name} at {entry.ratio:.2f} of {entry.peer}, bar {entry.bar}")
