@@ -391,6 +391,10 @@ pub enum QuarantineCommand {
     Replay {
         #[command(flatten)]
         choice: QuarantineChoice,
+        /// Corrected rows: a file in the source's own form, with one record for each held row of --file, in
+        /// their order
+        #[arg(long, value_name = "FILE", requires = "file", conflicts_with = "record")]
+        with: Option<PathBuf>,
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: ReportFormat,
     },

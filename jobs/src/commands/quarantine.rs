@@ -1,9 +1,13 @@
 //! `buho quarantine list|show|replay|discard`: rows that did not fit, and what becomes of them.
 
+use std::path::Path;
+
 use datafusion::prelude::DataFrame;
 use warehouse::clock::default_night;
 use warehouse::release;
-use warehouse::run::{Choice, Reader, RunContext, RunError, RunReport, RunRequest, discard, replay, run_night};
+use warehouse::run::{
+    Choice, Reader, RunContext, RunError, RunReport, RunRequest, discard, replay, replay_with, run_night,
+};
 
 use crate::cli::{QuarantineChoice, QuarantineCommand, ReportFormat, RowFormat};
 use crate::context::Context;
@@ -18,7 +22,9 @@ pub fn run(context: &Context, command: &QuarantineCommand) -> Result<Exit, Comma
         match command {
             QuarantineCommand::List { source, format } => list(context, &opened, source.as_deref(), *format).await,
             QuarantineCommand::Show { choice, limit, format } => show(context, &opened, choice, *limit, *format).await,
-            QuarantineCommand::Replay { choice, format } => try_again(context, &opened, choice, *format).await,
+            QuarantineCommand::Replay { choice, with, format } => {
+                try_again(context, &opened, choice, with.as_deref(), *format).await
+            }
             QuarantineCommand::Discard { choice, reason, by } => {
                 let by = by.clone().or_else(|| context.env("USER")).unwrap_or_else(|| "somebody".to_owned());
                 let count = discard(&opened, &choice.source, &meant(choice), reason, &by).await?;
@@ -92,9 +98,19 @@ async fn try_again(
     context: &Context,
     opened: &RunContext,
     choice: &QuarantineChoice,
+    with: Option<&Path>,
     format: ReportFormat,
 ) -> Result<Exit, CommandError> {
-    let tried = replay(opened, &choice.source, &meant(choice)).await?;
+    let tried = match with {
+        None => replay(opened, &choice.source, &meant(choice)).await?,
+        Some(file) => {
+            let bytes = std::fs::read(file).map_err(|error| {
+                CommandError::user(format!("{}: {error} — name a file that can be read", file.display()))
+            })?;
+            let name = file.display().to_string();
+            replay_with(opened, &choice.source, &meant(choice), &name, bytes.into()).await?
+        }
+    };
     let report: Option<RunReport> = if tried.replayed > 0 {
         let latest = release::latest(&opened.lake).await.map_err(RunError::from)?;
         let zone = opened.project.settings.time_zone;

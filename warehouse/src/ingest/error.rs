@@ -44,6 +44,11 @@ pub enum IngestError {
     Changed { path: String, detail: String },
 
     #[error(
+        "`{path}` holds {found} records, and {wanted} are held of that file; write one for each held row, in their order (`buho quarantine show` lists them)"
+    )]
+    Corrected { path: String, found: usize, wanted: usize },
+
+    #[error(
         "`{path}` is not {declared}: {found}; correct `format.compression` in the contract or deliver the file again"
     )]
     Magic { path: String, declared: String, found: String },

@@ -41,7 +41,7 @@ pub use options::{BatchSink, Limits, LoadOptions, LoadReport, OverTolerance, Sin
 pub use pattern::check_path;
 pub use plan::{IngestPlan, PlannedDelivery, Reason, WaitingFile, plan_deliveries};
 pub use read::Codec;
-pub use replay::{Held, Replayed, replay};
+pub use replay::{Corrected, Held, Replayed, replay, replay_corrected};
 pub use schema::{DELIVERY, FILE, NIGHT, RECORD, bronze_schema, quarantine_schema};
 
 /// Days from 0001-01-01 to 1970-01-01, as chrono counts them.

@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use object_store::ObjectStore;
+use bytes::Bytes;
+use object_store::memory::InMemory;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 
 use super::discover::RawFile;
@@ -14,6 +16,16 @@ use super::options::{LoadOptions, SinkFactory};
 use super::read::Opener;
 use super::work::{self, Job};
 use crate::project::contract::Contract;
+
+/// Corrected records, in the form of the source's own files.
+#[derive(Debug, Clone)]
+pub struct Corrected {
+    /// As the user calls the file.
+    pub name: String,
+    pub bytes: Bytes,
+    /// The records it stands for, in order: all of one delivery that are held.
+    pub records: Vec<i64>,
+}
 
 /// Records of one delivery that are in quarantine.
 #[derive(Debug, Clone)]
@@ -45,16 +57,62 @@ pub async fn replay(
     options: &LoadOptions,
     sinks: Arc<dyn SinkFactory>,
 ) -> Result<Vec<Replayed>, IngestError> {
+    let jobs: Vec<Arc<Job>> = held.iter().map(|held| Arc::new(job(root, held))).collect();
     let opener = Opener { store, runtime: Handle::current() };
-    let jobs: Vec<Arc<Job>> = held
-        .iter()
-        .map(|held| {
-            let record = &held.delivery;
-            let job = Job::new(record.number, record.night, raw_file(root, record), Some(record.content.clone()));
-            Arc::new(job.only(held.records.clone()))
-        })
-        .collect();
-    let outcome = work::run(Arc::new(contract.clone()), &jobs, opener, options, sinks).await?;
+    run(opener, contract, &jobs, held, options, sinks).await
+}
+
+/// Reads corrected records in place of the held ones of one delivery.
+///
+/// # Errors
+/// [`IngestError::Corrected`] where there are not as many as are held.
+pub async fn replay_corrected(
+    root: &Path,
+    contract: &Contract,
+    held: Held,
+    corrected: &Corrected,
+    options: &LoadOptions,
+    sinks: Arc<dyn SinkFactory>,
+) -> Result<Replayed, IngestError> {
+    let store = InMemory::new();
+    let location = Path::from("corrected").join(held.delivery.path.rsplit('/').next().unwrap_or_default());
+    let failed = |source| IngestError::storage(&corrected.name, "read", source);
+    store.put(&location, corrected.bytes.clone().into()).await.map_err(failed)?;
+    let meta = store.head(&location).await.map_err(failed)?;
+    let file = RawFile {
+        path: corrected.name.clone(),
+        location,
+        size: meta.size,
+        etag: meta.e_tag,
+        modified: meta.last_modified,
+        date: None,
+    };
+    let job = Arc::new(job(root, &held).read_from(file, corrected.records.clone()));
+    let opener = Opener { store: Arc::new(store), runtime: Handle::current() };
+    let held = [held];
+    let replayed = run(opener, contract, &[Arc::clone(&job)], &held, options, sinks).await?;
+    let (found, wanted) = (job.records_seen(), corrected.records.len());
+    match replayed.into_iter().next() {
+        Some(replayed) if found == wanted => Ok(replayed),
+        _ => Err(IngestError::Corrected { path: corrected.name.clone(), found, wanted }),
+    }
+}
+
+fn job(root: &Path, held: &Held) -> Job {
+    let record = &held.delivery;
+    let job = Job::new(record.number, record.night, raw_file(root, record), Some(record.content.clone()));
+    job.only(held.records.clone())
+}
+
+async fn run(
+    opener: Opener,
+    contract: &Contract,
+    jobs: &[Arc<Job>],
+    held: &[Held],
+    options: &LoadOptions,
+    sinks: Arc<dyn SinkFactory>,
+) -> Result<Vec<Replayed>, IngestError> {
+    let outcome = work::run(Arc::new(contract.clone()), jobs, opener, options, sinks).await?;
     let refused = outcome.quarantine.records();
     let fits = |held: &Held| {
         let still_held = |record: &&i64| refused.contains(&(held.delivery.number, **record));

@@ -252,7 +252,7 @@ impl<'a> Build<'a> {
                     report.version = Some(staged.next_version());
                 }
                 self.identities.insert(node.clone(), recipe.identity());
-                self.candidates.insert(node.clone(), Candidate::Staged(staged));
+                self.candidates.insert(node.clone(), Candidate::Staged(*staged));
                 self.states.insert(node, NodeState::Built { recipe });
             }
             Ok(Outcome::Committed(version)) => {

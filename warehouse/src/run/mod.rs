@@ -75,6 +75,6 @@ pub use ops::ops_schemas;
 pub use plan::{NightPlan, NodePlan, SourcePlan, plan_night};
 pub use reader::Reader;
 pub use records::{last_runs, run_by_id};
-pub use replay::{Choice, Tried, discard, replay};
+pub use replay::{Choice, Tried, discard, replay, replay_with};
 pub use report::{AuditReport, NodeReport, RunReport, RunStatus, SourceReport};
 pub use rollback::rollback;

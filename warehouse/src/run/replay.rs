@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::cast::AsArray;
 use arrow::datatypes::Int64Type;
+use bytes::Bytes;
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::ident;
 
@@ -21,7 +22,7 @@ use super::quarantine::{Settled, held, settle};
 use super::sink::StagedSinks;
 use super::state::StagedTable;
 use crate::clock::run_id;
-use crate::ingest::{self, Held, LoadOptions};
+use crate::ingest::{self, Corrected, Held, LoadOptions};
 use crate::lease::Lease;
 use crate::project::contract::Contract;
 use crate::release;
@@ -51,10 +52,34 @@ pub struct Choice {
 /// # Errors
 /// Where the source is unknown, or a file is gone or has changed.
 pub async fn replay(context: &RunContext, source: &str, choice: &Choice) -> Result<Tried, RunError> {
+    try_again(context, source, choice, None).await
+}
+
+/// Loads corrected rows in place of the held ones of one file: as many, in their order, in the form of the
+/// source's own files. `name` is how the user calls the file with them.
+///
+/// # Errors
+/// As [`replay`]; [`RunError::User`] where the choice names no file with held rows, or the rows are not as many.
+pub async fn replay_with(
+    context: &RunContext,
+    source: &str,
+    choice: &Choice,
+    name: &str,
+    bytes: Bytes,
+) -> Result<Tried, RunError> {
+    try_again(context, source, choice, Some((name, bytes))).await
+}
+
+async fn try_again(
+    context: &RunContext,
+    source: &str,
+    choice: &Choice,
+    corrected: Option<(&str, Bytes)>,
+) -> Result<Tried, RunError> {
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
     holding(context, &run_id, "quarantine replay", async |lease| {
-        replay_held(context, lease, contract(context, source)?, choice, &run_id).await
+        replay_held(context, lease, contract(context, source)?, choice, corrected, &run_id).await
     })
     .await
 }
@@ -109,6 +134,7 @@ async fn replay_held(
     lease: &Lease,
     contract: &Contract,
     choice: &Choice,
+    corrected: Option<(&str, Bytes)>,
     run_id: &str,
 ) -> Result<Tried, RunError> {
     let chosen = chosen(context, contract, choice).await?;
@@ -126,38 +152,61 @@ async fn replay_held(
         .loaded()
         .filter_map(|delivery| Some(Held { delivery: delivery.clone(), records: wanted.remove(&delivery.number)? }))
         .collect();
+    let corrected = match corrected {
+        Some((name, bytes)) => Some(in_place_of(name, bytes, &chosen, choice)?),
+        None => None,
+    };
     let mut fits = present;
     if !tried.is_empty() {
-        fits.extend(load(context, lease, contract, base, numbered, &tried, run_id).await?);
+        fits.extend(load(context, lease, contract, base, numbered, (&tried, corrected.as_ref()), run_id).await?);
     }
-    let settled = Settled { status: "replayed", by: run_id.to_owned(), note: None };
+    let note = corrected.map(|corrected| format!("corrected in {}", corrected.name));
+    let settled = Settled { status: "replayed", by: run_id.to_owned(), note };
     let change = |delivery: i64, record: i64| fits.contains(&(delivery, record)).then(|| settled.clone());
     let replayed = settle(context, &contract.name, run_id, &change).await?;
     Ok(Tried { held: chosen.len() as u64, replayed })
 }
 
-/// Reads the files again and commits the rows that fit, with the ledger that counts them.
+/// The held rows that corrected ones stand for: all of one delivery.
+fn in_place_of(name: &str, bytes: Bytes, chosen: &HashSet<(i64, i64)>, choice: &Choice) -> Result<Corrected, RunError> {
+    let deliveries: HashSet<i64> = chosen.iter().map(|(delivery, _)| *delivery).collect();
+    if deliveries.len() != 1 || choice.file.is_none() {
+        let message = "corrected rows stand for the held rows of one file: name it with `--file`, as `buho quarantine show` writes it";
+        return Err(RunError::User { message: message.to_owned() });
+    }
+    let mut records: Vec<i64> = chosen.iter().map(|(_, record)| *record).collect();
+    records.sort_unstable();
+    Ok(Corrected { name: name.to_owned(), bytes, records })
+}
+
+/// Reads the files again, or what takes their place, and commits the rows that fit, with the ledger that counts them.
 async fn load(
     context: &RunContext,
     lease: &Lease,
     contract: &Contract,
     base: TableSnapshot,
     mut numbered: ledgers::NumberedLedger,
-    tried: &[Held],
+    (tried, corrected): (&[Held], Option<&Corrected>),
     run_id: &str,
 ) -> Result<HashSet<(i64, i64)>, RunError> {
     let schema = ingest::bronze_schema(contract);
     let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, Arc::clone(&schema), run_id));
     let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
     let (raw, root) = (Arc::clone(&context.raw), &context.raw_root);
-    let replayed =
-        ingest::replay(raw, root, contract, tried, &options, Arc::clone(&sinks) as _).await.map_err(|error| {
+    let replayed = match (corrected, tried) {
+        (Some(corrected), [held]) => {
+            let sinks = Arc::clone(&sinks) as _;
+            let found = ingest::replay_corrected(root, contract, held.clone(), corrected, &options, sinks).await;
+            vec![found.map_err(|error| RunError::User { message: error.to_string() })?]
+        }
+        _ => ingest::replay(raw, root, contract, tried, &options, Arc::clone(&sinks) as _).await.map_err(|error| {
             RunError::User {
                 message: format!(
                     "{error} — deliver the corrected file under the same name instead: it replaces its rows"
                 ),
             }
-        })?;
+        })?,
+    };
     let fits: HashSet<(i64, i64)> =
         replayed.iter().flat_map(|found| found.fits.iter().map(|record| (found.delivery, *record))).collect();
     let adds = sinks.files();

@@ -32,7 +32,7 @@ pub(super) struct Computed {
 
 /// What a computation came to.
 pub(super) enum Outcome {
-    Staged(StagedTable),
+    Staged(Box<StagedTable>),
     /// An earlier attempt had committed the very table, at this version.
     Committed(u64),
     /// Nothing that its rows are made of changed.
@@ -104,7 +104,7 @@ impl Work {
         }
         let identity = recipe.identity();
         if let Some(staged) = self.staged_before(model, &identity).await? {
-            return Ok(Outcome::Staged(staged));
+            return Ok(Outcome::Staged(Box::new(staged)));
         }
         if self.is_as_before(&identity).await? {
             return Ok(Outcome::Same);
@@ -120,7 +120,7 @@ impl Work {
         }
         let staged = self.staged(model, made.adds, made.removes);
         stage::note(&self.context.lake, &staged, &identity).await?;
-        Ok(Outcome::Staged(staged))
+        Ok(Outcome::Staged(Box::new(staged)))
     }
 
     /// Whether it was found out already that nothing changed.

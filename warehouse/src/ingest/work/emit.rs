@@ -67,6 +67,8 @@ impl Worker {
         mut typed: Typed,
         mut quarantine: Vec<QuarantineRow>,
     ) -> Result<(), IngestError> {
+        typed.records.iter_mut().for_each(|record| *record = job.number_of(*record));
+        quarantine.iter_mut().for_each(|row| row.record = job.number_of(row.record));
         if let Some(only) = &job.only {
             typed.keep(only);
             quarantine.retain(|row| only.contains(&row.record));

@@ -1,6 +1,6 @@
 //! One delivery being read, and what all workers share.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,6 +26,10 @@ pub(crate) struct Job {
     pub(crate) expected: Option<String>,
     /// The records that are wanted of it; `None` is all.
     pub(crate) only: Option<HashSet<i64>>,
+    /// Numbers that its records stand for, in order: those of a file that takes the place of some records.
+    stands_for: Option<Vec<i64>>,
+    /// Records of such a file that were read.
+    seen: Mutex<BTreeSet<i64>>,
     rows: AtomicU64,
     quarantined: AtomicU64,
     content: Mutex<Option<String>>,
@@ -40,6 +44,8 @@ impl Job {
             file,
             expected,
             only: None,
+            stands_for: None,
+            seen: Mutex::new(BTreeSet::new()),
             rows: AtomicU64::new(0),
             quarantined: AtomicU64::new(0),
             content: Mutex::new(None),
@@ -49,6 +55,26 @@ impl Job {
     /// The same delivery, of which only some records are wanted.
     pub(crate) fn only(self, records: HashSet<i64>) -> Self {
         Self { only: Some(records), ..self }
+    }
+
+    /// The same delivery under its own path, read from another file, each record of which stands for one of it.
+    pub(crate) fn read_from(self, file: RawFile, records: Vec<i64>) -> Self {
+        Self { file, expected: None, stands_for: Some(records), ..self }
+    }
+
+    /// The number of the record that a record of the file stands for; 0 where it stands for none.
+    pub(super) fn number_of(&self, record: i64) -> i64 {
+        let Some(numbers) = &self.stands_for else {
+            return record;
+        };
+        lock(&self.seen).insert(record);
+        let place = usize::try_from(record - 1).ok();
+        place.and_then(|place| numbers.get(place)).copied().unwrap_or_default()
+    }
+
+    /// Records that were read of a file that stands for others.
+    pub(crate) fn records_seen(&self) -> usize {
+        lock(&self.seen).len()
     }
 
     pub(crate) fn count(&self, rows: usize, quarantined: usize) {

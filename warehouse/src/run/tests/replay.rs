@@ -88,3 +88,47 @@ async fn an_unknown_source_is_refused_with_the_nearest() {
     let error = replay(&shop.open().await, "order", &Choice::default()).await.unwrap_err();
     assert!(error.to_string().contains("did you mean `orders`?"), "{error}");
 }
+
+const MENDED: &str = "order_id,ordered_at,amount\nb,2026-02-01 11:00:00,7.00\nc,2026-02-01 13:00:00,bad\n";
+
+async fn with(shop: &Shop, file: Option<&str>, text: &str) -> Result<Tried, RunError> {
+    let choice = Choice { file: file.map(str::to_owned), record: None };
+    replay_with(&shop.open().await, "orders", &choice, "mended.csv", text.to_owned().into()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn corrected_rows_are_loaded_once_under_the_file_record_and_night_of_the_held_ones() {
+    let shop = two_held().await;
+    let file = Some("orders/orders_2026-02-01.csv");
+    assert_eq!(with(&shop, file, MENDED).await.unwrap(), Tried { held: 2, replayed: 1 });
+    shop.night(DAY).await;
+    let rows = shop.ask(ROWS).await;
+    assert!(rows.contains("| b        | 7.00   | orders/orders_2026-02-01.csv | 2       | 2026-02-01 |"), "{rows}");
+    let held = shop.ask(HELD).await;
+    assert!(held.contains("| 2      | replayed | true    | corrected in mended.csv |"), "{held}");
+    assert!(held.contains("| 3      | held "), "{held}");
+    // One row is left, so one is wanted.
+    let again = "order_id,ordered_at,amount\nc,2026-02-01 13:00:00,3.00\n";
+    assert_eq!(with(&shop, file, again).await.unwrap(), Tried { held: 1, replayed: 1 });
+    shop.night(DAY).await;
+    let all = shop.ask("select count(*) as n, sum(amount) as amount from bronze.orders").await;
+    assert!(all.contains("| 4 | 22.50"), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn corrected_rows_that_are_not_as_many_as_are_held_change_nothing() {
+    let shop = two_held().await;
+    let before = shop.ask(ROWS).await;
+    let file = Some("orders/orders_2026-02-01.csv");
+    let header = "order_id,ordered_at,amount\n";
+    for (rows, found) in
+        [("", 0), ("b,2026-02-01 11:00:00,7.00\n", 1), ("b,2026-02-01,1\nc,2026-02-02,2\nd,2026-02-03,3\n", 3)]
+    {
+        let error = with(&shop, file, &format!("{header}{rows}")).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("holds {found} records, and 2 are held")), "{error}");
+    }
+    let error = with(&shop, None, MENDED).await.unwrap_err();
+    assert!(error.to_string().contains("--file"), "{error}");
+    shop.night(DAY).await;
+    assert_eq!(shop.ask(ROWS).await, before);
+}
