@@ -16,6 +16,7 @@ TOOLS ?= .cache/tools
 DEMO_DIR ?= demo
 DEMO_NIGHTS ?= 3
 PYTEST_ARGS ?=
+KILLS_PER_STEP ?= 5
 
 CARGO_DENY_VERSION := 0.20.2
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -38,6 +39,11 @@ demo: build ## Build, write demo exports, run three nights, show the marts
 
 .PHONY: test
 test: test-rust test-sql test-peers ## All tests: Rust, SQL unit tests, and the binary against its peers
+
+# `make test` kills a share of these, another every day.
+.PHONY: test-faults
+test-faults: build venv ## The binary killed at every step of the protocol, KILLS_PER_STEP times on disk and S3
+	BUHO_BIN=$(BUHO) BUHO_KILLS_PER_STEP=$(KILLS_PER_STEP) $(PY)/python -m pytest tests/peers/test_kills.py $(PYTEST_ARGS)
 
 .PHONY: check
 check: check-rust check-deny check-sql check-python ## Format, lints, licences and banned crates, SQL and Python style

@@ -3,7 +3,7 @@
 use datafusion::prelude::DataFrame;
 use warehouse::clock::default_night;
 use warehouse::release;
-use warehouse::run::{Choice, Reader, RunContext, RunError, RunReport, RunRequest, discard, replay, run_night};
+use warehouse::run::{Choice, Reader, RunContext, RunError, RunRequest, discard, replay, run_night};
 
 use crate::cli::{QuarantineChoice, QuarantineCommand, ReportFormat, RowFormat};
 use crate::context::Context;
@@ -95,25 +95,21 @@ async fn try_again(
     format: ReportFormat,
 ) -> Result<Exit, CommandError> {
     let tried = replay(opened, &choice.source, &meant(choice)).await?;
-    let report: Option<RunReport> = if tried.replayed > 0 {
-        let latest = release::latest(&opened.lake).await.map_err(RunError::from)?;
-        let zone = opened.project.settings.time_zone;
-        let night = latest.map_or_else(|| default_night(context.clock.now(), zone), |release| release.night);
-        Some(run_night(opened, &RunRequest { night, select: None, full_refresh: false }).await?)
-    } else {
-        None
-    };
+    // Also where nothing was held: an earlier replay may have died before the night. A night without work
+    // costs nothing.
+    let latest = release::latest(&opened.lake).await.map_err(RunError::from)?;
+    let zone = opened.project.settings.time_zone;
+    let night = latest.map_or_else(|| default_night(context.clock.now(), zone), |release| release.night);
+    let report = run_night(opened, &RunRequest { night, select: None, full_refresh: false }).await?;
     match format {
         ReportFormat::Json => {
-            let run = report.as_ref().map(RunReport::result_line);
+            let run = report.result_line();
             context.say(serde_json::json!({ "held": tried.held, "replayed": tried.replayed, "run": run }))?;
         }
         ReportFormat::Text => {
             context.say(format!("{} of {} held rows fit now and are in bronze", tried.replayed, tried.held))?;
-            if let Some(report) = &report {
-                context.print(&super::run::summary(report))?;
-            }
+            context.print(&super::run::summary(&report))?;
         }
     }
-    Ok(report.and_then(|report| report.worst()).map_or(Exit::Done, Exit::Failed))
+    Ok(report.worst().map_or(Exit::Done, Exit::Failed))
 }

@@ -4,12 +4,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import boto3
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+AWS = "aws"
 KEY, SECRET, REGION = "buho-test", "buho-test-secret", "eu-west-1"
 
 
@@ -51,7 +55,7 @@ class Server:
             "AWS_ALLOW_HTTP": "true",
         }
 
-    @property
+    @cached_property
     def client(self):
         return boto3.client(
             "s3",
@@ -72,6 +76,18 @@ class Server:
             key = f"{prefix}/{path.relative_to(folder).as_posix()}"
             self.client.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
         return len(files)
+
+    def copy_bucket(self, source: str, target: str) -> None:
+        """A bucket with the objects of another, without a request for each of them."""
+        self.create_bucket(target)
+        with self.application.lock:
+            store = s3_backends[DEFAULT_ACCOUNT_ID][AWS]
+            for name, key in list(store.get_bucket(source).keys.items()):
+                store.copy_object(key, target, name)
+
+    def remove_bucket(self, bucket: str) -> None:
+        with self.application.lock:
+            del s3_backends[DEFAULT_ACCOUNT_ID][AWS].buckets[bucket]
 
     def keys(self, bucket: str, prefix: str = "") -> list[str]:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)

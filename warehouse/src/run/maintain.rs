@@ -18,6 +18,7 @@ use super::hold::holding;
 use super::ops::ops_schemas;
 use super::{ledgers, quarantine, stage};
 use crate::clock::run_id;
+use crate::failpoint;
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
 use crate::release::{self, Keep, Release};
 use crate::session::{Effort, register};
@@ -65,6 +66,7 @@ async fn work(context: &RunContext, keep: Keep, run_id: &str) -> Result<Maintain
     let kept = keep.of(&all, &release::pins(lake).await?);
     for id in all.iter().filter(|id| !kept.contains(id)) {
         drop_release(lake, *id, now).await?;
+        failpoint::reached("maintain.release_dropped");
         done.releases_dropped += 1;
     }
     done.releases_kept = kept.len();
@@ -84,19 +86,23 @@ async fn work(context: &RunContext, keep: Keep, run_id: &str) -> Result<Maintain
     // Rows of the quarantine are found by the names of their files: those stay as they are.
     for (table, _) in ops_schemas().into_iter().filter(|(table, _)| *table != quarantine::TABLE) {
         done.files_compacted += compact(context, table, run_id).await?;
+        failpoint::reached("maintain.compacted");
     }
     for (table, versions) in tables(context, &needed).await? {
         let staged = stage::in_use(lake, &table, now - UNFINISHED).await?;
         let won = vacuum(lake, &table, &versions, &staged, now - GRACE).await?;
+        failpoint::reached("maintain.vacuumed");
         done.files_removed += won.files;
         done.log_entries_removed += won.log_entries;
         done.bytes_removed += won.bytes;
     }
     for contract in context.project.contracts.values() {
         ledgers::forget_old(lake, &contract.name, &contract.table, now - GRACE).await?;
+        failpoint::reached("maintain.ledgers_forgotten");
     }
     for id in unneeded {
         forget(lake, id).await?;
+        failpoint::reached("maintain.release_forgotten");
     }
     Ok(done)
 }

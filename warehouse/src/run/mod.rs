@@ -20,6 +20,9 @@
 //! | between the release's link and its file | a release that is valid and not yet listed | its lease puts the file ([`crate::lease`]) |
 //! | after that | a lease that nobody gave back, no record of the run | takes the lease over, has nothing to do |
 //!
+//! A fence on a table is a version without new rows: it makes no release, for readers have nothing to see.
+//! Each step calls [`crate::failpoint::reached`], where tests let the process die.
+//!
 //! What stays of a run that died and is not used again goes with [`maintain()`].
 
 mod audits;

@@ -21,6 +21,7 @@ use super::quarantine::{Settled, held, settle};
 use super::sink::StagedSinks;
 use super::state::StagedTable;
 use crate::clock::run_id;
+use crate::failpoint;
 use crate::ingest::{self, Held, LoadOptions};
 use crate::lease::Lease;
 use crate::project::contract::Contract;
@@ -172,7 +173,9 @@ async fn load(
         }
         let staged =
             StagedTable { table: contract.table.clone(), schema, base: Some(base), adds, removes: HashSet::new() };
+        failpoint::reached("replay.staged");
         commit_staged(context, lease, &contract.name, &mut numbered, &staged, run_id).await?;
+        failpoint::reached("replay.committed");
     }
     Ok(fits)
 }

@@ -11,6 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::error::RunError;
 use super::maintain::remove_old;
+use crate::failpoint;
 use crate::table::{Lake, StagedFile, TableError};
 
 const FOLDER: &str = "_buho/stage";
@@ -24,7 +25,9 @@ pub(super) async fn note(lake: &Lake, table: &str, identity: &str, files: &[Stag
     let below = file(table, identity);
     let body = serde_json::to_vec(files).map_err(|source| RunError::Form { what: below.clone(), source })?;
     let path = lake.path(&below);
+    failpoint::reached("node.staged");
     lake.store().put(&path, body.into()).await.map_err(|error| TableError::write(table, &path, error))?;
+    failpoint::reached("node.noted");
     Ok(())
 }
 
@@ -77,6 +80,7 @@ pub(super) async fn forget(lake: &Lake, table: &str) {
         let notes: Vec<_> = lake.store().list(Some(&folder)).try_collect().await?;
         for note in notes {
             lake.store().delete(&note.location).await?;
+            failpoint::reached("note.forgotten");
         }
         Ok::<(), object_store::Error>(())
     };
