@@ -13,12 +13,14 @@ PROFILE ?= dev
 # Python tools. CI puts both folders outside the clone.
 VENV ?= .venv
 TOOLS ?= .cache/tools
+export TOOLS
 DEMO_DIR ?= demo
 DEMO_NIGHTS ?= 3
 PYTEST_ARGS ?=
 KILLS_PER_STEP ?= 5
 
 CARGO_DENY_VERSION := 0.20.2
+AZURITE_VERSION := 3.37.0
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 PROFILE_DIR := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 BUHO := $(TARGET)/$(PROFILE_DIR)/buho
@@ -62,8 +64,11 @@ release: ## The binary to ship: stripped, link-time optimised
 	$(CARGO) build --locked --release --workspace --bin buho
 	@ls -l $(TARGET)/release/buho
 
+# The store's conformance suite starts its servers with this Python. What is not installed is skipped, saying so:
+# `make stores` has Azure's emulator, and Debian's radosgw, ceph-mon and ceph-osd are Ceph's gateway.
 .PHONY: test-rust
-test-rust: build
+test-rust: export BUHO_TEST_PYTHON := $(abspath $(PY))/python
+test-rust: build venv
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    $(CARGO) nextest run --locked --workspace --cargo-profile $(PROFILE); \
 	else \
@@ -128,6 +133,10 @@ tests/constraints.txt-refresh:
 	{ echo "# Written by \`make tests/constraints.txt-refresh\`; do not edit."; \
 	  $(VENV)-fresh/bin/python -m pip freeze --local; } > tests/constraints.txt
 	rm -rf $(VENV)-fresh
+
+.PHONY: stores
+stores: ## Azure's emulator, for the tests of storage (needs npm)
+	npm install --prefix $(TOOLS)/azurite --no-fund --no-audit --omit=dev --ignore-scripts azurite@$(AZURITE_VERSION)
 
 .PHONY: clean
 clean: ## Remove what this Makefile made, but not the build cache

@@ -18,10 +18,11 @@ from tests.peers.support.binary import Buho, Outcome
 from tests.peers.support.clock import make_clock
 
 NIGHTS = [f"2026-01-{day:02}" for day in range(1, 22)]
+# Of many nights the next one writes checkpoints, and the small files of the runs are worth compacting.
 FEW, MANY = 2, 20
 HOUR = 3600
 KILLED = -signal.SIGKILL
-# Commits to one table up to its first checkpoint; twice as many small files are worth compacting.
+# How a command says that an attempt before it, which died, had done all of it.
 NOTHING_LEFT = "nothing to do"
 
 

@@ -32,6 +32,32 @@ class OneAtATime:
             return [b"".join(self.application(environ, start_response))]
 
 
+class Forgetful:
+    """As some servers that look like S3: a put that is to be made only if absent is made anyway."""
+
+    def __init__(self, application):
+        self.application = application
+
+    def __call__(self, environ, start_response):
+        environ.pop("HTTP_IF_NONE_MATCH", None)
+        return self.application(environ, start_response)
+
+
+class ReadOnly:
+    """A bucket that may be read and not written, as raw exports are to who only loads them."""
+
+    def __init__(self, application, bucket: str):
+        self.application = application
+        self.bucket = bucket
+
+    def __call__(self, environ, start_response):
+        is_write = environ["REQUEST_METHOD"] not in ("GET", "HEAD")
+        if is_write and environ["PATH_INFO"].split("/")[1] == self.bucket:
+            start_response("403 Forbidden", [("Content-Type", "application/xml")])
+            return [b"<Error><Code>AccessDenied</Code><Message>read only</Message></Error>"]
+        return self.application(environ, start_response)
+
+
 class Quiet(WSGIRequestHandler):
     """One line per request would bury the story of the test."""
 
@@ -95,14 +121,39 @@ class Server:
 
 
 @contextmanager
-def s3_server() -> Iterator[Server]:
-    application = OneAtATime(DomainDispatcherApplication(create_backend_app))
+def served(application) -> Iterator[str]:
+    """Serves an application on the loopback interface; its endpoint."""
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield Server(f"http://127.0.0.1:{server.server_port}", application)
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join(timeout=10)
         server.server_close()
+
+
+@contextmanager
+def s3_server(keeps_conditions: bool = True, read_only: str | None = None) -> Iterator[Server]:
+    """A server; `read_only` names a bucket that takes no writes from the binary."""
+    backend = DomainDispatcherApplication(create_backend_app)
+    if not keeps_conditions:
+        backend = Forgetful(backend)
+    if read_only:
+        backend = ReadOnly(backend, read_only)
+    application = OneAtATime(backend)
+    with served(application) as endpoint:
+        yield Server(endpoint, application)
+
+
+@contextmanager
+def refusing_server() -> Iterator[str]:
+    """A server that refuses whatever it is asked."""
+
+    def refuse(_environ, start_response):
+        start_response("403 Forbidden", [("Content-Type", "application/xml")])
+        return [b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"]
+
+    with served(refuse) as endpoint:
+        yield endpoint

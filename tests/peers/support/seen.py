@@ -32,9 +32,14 @@ class Lake:
     def bucket(self) -> str:
         return self.url.removeprefix("s3://").split("/")[0]
 
+    def uri(self, name: str) -> str:
+        return f"{self.url}/{name.replace('.', '/', 1)}"
+
+    def has(self, name: str) -> bool:
+        return deltalake.DeltaTable.is_deltatable(self.uri(name), self.options)
+
     def table(self, name: str, version: int | None = None) -> deltalake.DeltaTable:
-        uri = f"{self.url}/{name.replace('.', '/', 1)}"
-        return deltalake.DeltaTable(uri, version=version, storage_options=self.options)
+        return deltalake.DeltaTable(self.uri(name), version=version, storage_options=self.options)
 
     def rows(self, name: str, version: int | None = None) -> Rows:
         """Every row as text, sorted; a file that is gone is an error."""
@@ -97,6 +102,8 @@ def places_of_rows(lake: Lake, source: str) -> Counter[tuple[str, int]]:
     """File and record of every row of a source, wherever it is: in bronze, held, or given up."""
     bronze = lake.table(f"bronze.{source}").to_pyarrow_table().to_pylist()
     places = Counter((row["_file"], row["_record"]) for row in bronze)
+    if not lake.has("ops.quarantine"):
+        return places
     for row in lake.table("ops.quarantine").to_pyarrow_table().to_pylist():
         if row["source"] == source and row["status"] in ("held", "discarded"):
             places[row["file"], row["record"]] += 1

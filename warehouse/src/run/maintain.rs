@@ -100,6 +100,7 @@ async fn work(context: &RunContext, keep: Keep, run_id: &str) -> Result<Maintain
         ledgers::forget_old(lake, &contract.name, &contract.table, now - GRACE).await?;
         failpoint::reached("maintain.ledgers_forgotten");
     }
+    remove_old(lake, release::PROBES, now - GRACE, |_| true).await?;
     for id in unneeded {
         forget(lake, id).await?;
         failpoint::reached("maintain.release_forgotten");

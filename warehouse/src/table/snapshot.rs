@@ -55,6 +55,9 @@ impl TableSnapshot {
             {
                 return Err(TableError::MissingVersion { table: table.to_owned(), version });
             }
+            if let Some(path) = lake.torn_entry(table).await {
+                return Err(TableError::Torn { table: table.to_owned(), path });
+            }
             return Err(TableError::Read {
                 table: table.to_owned(),
                 url: delta.table_url().to_string(),
