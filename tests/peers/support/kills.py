@@ -42,6 +42,8 @@ class Scenario:
     then: tuple[str, ...] | None = None
     # Releases are compared one by one, unless the way there may have left one more.
     same_releases: bool = True
+    # How the command ends where nothing disturbs it.
+    code: int = 0
     # A lake of many nights: thousands of requests to a server.
     is_long: bool = False
 
@@ -61,7 +63,7 @@ class Scenario:
     def finish(self, lake: str, **variables: str) -> Outcome:
         """The command, which must go through; that there is nothing left to do is said as a mistake."""
         outcome = self.run(lake, self.command, **variables)
-        assert outcome.code == 0 or (outcome.code == 2 and NOTHING_LEFT in outcome.said), str(outcome)
+        assert outcome.code == self.code or (outcome.code == 2 and NOTHING_LEFT in outcome.said), str(outcome)
         if self.then:
             self.run(lake, self.then, **variables).expect(0)
         return outcome
@@ -84,7 +86,7 @@ def deliver_all(project: Path) -> None:
     for day, night in enumerate(NIGHTS):
         good = f"id,day,amount\na{day},{night},1.25\nb{day},{night},2.50\n"
         tiny.deliver(project, f"good/good_{night}.csv", good.encode())
-        bad = f"{tiny.HEADER}{day},{night},10.50,0.5,one\n{day},{night},4.00,n/a,two\n"
+        bad = f"{tiny.HEADER}{day},{night},10.50,0.5,one\nq{day},{night},4.00,n/a,two\n"
         tiny.deliver(project, f"bad/bad_{night}.csv", bad.encode())
 
 
@@ -95,6 +97,9 @@ def make_project(folder: Path, **form: object) -> Path:
     shutil.rmtree(project / "raw" / "good")
     (project / "raw" / "good").mkdir()
     deliver_all(project)
+    lines = "select id, amount from staging.bad_rows\n"
+    unique = {"columns": tiny.columns("id", "amount"), "audits": [{"unique": ["id"], "severity": "error"}]}
+    tiny.write_model(project, "marts.bad_lines", lines, unique)
     return project
 
 
@@ -108,11 +113,11 @@ def run_nights(buho: Buho, lake: Path, nights: list[str]) -> Path:
 def make_scenarios(binary: Buho, folder: Path) -> list[Scenario]:
     """Every command that writes a lake, on lakes that reach every step of the protocol."""
     project = make_project(folder / "project")
-    corrected = make_project(folder / "corrected")
-    again = (
-        f"{tiny.HEADER}9,{NIGHTS[1]},7.00,0.5,new\n9,{NIGHTS[1]},7.50,n/a,new\n9,{NIGHTS[1]},8.00,1.5,new\n"
-    )
-    tiny.deliver(corrected, f"bad/bad_{NIGHTS[1]}.csv", again.encode())
+    corrected, spoiled = make_project(folder / "corrected"), make_project(folder / "spoiled")
+    for where, last in ((corrected, 99), (spoiled, 97)):
+        day = NIGHTS[1]
+        rows = f"97,{day},7.00,0.5,new\n98,{day},7.50,n/a,new\n{last},{day},8.00,1.5,new\n"
+        tiny.deliver(where, f"bad/bad_{day}.csv", (tiny.HEADER + rows).encode())
     mended = make_project(folder / "mended", null_words=["n/a"])
     buho = binary.at(project)
     few = run_nights(buho, folder / "few", NIGHTS[:FEW])
@@ -130,6 +135,7 @@ def make_scenarios(binary: Buho, folder: Path) -> list[Scenario]:
     return [
         Scenario("the first night", None, buho, ("run", "--night", NIGHTS[0])),
         next_night,
+        Scenario("a night that an audit stops in part", few, binary.at(spoiled), night, code=1),
         Scenario("a night with checkpoints", many, buho, ("run", "--night", NIGHTS[MANY]), is_long=True),
         replace(next_night, name="a night after a kill between commits", first="tables.committed"),
         replace(next_night, name="a night after a kill before the release's file", first="release.linked"),
