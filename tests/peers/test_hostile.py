@@ -2,8 +2,8 @@
 
 import gzip
 import json
-import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,18 +29,22 @@ class Cost:
     peak_mib: int
 
 
+# Measures from a small process: what a test's own has in memory would be counted as its child's.
+LAUNCHER = """
+import pathlib, resource, subprocess, sys
+code = subprocess.run(sys.argv[2:], stdin=subprocess.DEVNULL).returncode
+pathlib.Path(sys.argv[1]).write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
+
+
 def run_measured(buho: Buho, folder: Path, *arguments: str) -> Cost:
-    """As a command is run, with the memory that it took: its own, for a shell starts it."""
-    said = [folder / "stdout", folder / "stderr"]
-    command = ["/bin/sh", "-c", 'exec "$0" "$@"', *buho.command(*arguments)]
-    with said[0].open("wb") as out, said[1].open("wb") as err:
-        process = subprocess.Popen(
-            command, env=buho.variables(), stdin=subprocess.DEVNULL, stdout=out, stderr=err
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    out, err = (path.read_text(errors="replace") for path in said)
-    return Cost(Outcome(arguments, process.returncode, out, err), used.ru_maxrss // 1024)
+    """As a command is run, with the memory that it took."""
+    peak = folder / "peak"
+    command = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(peak), *buho.command(*arguments)]
+    done = subprocess.run(command, env=buho.variables(), capture_output=True, timeout=600, check=False)
+    out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+    return Cost(Outcome(arguments, done.returncode, out, err), int(peak.read_text()) // 1024)
 
 
 def assert_good_went_on(buho: Buho) -> None:

@@ -148,9 +148,9 @@ CLOUDS = {
 
 
 @pytest.mark.parametrize("kind", CLOUDS)
-def test_a_secret_of_another_cloud_is_in_no_error(buho: Buho, tmp_path: Path, kind: str):
+def test_a_secret_of_another_cloud_is_in_no_error_and_no_table(buho: Buho, tmp_path: Path, kind: str):
     project = tiny.write_project(tmp_path / "project")
-    lake, secrets = CLOUDS[kind]
+    there, secrets = CLOUDS[kind]
     with refusing_server() as endpoint:
         settings = {
             "AZURE_STORAGE_ACCOUNT_NAME": "somebody",
@@ -161,6 +161,12 @@ def test_a_secret_of_another_cloud_is_in_no_error(buho: Buho, tmp_path: Path, ki
             "GOOGLE_ALLOW_HTTP": "true",
             **secrets,
         }
-        at = buho.at(project, lake=lake).with_environment(**settings)
-        for command in COMMANDS[:4]:
-            assert_silent(story_of(at, *command))
+        for setting in ("lake", "raw"):
+            at = buho.at(project, **{setting: there}).with_environment(**settings)
+            for command in COMMANDS[:4]:
+                assert_silent(story_of(at, *command))
+    # What went wrong with raw is told in tables of a lake that is here.
+    here = buho.at(project)
+    for table in ("ops.runs", "ops.nodes", "ops.sources"):
+        assert CANARY not in str(here.rows(f"select * from {table}"))
+    assert not [path for path in files(project) if CANARY.encode() in path.read_bytes()]

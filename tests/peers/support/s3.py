@@ -106,9 +106,10 @@ class Server:
     def copy_bucket(self, source: str, target: str) -> None:
         """A bucket with the objects of another, without a request for each of them."""
         self.create_bucket(target)
-        with self.application.lock:
-            store = s3_backends[DEFAULT_ACCOUNT_ID][AWS]
-            for name, key in list(store.get_bucket(source).keys.items()):
+        store = s3_backends[DEFAULT_ACCOUNT_ID][AWS]
+        for name, key in list(store.get_bucket(source).keys.items()):
+            # One by one: who waits for an answer must not wait for all of them.
+            with self.application.lock:
                 store.copy_object(key, target, name)
 
     def remove_bucket(self, bucket: str) -> None:

@@ -21,7 +21,7 @@
 //! | after that | a lease that nobody gave back, no record of the run | takes the lease over, has nothing to do |
 //!
 //! A fence on a table is a version without new rows: it makes no release, for readers have nothing to see.
-//! Each step calls [`crate::failpoint::reached`], where tests let the process die.
+//! Each step calls `failpoint::reached`, where tests let the process die.
 //!
 //! What stays of a run that died and is not used again goes with [`maintain()`].
 
