@@ -13,11 +13,14 @@ PROFILE ?= dev
 # Python tools. CI puts both folders outside the clone.
 VENV ?= .venv
 TOOLS ?= .cache/tools
+export TOOLS
 DEMO_DIR ?= demo
 DEMO_NIGHTS ?= 3
 PYTEST_ARGS ?=
+KILLS_PER_STEP ?= 5
 
 CARGO_DENY_VERSION := 0.20.2
+AZURITE_VERSION := 3.37.0
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 PROFILE_DIR := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 BUHO := $(TARGET)/$(PROFILE_DIR)/buho
@@ -38,6 +41,11 @@ demo: build ## Build, write demo exports, run three nights, show the marts
 
 .PHONY: test
 test: test-rust test-sql test-peers ## All tests: Rust, SQL unit tests, and the binary against its peers
+
+# `make test` kills a share of these, another every day.
+.PHONY: test-faults
+test-faults: build venv ## The binary killed at every step of the protocol, KILLS_PER_STEP times on disk and S3
+	BUHO_BIN=$(BUHO) BUHO_KILLS_PER_STEP=$(KILLS_PER_STEP) $(PY)/python -m pytest tests/peers/test_kills.py $(PYTEST_ARGS)
 
 .PHONY: check
 check: check-rust check-deny check-sql check-python ## Format, lints, licences and banned crates, SQL and Python style
@@ -61,8 +69,11 @@ release: ## The binary to ship: stripped, link-time optimised
 	$(CARGO) build --locked --release --workspace --bin buho
 	@ls -l $(TARGET)/release/buho
 
+# The store's conformance suite starts its servers with this Python. What is not installed is skipped, saying so:
+# `make stores` has Azure's emulator, and Debian's radosgw, ceph-mon and ceph-osd are Ceph's gateway.
 .PHONY: test-rust
-test-rust: build
+test-rust: export BUHO_TEST_PYTHON := $(abspath $(PY))/python
+test-rust: build venv
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	    $(CARGO) nextest run --locked --workspace --cargo-profile $(PROFILE); \
 	else \
@@ -127,6 +138,10 @@ tests/constraints.txt-refresh:
 	{ echo "# Written by \`make tests/constraints.txt-refresh\`; do not edit."; \
 	  $(VENV)-fresh/bin/python -m pip freeze --local; } > tests/constraints.txt
 	rm -rf $(VENV)-fresh
+
+.PHONY: stores
+stores: ## Azure's emulator, for the tests of storage (needs npm)
+	npm install --prefix $(TOOLS)/azurite --no-fund --no-audit --omit=dev --ignore-scripts azurite@$(AZURITE_VERSION)
 
 .PHONY: clean
 clean: ## Remove what this Makefile made, but not the build cache

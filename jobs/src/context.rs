@@ -14,6 +14,7 @@ use warehouse::store::process_environment;
 
 use crate::cli::Global;
 use crate::exit::{CommandError, Signal};
+use crate::logging;
 use crate::standard;
 
 /// How long tasks that are being stopped may take to let go of their files.
@@ -147,6 +148,9 @@ fn on_runtime<T>(
             |source| CommandError::File { action: "start", path: "the threads of the run".to_owned(), source },
         )?;
     let result = runtime.block_on(future);
+    if result.is_err() {
+        logging::parting();
+    }
     runtime.shutdown_timeout(PARTING);
     result
 }

@@ -3,6 +3,7 @@
 mod lines;
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt;
@@ -10,6 +11,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{Global, LogFormat};
+
+static PARTING: AtomicBool = AtomicBool::new(false);
 
 /// Starts the log, and makes a panic a line that asks to be reported.
 pub fn start(global: &Global) {
@@ -30,8 +33,18 @@ pub fn start(global: &Global) {
         }
     };
     std::panic::set_hook(Box::new(|panic| {
+        if PARTING.load(Ordering::SeqCst) {
+            tracing::trace!("a task that was stopped: {panic}");
+            return;
+        }
         tell(&format!("a defect of Buho, please report it with this line: {panic}"));
     }));
+}
+
+/// From here on tasks are only let go of: a library that panics because its work is taken from under it
+/// is no defect of ours.
+pub fn parting() {
+    PARTING.store(true, Ordering::SeqCst);
 }
 
 /// Tells an error, one event a line of it.

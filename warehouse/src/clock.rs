@@ -2,13 +2,18 @@
 
 use std::fmt::Debug;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
+use futures::future::BoxFuture;
 
 /// What time it is. A run asks only to stamp its records, never to decide what to compute.
 pub trait Clock: Debug + Send + Sync {
     fn now(&self) -> DateTime<Utc>;
+
+    /// Lets time pass.
+    fn wait(&self, time: Duration) -> BoxFuture<'_, ()>;
 }
 
 /// The machine's clock.
@@ -20,9 +25,14 @@ impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
     }
+
+    fn wait(&self, time: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(time))
+    }
 }
 
-/// A clock that tests set; each reading advances it by one millisecond so that stamps differ.
+/// A clock that tests set; each reading advances it by one millisecond so that stamps differ, and waiting
+/// costs nothing.
 #[derive(Debug)]
 pub struct FixedClock {
     next: Mutex<DateTime<Utc>>,
@@ -40,6 +50,12 @@ impl Clock for FixedClock {
         let now = *next;
         *next += TimeDelta::milliseconds(1);
         now
+    }
+
+    fn wait(&self, time: Duration) -> BoxFuture<'_, ()> {
+        let mut next = self.next.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        *next += TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
+        Box::pin(std::future::ready(()))
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod clock;
 pub mod error;
+mod failpoint;
 pub mod functions;
 pub mod graph;
 pub mod ingest;

@@ -16,7 +16,7 @@ use crate::exit::{CommandError, Exit};
 use findings::Findings;
 
 /// A storage that has not answered by then is told as one that does not answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 pub fn run(context: &Context) -> Result<Exit, CommandError> {
     let project = match context.load_project() {

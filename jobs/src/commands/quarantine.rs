@@ -5,9 +5,7 @@ use std::path::Path;
 use datafusion::prelude::DataFrame;
 use warehouse::clock::default_night;
 use warehouse::release;
-use warehouse::run::{
-    Choice, Reader, RunContext, RunError, RunReport, RunRequest, discard, replay, replay_with, run_night,
-};
+use warehouse::run::{Choice, Reader, RunContext, RunError, RunRequest, discard, replay, replay_with, run_night};
 
 use crate::cli::{QuarantineChoice, QuarantineCommand, ReportFormat, RowFormat};
 use crate::context::Context;
@@ -111,25 +109,21 @@ async fn try_again(
             replay_with(opened, &choice.source, &meant(choice), &name, bytes.into()).await?
         }
     };
-    let report: Option<RunReport> = if tried.replayed > 0 {
-        let latest = release::latest(&opened.lake).await.map_err(RunError::from)?;
-        let zone = opened.project.settings.time_zone;
-        let night = latest.map_or_else(|| default_night(context.clock.now(), zone), |release| release.night);
-        Some(run_night(opened, &RunRequest { night, ..RunRequest::default() }).await?)
-    } else {
-        None
-    };
+    // Also where nothing was held: an earlier replay may have died before the night. A night without work
+    // costs nothing.
+    let latest = release::latest(&opened.lake).await.map_err(RunError::from)?;
+    let zone = opened.project.settings.time_zone;
+    let night = latest.map_or_else(|| default_night(context.clock.now(), zone), |release| release.night);
+    let report = run_night(opened, &RunRequest { night, ..RunRequest::default() }).await?;
     match format {
         ReportFormat::Json => {
-            let run = report.as_ref().map(RunReport::result_line);
+            let run = report.result_line();
             context.say(serde_json::json!({ "held": tried.held, "replayed": tried.replayed, "run": run }))?;
         }
         ReportFormat::Text => {
             context.say(format!("{} of {} held rows fit now and are in bronze", tried.replayed, tried.held))?;
-            if let Some(report) = &report {
-                context.print(&super::run::summary(report))?;
-            }
+            context.print(&super::run::summary(&report))?;
         }
     }
-    Ok(report.and_then(|report| report.worst()).map_or(Exit::Done, Exit::Failed))
+    Ok(report.worst().map_or(Exit::Done, Exit::Failed))
 }

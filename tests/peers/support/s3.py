@@ -4,12 +4,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import boto3
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+AWS = "aws"
 KEY, SECRET, REGION = "buho-test", "buho-test-secret", "eu-west-1"
 
 
@@ -26,6 +30,32 @@ class OneAtATime:
             self.requests += 1
             # The body is made while it is iterated, so it must be complete before the lock goes.
             return [b"".join(self.application(environ, start_response))]
+
+
+class Forgetful:
+    """As some servers that look like S3: a put that is to be made only if absent is made anyway."""
+
+    def __init__(self, application):
+        self.application = application
+
+    def __call__(self, environ, start_response):
+        environ.pop("HTTP_IF_NONE_MATCH", None)
+        return self.application(environ, start_response)
+
+
+class ReadOnly:
+    """A bucket that may be read and not written, as raw exports are to who only loads them."""
+
+    def __init__(self, application, bucket: str):
+        self.application = application
+        self.bucket = bucket
+
+    def __call__(self, environ, start_response):
+        is_write = environ["REQUEST_METHOD"] not in ("GET", "HEAD")
+        if is_write and environ["PATH_INFO"].split("/")[1] == self.bucket:
+            start_response("403 Forbidden", [("Content-Type", "application/xml")])
+            return [b"<Error><Code>AccessDenied</Code><Message>read only</Message></Error>"]
+        return self.application(environ, start_response)
 
 
 class Quiet(WSGIRequestHandler):
@@ -51,7 +81,7 @@ class Server:
             "AWS_ALLOW_HTTP": "true",
         }
 
-    @property
+    @cached_property
     def client(self):
         return boto3.client(
             "s3",
@@ -73,20 +103,58 @@ class Server:
             self.client.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
         return len(files)
 
+    def copy_bucket(self, source: str, target: str) -> None:
+        """A bucket with the objects of another, without a request for each of them."""
+        self.create_bucket(target)
+        store = s3_backends[DEFAULT_ACCOUNT_ID][AWS]
+        for name, key in list(store.get_bucket(source).keys.items()):
+            # One by one: who waits for an answer must not wait for all of them.
+            with self.application.lock:
+                store.copy_object(key, target, name)
+
+    def remove_bucket(self, bucket: str) -> None:
+        with self.application.lock:
+            del s3_backends[DEFAULT_ACCOUNT_ID][AWS].buckets[bucket]
+
     def keys(self, bucket: str, prefix: str = "") -> list[str]:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
 
 
 @contextmanager
-def s3_server() -> Iterator[Server]:
-    application = OneAtATime(DomainDispatcherApplication(create_backend_app))
+def served(application) -> Iterator[str]:
+    """Serves an application on the loopback interface; its endpoint."""
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield Server(f"http://127.0.0.1:{server.server_port}", application)
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join(timeout=10)
         server.server_close()
+
+
+@contextmanager
+def s3_server(keeps_conditions: bool = True, read_only: str | None = None) -> Iterator[Server]:
+    """A server; `read_only` names a bucket that takes no writes from the binary."""
+    backend = DomainDispatcherApplication(create_backend_app)
+    if not keeps_conditions:
+        backend = Forgetful(backend)
+    if read_only:
+        backend = ReadOnly(backend, read_only)
+    application = OneAtATime(backend)
+    with served(application) as endpoint:
+        yield Server(endpoint, application)
+
+
+@contextmanager
+def refusing_server() -> Iterator[str]:
+    """A server that refuses whatever it is asked."""
+
+    def refuse(_environ, start_response):
+        start_response("403 Forbidden", [("Content-Type", "application/xml")])
+        return [b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"]
+
+    with served(refuse) as endpoint:
+        yield endpoint

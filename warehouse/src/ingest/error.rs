@@ -2,6 +2,7 @@
 
 use super::read::Codec;
 use crate::error::ErrorKind;
+use crate::store::LeadsOut;
 
 /// A failure that stops one source; the other sources of the night go on.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,14 @@ pub enum IngestError {
         #[source]
         source: Box<object_store::Error>,
     },
+
+    #[error(
+        "a file of {source_name} has {columns} columns, and a contract is inferred for at most {most}; write sql/sources/{source_name}.yml with those you need: the others are left out"
+    )]
+    TooManyColumns { source_name: String, columns: usize, most: usize },
+
+    #[error("{link}")]
+    LeadsOut { link: String },
 
     #[error("cannot read raw file `{path}`: {source}; check the disk and its permissions")]
     Read {
@@ -62,9 +71,9 @@ pub enum IngestError {
     Corrupt { path: String, codec: Codec, bytes: u64, reason: String },
 
     #[error(
-        "`{path}` unpacks to more than {limit} ({packed} bytes packed, {unpacked} unpacked so far); if that is right, raise the ingest limits"
+        "`{path}` unpacks to more than {limit} ({packed} bytes packed, {unpacked} unpacked so far); if that is right, {advice}"
     )]
-    Bomb { path: String, limit: String, packed: u64, unpacked: u64 },
+    Bomb { path: String, limit: String, packed: u64, unpacked: u64, advice: &'static str },
 
     #[error(
         "`{path}` has no column {missing}, which {contract} requires; its columns are {found}; correct `from` in the contract or the export"
@@ -112,7 +121,7 @@ impl IngestError {
     /// What the error means to whoever started the run.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Pattern { .. } | Self::Contract { .. } => ErrorKind::User,
+            Self::Pattern { .. } | Self::Contract { .. } | Self::TooManyColumns { .. } => ErrorKind::User,
             Self::Storage { source, .. } if denied(source) => ErrorKind::User,
             Self::Storage { .. } => ErrorKind::Retry,
             Self::Read { .. } => ErrorKind::Retry,
@@ -133,6 +142,9 @@ impl IngestError {
                 Self::Changed { path: path.to_owned(), detail: "it is no longer there".to_owned() }
             }
             source => {
+                if let Some(link) = LeadsOut::of(&source) {
+                    return Self::LeadsOut { link: link.to_string() };
+                }
                 let advice = if denied(&source) {
                     "give the user of Buho the right to read it"
                 } else {

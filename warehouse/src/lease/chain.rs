@@ -63,8 +63,8 @@ impl Link {
         }
     }
 
-    /// Whether its holder should have renewed by now. A stamp from the future tells of a clock that
-    /// jumped, and is not waited for: who takes the lease is decided by the chain.
+    /// Whether its holder should have renewed by now, if both clocks are right. A stamp from the future
+    /// tells of one that jumped: who takes the lease is decided by the chain.
     pub fn is_expired(&self, now: DateTime<Utc>) -> bool {
         let expiry = TimeDelta::from_std(EXPIRY).unwrap_or(TimeDelta::MAX);
         (now - self.at).abs() > expiry

@@ -42,7 +42,7 @@ impl LeaseError {
 
     pub(super) fn held(link: Option<Link>, now: DateTime<Utc>) -> Self {
         match link {
-            Some(link) => Self::Held { holder: link.holder.to_string(), seconds: (now - link.at).num_seconds() },
+            Some(link) => Self::Held { holder: link.holder.to_string(), seconds: (now - link.at).num_seconds().max(0) },
             None => Self::unknown(),
         }
     }

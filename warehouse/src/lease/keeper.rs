@@ -10,6 +10,7 @@ use super::EXPIRY;
 use super::chain::{Chain, Link, Step};
 use super::error::LeaseError;
 use crate::clock::Clock;
+use crate::failpoint;
 
 /// Whether the lease is still held.
 #[derive(Debug, Clone)]
@@ -110,7 +111,7 @@ impl Keeper {
             turns.tick().await;
             let put = tokio::time::timeout(every, self.append(Step::Renew)).await;
             match put {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => failpoint::reached("lease.renewed"),
                 Ok(Err(LeaseError::Lost { .. })) => return,
                 Ok(Err(error)) => tracing::warn!("the lease could not be renewed: {error}"),
                 Err(_) => tracing::warn!("the lease could not be renewed within {every:?}"),

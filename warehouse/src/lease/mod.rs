@@ -15,7 +15,7 @@
 //!
 //! | step | who | when | what a crash after it leaves | what repairs it |
 //! |---|---|---|---|---|
-//! | take | anybody | the last link is a `give back`, or its holder is gone: its process no longer runs on this host and boot, or it renewed last over [`EXPIRY`] ago | a lease nobody renews | the next take |
+//! | take | anybody | the last link is a `give back`, or its holder is gone: its process no longer runs on this host and boot, or it renewed last over [`EXPIRY`] ago and not while it was watched | a lease nobody renews | the next take |
 //! | renew | the holder | every [`RENEWAL`] | nothing | |
 //! | publish | the holder | all tables are committed; the link carries the whole release | a release without its file | the next holder puts the file ([`Lease::acquire`]) |
 //! | give back | the holder | the run ended, also by an error or a signal | nothing | |
@@ -23,7 +23,9 @@
 //!
 //! A holder whose link finds its position taken has lost the lease, and stops: its future is dropped
 //! ([`Lease::keep`]) and no link, so no release, of a stale token can come into being, whatever its
-//! clock says. Clocks decide only when a take is tried, never who wins.
+//! clock says. Clocks decide only when a take is tried, never who wins: a link whose stamp is too old, or
+//! of the future, may be that of a living holder whose clock is not ours, so the chain is watched for two
+//! renewals before it is taken from. A holder measures its own time by a clock that does not jump.
 //!
 //! Tables have logs of their own. Whoever takes a lease that was not given back, or not after its work
 //! was done, writes
@@ -45,6 +47,7 @@ pub use error::LeaseError;
 pub use holder::Holder;
 
 use crate::clock::Clock;
+use crate::failpoint;
 use crate::release::{self, Release};
 use crate::table::Lake;
 use chain::Chain;
@@ -87,10 +90,10 @@ impl Lease {
         let chain = Chain::new(lake);
         let mut lost_to = None;
         for _ in 0..RACES {
-            let last = chain.last().await?;
-            let unclean = match &last {
+            let mut last = chain.last().await?;
+            let unclean = match &mut last {
                 None => false,
-                Some(last) => free(last, &holder, clock.as_ref())?,
+                Some(last) => free(&chain, last, &holder, clock.as_ref(), 2 * every).await?,
             };
             let position = last.as_ref().map_or(1, |last| last.position + 1);
             let link = Link {
@@ -103,6 +106,7 @@ impl Lease {
             };
             match chain.append(&link).await? {
                 None => {
+                    failpoint::reached("lease.taken");
                     chain.forget_before(position).await;
                     let keeper = begin(lake, chain, link, clock).await?;
                     let standing = keeper.standing();
@@ -147,7 +151,9 @@ impl Lease {
     pub async fn publish(&self, lake: &Lake, mut release: Release) -> Result<Release, LeaseError> {
         release.sequence = release::next_sequence(lake, release.night).await?;
         self.keeper.append(Step::Publish { release: Box::new(release.clone()) }).await?;
+        failpoint::reached("release.linked");
         release::write(lake, &release).await?;
+        failpoint::reached("release.written");
         self.keeper.finished().await;
         Ok(release)
     }
@@ -159,6 +165,7 @@ impl Lease {
         if let Err(error) = self.keeper.append(Step::GiveBack { interrupted }).await {
             tracing::warn!("the lease could not be given back: {error}; it expires by itself");
         }
+        failpoint::reached("lease.given_back");
     }
 }
 
@@ -174,6 +181,7 @@ async fn begin(lake: &Lake, chain: Chain, taken: Link, clock: Arc<dyn Clock>) ->
     let keeper = Arc::new(Keeper::new(chain.clone(), taken, clock));
     if let Some(position) = unfinished {
         finish_release(lake, &chain, position).await?;
+        failpoint::reached("lease.release_finished");
         keeper.finished().await;
     }
     Ok(keeper)
@@ -202,22 +210,44 @@ pub async fn break_lease(lake: &Lake, seen: &Link, by: Holder, clock: &dyn Clock
         step: Step::Break,
     };
     match Chain::new(lake).append(&link).await? {
-        None => Ok(()),
+        None => {
+            failpoint::reached("lease.broken");
+            Ok(())
+        }
         Some(winner) => Err(LeaseError::lost(&winner)),
     }
 }
 
-/// Whether the lease can be taken after `last`, and if so, whether its holder may still be at work.
-fn free(last: &Link, me: &Holder, clock: &dyn Clock) -> Result<bool, LeaseError> {
+/// Whether the lease can be taken after `last`, and if so, whether its holder may still be at work. The
+/// stamp of a holder whose process is not known to be gone is not believed alone: it is watched first,
+/// and `last` is then the last link after that.
+async fn free(
+    chain: &Chain,
+    last: &mut Link,
+    me: &Holder,
+    clock: &dyn Clock,
+    watch: Duration,
+) -> Result<bool, LeaseError> {
+    let is_gone = last.holder.is_gone(me);
+    if last.is_held() && !is_gone {
+        if !last.is_expired(clock.now()) {
+            return Err(LeaseError::held(Some(last.clone()), clock.now()));
+        }
+        tracing::warn!(holder = %last.holder, "the lease was not renewed in time; watching it for {watch:?} before taking it");
+        clock.wait(watch).await;
+        let now_last = chain.last().await?.unwrap_or_else(|| last.clone());
+        let has_grown = now_last.position > last.position;
+        *last = now_last;
+        if has_grown && last.is_held() {
+            return Err(LeaseError::held(Some(last.clone()), clock.now()));
+        }
+    }
     match last.step {
         Step::GiveBack { interrupted } => Ok(interrupted),
         Step::Break => Ok(true),
         Step::Take | Step::Renew | Step::Publish { .. } => {
-            if last.holder.is_gone(me) || last.is_expired(clock.now()) {
-                tracing::warn!(holder = %last.holder, token = last.token, "took over the lease of a run that is gone");
-                return Ok(true);
-            }
-            Err(LeaseError::held(Some(last.clone()), clock.now()))
+            tracing::warn!(holder = %last.holder, token = last.token, "took over the lease of a run that is gone");
+            Ok(true)
         }
     }
 }

@@ -1,7 +1,8 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::BoxFuture;
 
 use super::*;
-use crate::clock::FixedClock;
+use crate::clock::{FixedClock, SystemClock};
 use crate::release::ReleaseId;
 use crate::release::tests::{lake, release};
 
@@ -133,6 +134,47 @@ async fn a_clock_that_jumped_back_does_not_lock_everybody_out() {
     let lake = lake();
     let _ahead = Lease::acquire(&lake, elsewhere("ahead"), clock("2031-01-01T00:00:00Z")).await.unwrap();
     assert!(Lease::acquire(&lake, elsewhere("next"), clock(EARLY)).await.is_ok());
+}
+
+/// The machine's clock, set wrong.
+#[derive(Debug)]
+struct Wrong(TimeDelta);
+
+impl Clock for Wrong {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + self.0
+    }
+
+    fn wait(&self, time: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(time))
+    }
+}
+
+#[tokio::test]
+async fn a_living_holder_keeps_the_lake_whatever_another_clock_says() {
+    let (often, seldom) = (Duration::from_millis(20), Duration::from_millis(200));
+    for hours in [-5, 5] {
+        let lake = lake();
+        let living = Lease::acquire_renewing(&lake, elsewhere("living"), Arc::new(SystemClock), often).await.unwrap();
+        let wrong = Arc::new(Wrong(TimeDelta::hours(hours)));
+        let error = Lease::acquire_renewing(&lake, elsewhere("other"), wrong, seldom).await.unwrap_err();
+        assert!(matches!(&error, LeaseError::Held { holder, .. } if holder.contains("living")), "{error}");
+        living.publish(&lake, release("2026-01-31", "living")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_holder_whose_clock_jumps_keeps_the_lake() {
+    let lake = lake();
+    let (often, seldom) = (Duration::from_millis(20), Duration::from_millis(200));
+    for hours in [-5, 5] {
+        let jumped = Arc::new(Wrong(TimeDelta::hours(hours)));
+        let living = Lease::acquire_renewing(&lake, elsewhere("living"), jumped, often).await.unwrap();
+        let right = Arc::new(SystemClock);
+        let error = Lease::acquire_renewing(&lake, elsewhere("other"), right, seldom).await.unwrap_err();
+        assert!(matches!(&error, LeaseError::Held { holder, .. } if holder.contains("living")), "{error}");
+        living.give_back(false).await;
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The contract of a raw export: where it lies, how it is written, what its columns mean.
 
+use std::num::NonZeroU64;
+
 use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,6 +86,10 @@ pub struct Format {
     pub timestamp_formats: Vec<String>,
     /// By the first bytes of the file unless given.
     pub compression: Compression,
+    /// How many times its size a compressed file may unpack to, past 256 MiB; 300 unless given. What
+    /// unpacks to more is taken for a bomb.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_unpack_ratio: Option<NonZeroU64>,
 }
 
 impl Default for Format {
@@ -99,6 +105,7 @@ impl Default for Format {
             date_formats: Vec::new(),
             timestamp_formats: Vec::new(),
             compression: Compression::Auto,
+            max_unpack_ratio: None,
         }
     }
 }

@@ -39,6 +39,10 @@ pub enum Fault {
     Unreadable { reason: String, retry: bool },
     #[error("is {bytes} bytes long — a file of a project has at most {limit}; split it")]
     TooLarge { bytes: u64, limit: u64 },
+    #[error(
+        "is deeper, or unfolds to more by its aliases, than a file of a project may ({message}) — write it out, or split it"
+    )]
+    TooComplex { message: String },
     #[error("{message} — mend the syntax here")]
     Syntax { message: String },
     #[error("unknown key `{key}` in {of} — {advice}")]

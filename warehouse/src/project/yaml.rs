@@ -114,7 +114,9 @@ pub(super) fn parse_typed<T: DeserializeOwned>(text: &str) -> Result<T, (u64, Fa
 fn fault_of(error: &serde_saphyr::Error) -> (u64, Fault) {
     let line = error.location().map_or(0, |location| location.line());
     let text = error.without_snippet().to_string();
-    (line, Fault::Syntax { message: without_place(&text) })
+    let message = without_place(&text);
+    let is_limit = ["budget breached", "recursion limit", "alias limit"].iter().any(|mark| message.contains(mark));
+    (line, if is_limit { Fault::TooComplex { message } } else { Fault::Syntax { message } })
 }
 
 /// The parser's messages name the place themselves; ours do too.

@@ -9,6 +9,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 use super::{Release, ReleaseError, ReleaseId};
+use crate::failpoint;
 use crate::table::Lake;
 
 const FOLDER: &str = "_buho/dropped";
@@ -36,6 +37,7 @@ pub(crate) async fn drop_release(lake: &Lake, id: ReleaseId, at: DateTime<Utc>) 
     let path = lake.path(&file(id));
     let body = serde_json::to_vec(&dropped).map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
     lake.store().put(&path, body.into()).await.map_err(|source| ReleaseError::storage(&path, source))?;
+    failpoint::reached("maintain.release_noted");
     let listed = lake.path(&id.file());
     lake.store().delete(&listed).await.map_err(|source| ReleaseError::storage(&listed, source))
 }

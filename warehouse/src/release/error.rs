@@ -2,6 +2,7 @@
 
 use super::ReleaseId;
 use crate::error::ErrorKind;
+use crate::store::ProbeError;
 
 /// An error of reading or writing releases.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,8 @@ pub enum ReleaseError {
     Form { path: String, source: serde_json::Error },
     #[error("the lake at {url} has format {found}, this buho reads up to {supported} — use a newer buho")]
     NewerLake { url: String, found: u32, supported: u32 },
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
     #[error("{path}: {source} — check that the lake is reachable, then run again")]
     Storage { path: String, source: object_store::Error },
 }
@@ -30,6 +33,7 @@ impl ReleaseError {
             Self::Id { .. } | Self::Unknown { .. } | Self::NewerLake { .. } => ErrorKind::User,
             Self::Taken { .. } => ErrorKind::Locked,
             Self::Form { .. } => ErrorKind::Data,
+            Self::Probe(error) => error.kind(),
             Self::Storage { .. } => ErrorKind::Retry,
         }
     }

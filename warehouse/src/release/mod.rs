@@ -19,6 +19,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 pub use error::ReleaseError;
+pub(crate) use format::PROBES;
 pub use format::{LAKE_FORMAT, check_format};
 pub use kept::Keep;
 pub use pins::{Pin, pin, pins, unpin};

@@ -3,6 +3,9 @@
 //! Bronze is what was delivered, judged by its contract alone, so it need not wait for the night's
 //! tables: a night that dies later has its deliveries.
 
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::context::RunContext;
@@ -12,7 +15,9 @@ use super::publish::change;
 use super::quarantine;
 use super::sources::SourceOutcome;
 use super::state::{Candidate, StagedTable};
+use crate::failpoint;
 use crate::lease::Lease;
+use crate::release::{Release, ReleasedTable};
 use crate::table::{TableSnapshot, commit};
 
 /// Sources committed beside each other.
@@ -28,6 +33,7 @@ pub(super) async fn commit_sources(
     // One table for all sources: one after the other, or they would race against each other.
     for source in &sources {
         quarantine::append(context, source, run_id).await?;
+        failpoint::reached("quarantine.appended");
         quarantine::mark_replaced(context, source, run_id).await?;
     }
     stream::iter(sources)
@@ -52,9 +58,43 @@ async fn commit_source(
     } else {
         base
     };
+    failpoint::reached("bronze.committed");
     source.candidate = Candidate::Unchanged { snapshot, schema };
     source.is_new = true;
     Ok(source)
+}
+
+/// How the night's release names each bronze table. Where nothing but fences came on top of what the
+/// last release names, that version stays: what tells readers nothing new is no new release.
+pub(super) async fn released_sources(
+    context: &RunContext,
+    sources: &[SourceOutcome],
+    night: NaiveDate,
+    previous: Option<&Release>,
+) -> Result<BTreeMap<String, ReleasedTable>, RunError> {
+    let mut released = BTreeMap::new();
+    for source in sources {
+        let Some(mut table) = source.released(night) else {
+            continue;
+        };
+        let before = previous.and_then(|release| release.tables.get(&source.table));
+        if let Some(before) = before.filter(|before| before.version < table.version && !source.is_new)
+            && same_rows(context, source, before.version).await?
+        {
+            table.version = before.version;
+        }
+        released.insert(source.table.clone(), table);
+    }
+    Ok(released)
+}
+
+/// Whether the table's present version has the files and columns that an earlier one had.
+async fn same_rows(context: &RunContext, source: &SourceOutcome, version: u64) -> Result<bool, RunError> {
+    let Candidate::Unchanged { snapshot: Some(now), .. } = &source.candidate else {
+        return Ok(false);
+    };
+    let before = TableSnapshot::load(&context.lake, &source.table, Some(version)).await?;
+    Ok(before.is_some_and(|before| before.same_rows(now)))
 }
 
 /// Commits rows of a source together with the ledger that counts them: the ledger first, for nothing
@@ -68,6 +108,7 @@ pub(super) async fn commit_staged(
     run_id: &str,
 ) -> Result<TableSnapshot, RunError> {
     ledger.number = ledgers::store(&context.lake, source, ledger.number, &ledger.ledger).await?;
+    failpoint::reached("ledger.written");
     let change = change(context, lease, staged, ledgers::APP_ID, ledger.number, run_id);
     Ok(commit(&context.lake, staged.base.as_ref(), &change).await?)
 }

@@ -6,6 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::context::RunContext;
 use super::error::RunError;
+use crate::failpoint;
 use crate::lease::{Holder, Lease};
 use crate::release;
 use crate::table::fence;
@@ -28,6 +29,7 @@ pub(super) async fn holding<T>(
     let lease = Lease::acquire(&context.lake, holder, context.clock.clone()).await?;
     let fenced = async {
         fence_tables(context, &lease, run_id).await?;
+        failpoint::reached("tables.fenced");
         work(&lease).await
     };
     let result = tokio::select! {

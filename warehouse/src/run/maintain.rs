@@ -17,6 +17,7 @@ use super::hold::holding;
 use super::ops::ops_schemas;
 use super::{compact, ledgers, quarantine, stage, standing};
 use crate::clock::run_id;
+use crate::failpoint;
 use crate::lease::Lease;
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
 use crate::release::{self, Keep, Release};
@@ -58,6 +59,7 @@ async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> 
     let kept = keep.of(&all, &release::pins(lake).await?);
     for id in all.iter().filter(|id| !kept.contains(id)) {
         drop_release(lake, *id, now).await?;
+        failpoint::reached("maintain.release_dropped");
         done.releases_dropped += 1;
     }
     done.releases_kept = kept.len();
@@ -77,6 +79,7 @@ async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> 
     // Rows of the quarantine are found by the names of their files: those stay as they are.
     for (table, _) in ops_schemas().into_iter().filter(|(table, _)| *table != quarantine::TABLE) {
         done.files_compacted += compact::ops(context, table, run_id).await?;
+        failpoint::reached("maintain.compacted");
     }
     for node in &context.graph.nodes {
         done.files_compacted += compact::node(context, lease, node, run_id).await?;
@@ -86,15 +89,19 @@ async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> 
         let identities = needed.iter().filter_map(|release| Some(release.tables.get(&table)?.recipe.identity()));
         standing::forget_old(lake, &table, &identities.collect(), now - UNFINISHED).await?;
         let won = vacuum(lake, &table, &versions, &staged, now - GRACE).await?;
+        failpoint::reached("maintain.vacuumed");
         done.files_removed += won.files;
         done.log_entries_removed += won.log_entries;
         done.bytes_removed += won.bytes;
     }
     for contract in context.project.contracts.values() {
         ledgers::forget_old(lake, &contract.name, &contract.table, now - GRACE).await?;
+        failpoint::reached("maintain.ledgers_forgotten");
     }
+    remove_old(lake, release::PROBES, now - GRACE, |_| true).await?;
     for id in unneeded {
         forget(lake, id).await?;
+        failpoint::reached("maintain.release_forgotten");
     }
     Ok(done)
 }

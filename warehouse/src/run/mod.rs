@@ -24,6 +24,9 @@
 //! stands, and beside it what those rows were made of ([`standing`]): the note is used on the same files only, the
 //! other is named by the recipe of the commit, so neither can be taken for another's.
 //!
+//! A fence on a table is a version without new rows: it makes no release, for readers have nothing to see.
+//! Each step calls `failpoint::reached`, where tests let the process die.
+//!
 //! What stays of a run that died and is not used again goes with [`maintain()`].
 
 mod audits;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::audits::audit;
-use super::bronze::commit_sources;
+use super::bronze::{commit_sources, released_sources};
 use super::build::Build;
 use super::context::{RunContext, RunRequest, Stage};
 use super::error::RunError;
@@ -17,6 +17,7 @@ use super::state::NodeState;
 use super::{evolution, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
+use crate::failpoint;
 use crate::lease::Lease;
 use crate::release::{self, Release};
 
@@ -66,9 +67,11 @@ async fn phases(
     }
     let may_load = request.includes(Stage::Ingest);
     let sources = ingest_all(context, request.night, may_load, &attempt(&run_id, request.night)).await?;
+    failpoint::reached("sources.staged");
     report.take_sources(&sources);
     warn_of_nothing(context, &sources, report);
     let sources = commit_sources(context, lease, sources, &run_id).await?;
+    failpoint::reached("sources.committed");
     clock.mark(context, report, "ingest");
     if request.stage == Some(Stage::Ingest) {
         report.take_source_nodes(&sources);
@@ -88,10 +91,11 @@ async fn phases(
 
     let audited = audit(context, staged).await?;
     report.audits = audited.reports().to_vec();
+    failpoint::reached("nodes.audited");
     clock.mark(context, report, "audit");
 
-    let bronze = sources.iter().filter_map(|source| Some((source.table.clone(), source.released(built_for)?)));
-    let committed = commit_all(context, lease, &audited, bronze.collect(), previous.as_ref()).await?;
+    let bronze = released_sources(context, &sources, built_for, previous.as_ref()).await?;
+    let committed = commit_all(context, lease, &audited, bronze, previous.as_ref()).await?;
     let released = committed.release(context, lease, previous.as_ref()).await?;
     clock.mark(context, report, "publish");
     report.take_nodes(audited.build(), &sources);
@@ -139,7 +143,9 @@ async fn finish(context: &RunContext, mut report: RunReport) -> Result<RunReport
     if report.status != RunStatus::Skipped {
         ops::append_run(context, &report).await?;
     }
+    failpoint::reached("ops.appended");
     records::store(&context.lake, &report).await?;
+    failpoint::reached("run.recorded");
     Ok(report)
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::context::RunContext;
 use super::error::RunError;
 use super::report::RunReport;
+use crate::failpoint;
 use crate::project::types::ColumnType;
 use crate::table::{Change, StageWriter, StagedFile, TableError, TableSnapshot, commit};
 
@@ -187,6 +188,7 @@ pub(super) async fn append_batches(
     superseded: &HashSet<String>,
 ) -> Result<(), RunError> {
     let staged = stage(context, table, name, schema, batches).await?;
+    failpoint::reached("append.staged");
     for _ in 0..RACES {
         let base = TableSnapshot::load(&context.lake, table, None).await?;
         let at = context.clock.now();

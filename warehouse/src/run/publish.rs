@@ -12,6 +12,7 @@ use super::context::RunContext;
 use super::error::RunError;
 use super::stage;
 use super::state::{Candidate, NodeState, StagedTable};
+use crate::failpoint;
 use crate::lease::Lease;
 use crate::project::model::Materialized;
 use crate::release::{LAKE_FORMAT, Recipe, Release, ReleasedTable, ReleasedView, TableState};
@@ -51,6 +52,7 @@ pub(super) async fn commit_all(
         .try_filter_map(|released| async move { Ok(released) })
         .try_collect()
         .await?;
+    failpoint::reached("tables.committed");
     Ok(Committed {
         night: build.night(),
         run_id: build.run_id().to_owned(),

@@ -12,6 +12,7 @@ use super::context::RunContext;
 use super::error::RunError;
 use super::ops::{append_batches, text_field};
 use super::sources::SourceOutcome;
+use crate::failpoint;
 use crate::ingest;
 use crate::project::types::ColumnType;
 use crate::session::{Effort, register};
@@ -104,6 +105,7 @@ pub(super) async fn settle(
         let stem = file.path.trim_end_matches(".zstd.parquet");
         let superseded = HashSet::from([file.path.clone()]);
         append_batches(context, TABLE, &format!("{stem}-{run_id}"), &schema(), &rows, run_id, &superseded).await?;
+        failpoint::reached("quarantine.settled");
     }
     Ok(settled)
 }

@@ -22,6 +22,7 @@ use super::quarantine::{Settled, held, settle};
 use super::sink::StagedSinks;
 use super::state::StagedTable;
 use crate::clock::run_id;
+use crate::failpoint;
 use crate::ingest::{self, Corrected, Held, LoadOptions};
 use crate::lease::Lease;
 use crate::project::contract::Contract;
@@ -227,7 +228,9 @@ async fn load(
             adds,
             removes: HashSet::new(),
         };
+        failpoint::reached("replay.staged");
         commit_staged(context, lease, &contract.name, &mut numbered, &staged, run_id).await?;
+        failpoint::reached("replay.committed");
     }
     Ok(fits)
 }

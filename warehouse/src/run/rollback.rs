@@ -4,7 +4,7 @@
 //! earlier ones back, judged by the audits like any other. Bronze stays: what was delivered was
 //! delivered, and the next night builds from it again.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::audits::audit;
 use super::build::Build;
@@ -14,6 +14,7 @@ use super::hold::holding;
 use super::publish::commit_all;
 use super::state::{Candidate, NodeState, StagedTable};
 use crate::clock::run_id;
+use crate::failpoint;
 use crate::lease::Lease;
 use crate::release::{self, Release, ReleaseId, ReleasedTable};
 use crate::table::{DataFile, StagedFile, TableSnapshot};
@@ -38,10 +39,11 @@ async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &st
     let request = RunRequest { night: target.night, ..RunRequest::default() };
     let mut staged = Build::new(context, &request, target.night, run_id, Some(&latest), &[]);
     for (name, table) in &target.tables {
-        let (candidate, state) = restored(context, name, table).await?;
+        let (candidate, state) = restored(context, name, table, &latest).await?;
         staged.place(name, candidate, state);
     }
     let audited = audit(context, staged).await?;
+    failpoint::reached("rollback.audited");
     if let Some((node, message)) = audited.first_failure() {
         return Err(RunError::refused(
             &node,
@@ -62,6 +64,7 @@ async fn restored(
     context: &RunContext,
     name: &str,
     table: &ReleasedTable,
+    latest: &Release,
 ) -> Result<(Candidate, Option<NodeState>), RunError> {
     let missing =
         || RunError::Defect { what: format!("{name}: version {} is in a release, not in its log", table.version) };
@@ -69,13 +72,12 @@ async fn restored(
     let now = TableSnapshot::load(&context.lake, name, None).await?.ok_or_else(missing)?;
     let schema = then.schema.clone();
     let is_node = context.graph.node(name).is_some();
-    let same = paths(&then) == paths(&now) && then.schema == now.schema;
-    if !is_node || same {
-        let version = if is_node { now.version } else { table.version };
+    if !is_node || then.same_rows(&now) {
+        let version = if is_node { unfenced(context, now, latest).await? } else { table.version };
         let state = is_node.then(|| NodeState::Current { released: ReleasedTable { version, ..table.clone() } });
         return Ok((Candidate::Unchanged { snapshot: Some(then), schema }, state));
     }
-    let (before, after) = (paths(&now), paths(&then));
+    let (before, after) = (now.paths(), then.paths());
     let staged = StagedTable {
         table: name.to_owned(),
         partition_by: then.partition_columns()?,
@@ -87,8 +89,14 @@ async fn restored(
     Ok((Candidate::Staged(staged), Some(NodeState::Built { recipe: table.recipe.clone() })))
 }
 
-fn paths(table: &TableSnapshot) -> HashSet<String> {
-    table.files.iter().map(|file| file.path.clone()).collect()
+/// The version by which the latest release names these rows, where only fences came after it: a rollback
+/// that died behind its release says nothing new when it is tried again.
+async fn unfenced(context: &RunContext, now: TableSnapshot, latest: &Release) -> Result<u64, RunError> {
+    let Some(named) = latest.tables.get(&now.table).filter(|named| named.version < now.version) else {
+        return Ok(now.version);
+    };
+    let before = TableSnapshot::load(&context.lake, &now.table, Some(named.version)).await?;
+    Ok(before.filter(|before| before.same_rows(&now)).map_or(now.version, |before| before.version))
 }
 
 /// A file that goes back into its table.

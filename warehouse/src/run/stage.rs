@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::error::RunError;
 use super::maintain::remove_old;
 use super::state::StagedTable;
+use crate::failpoint;
 use crate::table::{Lake, StagedFile, TableError, TableSnapshot};
 
 const FOLDER: &str = "_buho/stage";
@@ -49,7 +50,9 @@ pub(super) async fn note(lake: &Lake, staged: &StagedTable, identity: &str) -> R
     let note = Note { base, adds: staged.adds.clone(), removes: staged.removes.iter().cloned().collect() };
     let body = serde_json::to_vec(&note).map_err(|source| RunError::Form { what: below.clone(), source })?;
     let path = lake.path(&below);
+    failpoint::reached("node.staged");
     lake.store().put(&path, body.into()).await.map_err(|error| TableError::write(table, &path, error))?;
+    failpoint::reached("node.noted");
     Ok(())
 }
 
@@ -100,6 +103,7 @@ pub(super) async fn forget(lake: &Lake, table: &str) {
         let notes: Vec<_> = lake.store().list(Some(&folder)).try_collect().await?;
         for note in notes {
             lake.store().delete(&note.location).await?;
+            failpoint::reached("note.forgotten");
         }
         Ok::<(), object_store::Error>(())
     };

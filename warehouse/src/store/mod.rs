@@ -3,9 +3,15 @@
 //! Credentials come from the environment variables each cloud's own tools read; a URL that carries a
 //! secret is refused, so that none ends in a log.
 
+#[cfg(test)]
+mod conformance;
 mod durable;
 #[cfg(test)]
 pub(crate) mod faults;
+mod inside;
+#[cfg(test)]
+pub(crate) mod look_alike;
+mod probe;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -17,13 +23,15 @@ use object_store::ObjectStore;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use url::Url;
 
 use crate::error::ErrorKind;
 
 pub use durable::{DurableStore, FsyncTotals, fsync_totals};
+use inside::InsideStore;
+pub use inside::LeadsOut;
+pub use probe::{ProbeError, probe};
 pub use settings::{AWS_VARIABLES, AZURE_VARIABLES, GOOGLE_VARIABLES};
 
 /// How environment variables are read: injected, so that a test decides what is set.
@@ -40,9 +48,13 @@ pub enum StoreError {
     #[error("{url}: `{scheme}:` is not a storage Buho knows; use file:, s3://, gs:// or az://")]
     UnknownScheme { url: String, scheme: String },
     #[error(
-        "{url}: a location must not carry a user, password or query; set the credentials as environment variables ({variables}) and leave them out of the URL"
+        "{url}: a location must not carry a user, password, query or fragment; set the credentials as environment variables ({variables}) and leave them out of the URL"
     )]
     SecretInUrl { url: String, variables: &'static str },
+    #[error(
+        "{variable}: the URL of a server must not carry a user or password, for it is logged; leave them out, and set the credentials as variables of their own"
+    )]
+    SecretInVariable { variable: &'static str },
     #[error("{url}: no bucket is named; write {scheme}://BUCKET/FOLDER")]
     NoBucket { url: String, scheme: String },
     #[error("{url}: not the URL of an absolute path; write file:///absolute/folder")]
@@ -51,6 +63,8 @@ pub enum StoreError {
     MissingFolder { path: PathBuf },
     #[error("{} is a file, not a folder; set another location in buho.toml", path.display())]
     NotAFolder { path: PathBuf },
+    #[error("cannot read the folder {}: {source}; let this user read it", path.display())]
+    ReadFolder { path: PathBuf, source: std::io::Error },
     #[error("cannot create the folder {}: {source}; create it and let this user write to it", path.display())]
     CreateFolder { path: PathBuf, source: std::io::Error },
     #[error("cannot open {url}: {source}; check the variables {variables}")]
@@ -84,7 +98,9 @@ pub fn open(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, Path)
         if !folder.is_dir() {
             return Err(StoreError::NotAFolder { path: folder });
         }
-        return Ok((Arc::new(LocalFileSystem::new()), local_root(url, &folder)?));
+        let inside =
+            InsideStore::new(&folder).map_err(|source| StoreError::ReadFolder { path: folder.clone(), source })?;
+        return Ok((Arc::new(inside), local_root(url, &folder)?));
     }
     open_bucket(url, env)
 }
@@ -119,9 +135,25 @@ fn local_root(url: &Url, folder: &std::path::Path) -> Result<Path, StoreError> {
     Path::from_absolute_path(folder).map_err(|_| StoreError::NotAPath { url: url.to_string() })
 }
 
+fn names_a_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+/// The same holds for the variables that name a server.
+fn refuse_secrets_in_variables(names: &'static [&'static str], env: &Environment) -> Result<(), StoreError> {
+    let is_server = |name: &str| settings::SERVERS.iter().any(|mark| name.contains(mark));
+    for variable in names.iter().copied().filter(|name| is_server(name)) {
+        let named = env(variable).and_then(|value| Url::parse(&value).ok());
+        if named.is_some_and(|url| names_a_user(&url)) {
+            return Err(StoreError::SecretInVariable { variable });
+        }
+    }
+    Ok(())
+}
+
 /// A secret in a URL would be printed with every message that names the location.
 fn refuse_secrets(url: &Url) -> Result<(), StoreError> {
-    if url.username().is_empty() && url.password().is_none() && url.query().is_none() {
+    if !names_a_user(url) && url.query().is_none() && url.fragment().is_none() {
         return Ok(());
     }
     let mut shown = url.clone();
@@ -165,6 +197,7 @@ pub fn check(url: &Url) -> Result<(), StoreError> {
 }
 
 fn open_bucket(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
+    refuse_secrets_in_variables(settings::names_of(url), env)?;
     let built = |source| StoreError::Build { url: url.to_string(), variables: variables_of(url), source };
     let store: Arc<dyn ObjectStore> = match url.scheme() {
         "s3" | "s3a" => {

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use url::Url;
+
 use super::Environment;
 
 /// Variables read for `s3://`.
@@ -90,6 +92,18 @@ pub const GOOGLE_VARIABLES: &[&str] = &[
     "GOOGLE_CONNECT_TIMEOUT",
     "GOOGLE_TIMEOUT",
 ];
+
+/// Parts of the names of variables that name a server.
+pub(super) const SERVERS: &[&str] = &["ENDPOINT", "BASE_URL", "AUTHORITY_HOST"];
+
+/// The variables read for a URL.
+pub(super) fn names_of(url: &Url) -> &'static [&'static str] {
+    match url.scheme() {
+        "s3" | "s3a" => AWS_VARIABLES,
+        "gs" => GOOGLE_VARIABLES,
+        _ => AZURE_VARIABLES,
+    }
+}
 
 /// Those of the variables that are set (an empty one counts as unset), as the builder's keys.
 pub(super) fn read<K: FromStr>(names: &[&str], env: &Environment) -> Vec<(K, String)> {

@@ -18,6 +18,7 @@ use super::lake::Lake;
 use super::layout::for_log;
 use super::snapshot::TableSnapshot;
 use super::writer::StagedFile;
+use crate::failpoint;
 use crate::project::types::ColumnType;
 
 /// Application id under which a log keeps the highest token of the lake's lease that it has seen.
@@ -66,11 +67,13 @@ pub async fn commit(lake: &Lake, base: Option<&TableSnapshot>, change: &Change) 
     if let Err(error) = written {
         settle(lake, change, version, error).await?;
     }
+    failpoint::reached("table.committed");
     let snapshot = TableSnapshot::load(lake, &change.table, Some(version))
         .await?
         .ok_or_else(|| TableError::MissingVersion { table: change.table.clone(), version })?;
     if version > 0 && version.is_multiple_of(CHECKPOINT_EVERY) {
         checkpoint(&snapshot).await;
+        failpoint::reached("table.checkpointed");
     }
     Ok(snapshot)
 }
@@ -180,7 +183,8 @@ pub async fn fence(lake: &Lake, table: &str, token: u64, run_id: &str, at: DateT
         let written = log_store.write_commit_entry(base.version + 1, CommitOrBytes::LogBytes(bytes), Uuid::nil()).await;
         match written {
             // Whoever was first, the next look at the log tells; what was lost is tried again.
-            Ok(()) | Err(TransactionError::VersionAlreadyExists(_)) => {}
+            Ok(()) => failpoint::reached("table.fenced"),
+            Err(TransactionError::VersionAlreadyExists(_)) => {}
             Err(error) => tracing::debug!(table, %error, "a fence is tried again"),
         }
     }

@@ -8,6 +8,10 @@ pub enum TableError {
     #[error("table {table}: cannot read its log at {url}: {source} — check that the lake is reachable, then run again")]
     Read { table: String, url: String, source: Box<deltalake::DeltaTableError> },
     #[error(
+        "table {table}: the last entry of its log, {path}, is cut short or damaged, so that nobody can read the table — put the whole object back if the storage keeps earlier ones; else remove it, and `buho run --full-refresh` writes that version again"
+    )]
+    Torn { table: String, path: String },
+    #[error(
         "table {table}: version {version} is not in its log — a release needs it; was the log cleaned by another tool?"
     )]
     MissingVersion { table: String, version: u64 },
@@ -35,7 +39,7 @@ impl TableError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Read { .. } | Self::Write { .. } => ErrorKind::Retry,
-            Self::MissingVersion { .. } | Self::EmptyPartition { .. } => ErrorKind::Data,
+            Self::MissingVersion { .. } | Self::EmptyPartition { .. } | Self::Torn { .. } => ErrorKind::Data,
             Self::Conflict { .. } | Self::Fenced { .. } => ErrorKind::Locked,
             Self::Type { .. } => ErrorKind::User,
             Self::Defect { .. } => ErrorKind::Defect,

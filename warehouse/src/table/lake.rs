@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use datafusion::execution::object_store::ObjectStoreUrl;
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use url::Url;
 
 use super::error::TableError;
@@ -66,16 +67,35 @@ impl Lake {
     }
 
     /// Whether a table has a log at all; an empty folder is no table.
+    ///
+    /// # Errors
+    /// [`TableError::Torn`] where its last entry has no byte: Delta takes that for a version that changed
+    /// nothing, and would show the rows of the one before.
     pub(super) async fn has_log(&self, table: &str) -> Result<bool, TableError> {
-        use futures::TryStreamExt;
-        let log = self.table_path(table).join("_delta_log");
-        let mut entries = self.store.list(Some(&log));
-        let first = entries.try_next().await.map_err(|error| TableError::Read {
+        let entries = self.log_of(table).await.map_err(|error| TableError::Read {
             table: table.to_owned(),
-            url: log.to_string(),
+            url: self.table_path(table).to_string(),
             source: Box::new(error.into()),
         })?;
-        Ok(first.is_some())
+        match last_commit(&entries).filter(|last| last.size == 0) {
+            Some(empty) => Err(TableError::Torn { table: table.to_owned(), path: empty.location.to_string() }),
+            None => Ok(!entries.is_empty()),
+        }
+    }
+
+    async fn log_of(&self, table: &str) -> object_store::Result<Vec<ObjectMeta>> {
+        self.store.list(Some(&self.table_path(table).join("_delta_log"))).try_collect().await
+    }
+
+    /// The last entry of a table's log, where it is not whole: what a tool or a disk without fsync leaves.
+    pub(super) async fn torn_entry(&self, table: &str) -> Option<String> {
+        let entries = self.log_of(table).await.ok()?;
+        let last = last_commit(&entries)?.location.clone();
+        let entry = self.store.get(&last).await.ok()?.bytes().await.ok()?;
+        let mut lines = entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).peekable();
+        let is_whole =
+            lines.peek().is_some() && lines.all(|line| serde_json::from_slice::<serde_json::Value>(line).is_ok());
+        (!is_whole).then(|| last.to_string())
     }
 
     /// Puts a small object unless it is there; whether it was put.
@@ -105,4 +125,9 @@ impl Lake {
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+fn last_commit(entries: &[ObjectMeta]) -> Option<&ObjectMeta> {
+    let commits = entries.iter().filter(|entry| entry.location.extension() == Some("json"));
+    commits.max_by(|left, right| left.location.cmp(&right.location))
 }

@@ -1,5 +1,7 @@
 //! A table at one version: its schema, its files, what the runs noted in its log.
 
+use std::collections::HashSet;
+
 use arrow::datatypes::SchemaRef;
 use deltalake::DeltaTable;
 use serde_json::Value;
@@ -55,6 +57,9 @@ impl TableSnapshot {
                 && !lake.has_log(table).await?
             {
                 return Err(TableError::MissingVersion { table: table.to_owned(), version });
+            }
+            if let Some(path) = lake.torn_entry(table).await {
+                return Err(TableError::Torn { table: table.to_owned(), path });
             }
             return Err(TableError::Read {
                 table: table.to_owned(),
@@ -131,6 +136,16 @@ impl TableSnapshot {
             }
         }
         Ok(None)
+    }
+
+    /// Whether it has the rows and columns of another version: nothing but fences lies between them.
+    pub fn same_rows(&self, other: &Self) -> bool {
+        self.paths() == other.paths() && self.schema == other.schema
+    }
+
+    /// The paths of its files.
+    pub fn paths(&self) -> HashSet<String> {
+        self.files.iter().map(|file| file.path.clone()).collect()
     }
 
     /// Rows of all files, where every file says how many it has.

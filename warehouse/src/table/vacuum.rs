@@ -9,6 +9,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use super::error::TableError;
 use super::lake::Lake;
 use super::snapshot::TableSnapshot;
+use crate::failpoint;
 
 const LOG: &str = "_delta_log";
 const LAST_CHECKPOINT: &str = "_last_checkpoint";
@@ -58,6 +59,7 @@ pub async fn vacuum(
             continue;
         }
         lake.store().delete(&entry.location).await.map_err(|source| failed(table, lake, source))?;
+        failpoint::reached("maintain.file_removed");
         if path.starts_with(LOG) {
             found.log_entries += 1;
         } else {

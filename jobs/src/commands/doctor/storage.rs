@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::StreamExt;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{Error, ObjectStore};
 use tokio::time::timeout;
 use url::Url;
 use warehouse::clock::run_id;
 use warehouse::error::ErrorKind;
 use warehouse::project::Project;
 use warehouse::release;
-use warehouse::store::{self, process_environment, variables_of};
+use warehouse::store::{self, LeadsOut, ProbeError, process_environment, variables_of};
 use warehouse::table::Lake;
 
 use super::PATIENCE;
@@ -65,13 +64,13 @@ pub async fn lake(findings: &mut Findings, context: &Context, project: &Project)
             return false;
         }
     };
-    let probe = root.clone().join("_buho").join(format!("doctor-{}", run_id(context.clock.as_ref())));
-    let result = match timeout(PATIENCE, try_publishing(url, store.as_ref(), &probe)).await {
-        Ok(result) => result,
+    let at = root.clone().join("_buho").join("probe").join(run_id(context.clock.as_ref()));
+    let result = match timeout(PATIENCE, store::probe(url, store.as_ref(), &at)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(ProbeError::Storage { action, source, .. })) => Err(trouble(url, action, &source)),
+        Ok(Err(error)) => Err((error.kind(), error.to_string())),
         Err(_) => Err(no_answer(url, "write to")),
     };
-    // The probe is of no use to anybody; a store that cannot delete has told so above.
-    let _ = timeout(PATIENCE, store.delete(&probe)).await;
     if let Err((kind, text)) = result {
         findings.problem(kind, "lake", text);
         return false;
@@ -83,35 +82,6 @@ pub async fn lake(findings: &mut Findings, context: &Context, project: &Project)
     }
     findings.fine("lake", "can be written, read back, and keeps what was there first");
     true
-}
-
-/// Writes an object only if absent, twice: the second must be refused, and the first still be there.
-async fn try_publishing(url: &Url, store: &dyn ObjectStore, probe: &Path) -> Result<(), Trouble> {
-    let create = || PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    let first = Bytes::from_static(b"first");
-    match store.put_opts(probe, first.clone().into(), create()).await {
-        Ok(_) => {}
-        Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => return Err(no_conditions(url)),
-        Err(error) => return Err(trouble(url, "write to", &error)),
-    }
-    match store.put_opts(probe, Bytes::from_static(b"second").into(), create()).await {
-        Ok(_) => return Err(no_conditions(url)),
-        Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
-        Err(error) => return Err(trouble(url, "write to", &error)),
-    }
-    let found = store.get(probe).await.map_err(|error| trouble(url, "read from", &error))?;
-    let found = found.bytes().await.map_err(|error| trouble(url, "read from", &error))?;
-    if found != first {
-        return Err(no_conditions(url));
-    }
-    store.delete(probe).await.map_err(|error| trouble(url, "delete from", &error))
-}
-
-fn no_conditions(url: &Url) -> Trouble {
-    let text = format!(
-        "{url} writes over an object that was to be written only if absent (`If-None-Match: *`) — two runs could publish over each other; use a storage that keeps this condition (S3, Google Cloud Storage, Azure, a current MinIO) or a folder"
-    );
-    (ErrorKind::User, text)
 }
 
 async fn answered<T>(url: &Url, action: &str, future: impl Future<Output = T>) -> Result<T, Trouble> {
@@ -129,6 +99,9 @@ fn no_answer(url: &Url, action: &str) -> Trouble {
 
 /// An error of the storage with the way out; which variables are set is told, never their values.
 fn trouble(url: &Url, action: &str, error: &Error) -> Trouble {
+    if let Some(link) = LeadsOut::of(error) {
+        return (ErrorKind::User, link.to_string());
+    }
     let refused = matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. });
     let is_folder = url.scheme() == "file";
     let (kind, way_out) = match (refused, is_folder) {
@@ -151,81 +124,5 @@ fn credentials(url: &Url) -> String {
         format!("no variable of its credentials is set ({})", variables_of(url))
     } else {
         format!("set are {}", set.join(", "))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use object_store::memory::InMemory;
-
-    #[tokio::test]
-    async fn a_store_that_keeps_the_condition_passes_and_is_left_clean() {
-        let store = InMemory::new();
-        let url = Url::parse("s3://bucket/lake").unwrap();
-        let probe = Path::from("lake/_buho/doctor-1");
-        try_publishing(&url, &store, &probe).await.unwrap();
-        assert!(store.list(None).next().await.is_none());
-    }
-
-    #[tokio::test]
-    async fn a_store_that_ignores_the_condition_is_refused_in_plain_words() {
-        let store = forgetful::Forgetful(InMemory::new());
-        let url = Url::parse("s3://bucket/lake").unwrap();
-        let (kind, text) = try_publishing(&url, &store, &Path::from("probe")).await.unwrap_err();
-        assert_eq!(kind, ErrorKind::User);
-        assert!(text.contains("two runs could publish over each other"), "{text}");
-    }
-
-    /// A store that takes every put as an overwrite.
-    mod forgetful {
-        use futures::stream::BoxStream;
-        use object_store::memory::InMemory;
-        use object_store::path::Path;
-        use object_store::*;
-
-        #[derive(Debug)]
-        pub struct Forgetful(pub InMemory);
-
-        impl std::fmt::Display for Forgetful {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("forgetful")
-            }
-        }
-
-        #[async_trait::async_trait]
-        impl ObjectStore for Forgetful {
-            async fn put_opts(&self, path: &Path, payload: PutPayload, _: PutOptions) -> Result<PutResult> {
-                self.0.put(path, payload).await
-            }
-
-            async fn put_multipart_opts(
-                &self,
-                path: &Path,
-                opts: PutMultipartOptions,
-            ) -> Result<Box<dyn MultipartUpload>> {
-                self.0.put_multipart_opts(path, opts).await
-            }
-
-            async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-                self.0.get_opts(path, options).await
-            }
-
-            fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-                self.0.delete_stream(paths)
-            }
-
-            fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-                self.0.list(prefix)
-            }
-
-            async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-                self.0.list_with_delimiter(prefix).await
-            }
-
-            async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-                self.0.copy_opts(from, to, options).await
-            }
-        }
     }
 }

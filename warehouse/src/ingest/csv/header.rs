@@ -9,6 +9,9 @@ use crate::ingest::blocks::{Block, Dialect};
 use crate::ingest::error::IngestError;
 use crate::project::contract::Contract;
 
+/// Names that a message lists.
+const SHOWN_NAMES: usize = 50;
+
 /// The columns of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -137,7 +140,7 @@ impl<'a> Names<'a> {
         match names.as_slice() {
             [] => Vec::new(),
             [name] => vec![format!("the column {name} is not in the contract and is left out")],
-            names => vec![format!("the columns {} are not in the contract and are left out", names.join(", "))],
+            names => vec![format!("the columns {} are not in the contract and are left out", listed(names))],
         }
     }
 
@@ -145,8 +148,17 @@ impl<'a> Names<'a> {
         if self.all.is_empty() {
             return "none".to_owned();
         }
-        let shown: Vec<String> = self.all.iter().take(50).map(|name| format!("`{name}`")).collect();
-        shown.join(", ")
+        let names: Vec<String> = self.all.iter().map(|name| format!("`{name}`")).collect();
+        listed(&names)
+    }
+}
+
+/// The first names of a list that may be as long as somebody else pleases.
+fn listed(names: &[String]) -> String {
+    let (shown, more) = names.split_at(names.len().min(SHOWN_NAMES));
+    match more.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -21,6 +21,10 @@ use crate::project::types::ColumnType;
 const TEXT_BYTES: usize = 48 << 20;
 /// Text taken at a time.
 const BLOCK_BYTES: usize = 1 << 20;
+/// Columns of a contract that is inferred; nobody reads one of more.
+const MOST_COLUMNS: usize = 5_000;
+/// Values kept of all columns and rows: lines that all differ in their keys make many.
+const MOST_VALUES: usize = 20_000_000;
 /// Files read.
 const FILES: usize = 8;
 /// Text that tells encoding and delimiter.
@@ -54,7 +58,9 @@ pub(super) fn read(opener: &Opener, name: &str, files: &[RawFile]) -> Result<Sam
     };
     let Some(first) = files.first() else { return Err(nothing("no file was given")) };
     if opener.open(first)?.peek(4).is_ok_and(|head| head == b"PAR1") {
-        return parquet(opener, first);
+        let sample = parquet(opener, first)?;
+        not_too_many(name, sample.columns.len())?;
+        return Ok(sample);
     }
     let head = head(opener, first)?;
     let text = decoded(&head);
@@ -80,7 +86,15 @@ pub(super) fn read(opener: &Opener, name: &str, files: &[RawFile]) -> Result<Sam
     if sample.columns.is_empty() {
         return Err(nothing("there are no columns in it"));
     }
+    not_too_many(name, sample.columns.len())?;
     Ok(sample)
+}
+
+fn not_too_many(source: &str, columns: usize) -> Result<(), IngestError> {
+    if columns > MOST_COLUMNS {
+        return Err(IngestError::TooManyColumns { source_name: source.to_owned(), columns, most: MOST_COLUMNS });
+    }
+    Ok(())
 }
 
 fn unpacked(opener: &Opener, file: &RawFile) -> Result<Unpacked, IngestError> {
@@ -129,7 +143,7 @@ impl Sample {
             self.add(&first, &tokens, &order);
         }
         let (mut block, mut read) = (Block::default(), 0);
-        while read < self.file_bytes && cutter.next(&mut block, BLOCK_BYTES)? {
+        while read < self.file_bytes && !self.is_full() && cutter.next(&mut block, BLOCK_BYTES)? {
             read += block.bytes.len();
             csv::tokenise(&block, &cutter.dialect(), names.len(), encoding, &mut tokens);
             self.shape.misfits += tokens.misfits.len();
@@ -138,10 +152,17 @@ impl Sample {
         Ok(())
     }
 
+    /// Whether enough was read, whatever there is more.
+    fn is_full(&self) -> bool {
+        self.columns.len() > MOST_COLUMNS || self.columns.len().saturating_mul(self.rows) > MOST_VALUES
+    }
+
     /// Where each known column stands in a file with these names.
     fn order(&self, names: &[String]) -> Vec<Option<usize>> {
+        let places: HashMap<&String, usize> =
+            names.iter().enumerate().rev().map(|(place, name)| (name, place)).collect();
         let place = |(place, column): (usize, &SampleColumn)| match self.shape.header {
-            true => names.iter().position(|name| *name == column.name),
+            true => places.get(&column.name).copied(),
             false => (place < names.len()).then_some(place),
         };
         self.columns.iter().enumerate().map(place).collect()
@@ -164,7 +185,7 @@ impl Sample {
         let mut places: HashMap<String, usize> =
             self.columns.iter().enumerate().map(|(place, column)| (column.name.clone(), place)).collect();
         let (mut block, mut read) = (Block::default(), 0);
-        while read < self.file_bytes && cutter.next(&mut block, BLOCK_BYTES)? {
+        while read < self.file_bytes && !self.is_full() && cutter.next(&mut block, BLOCK_BYTES)? {
             read += block.bytes.len();
             self.add_lines(&block.bytes, &mut places);
         }
@@ -174,7 +195,7 @@ impl Sample {
 
     fn add_lines(&mut self, lines: &[u8], places: &mut HashMap<String, usize>) {
         let mut rest = lines;
-        while let Some(end) = memchr(b'\n', rest) {
+        while let Some(end) = memchr(b'\n', rest).filter(|_| !self.is_full()) {
             let line = rest.get(..end).unwrap_or_default();
             rest = rest.get(end + 1..).unwrap_or_default();
             let Ok(members) = jsonl::texts(line) else {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, BufReader, Read};
+use std::num::NonZeroU64;
 
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
@@ -9,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use super::stored::{StoredBytes, from_io};
 use crate::ingest::error::IngestError;
 use crate::ingest::options::Limits;
-use crate::project::contract::Compression;
+use crate::project::contract::{Compression, Contract};
 
 /// Packed bytes read at a time.
 const BUFFER_BYTES: usize = 1 << 17;
@@ -109,6 +110,14 @@ impl From<&Limits> for UnpackLimits {
     }
 }
 
+impl UnpackLimits {
+    /// With what a contract says: it may know better how well its exports pack.
+    pub(crate) fn of(contract: &Contract, limits: &Limits) -> Self {
+        let limits = Self::from(limits);
+        Self { ratio: contract.spec.format.max_unpack_ratio.map_or(limits.ratio, NonZeroU64::get), ..limits }
+    }
+}
+
 enum Decoder {
     Plain(Box<StoredBytes>),
     Gzip(Box<MultiGzDecoder<BufReader<StoredBytes>>>),
@@ -201,13 +210,13 @@ impl Unpacked {
         }
         let (unpacked, limits) = (self.given, self.limits);
         let packed = self.stored_mut().given().max(1);
-        let limit = if unpacked > limits.bytes {
-            format!("{} bytes", limits.bytes)
+        let (limit, advice) = if unpacked > limits.bytes {
+            (format!("{} bytes", limits.bytes), "deliver it in smaller files")
         } else if unpacked > limits.ratio_from_bytes && unpacked / packed > limits.ratio {
-            format!("{} times its size", limits.ratio)
+            (format!("{} times its size", limits.ratio), "raise `format.max_unpack_ratio` in its contract")
         } else {
             return Ok(());
         };
-        Err(IngestError::Bomb { path: self.path.clone(), limit, packed, unpacked })
+        Err(IngestError::Bomb { path: self.path.clone(), limit, packed, unpacked, advice })
     }
 }

@@ -40,7 +40,8 @@ fn open_text(shared: &Shared, job: Arc<Job>, kind: FormatKind) -> Result<TextFee
     let limits = &shared.options.limits;
     let stored = shared.opener.open(&job.file)?;
     let compression = contract.spec.format.compression;
-    let unpacked = Unpacked::new(stored, compression, &job.file.path, UnpackLimits::from(limits))?;
+    let unpack_limits = UnpackLimits::of(contract, limits);
+    let unpacked = Unpacked::new(stored, compression, &job.file.path, unpack_limits)?;
     let text = TextReader::new(unpacked, encoding(contract)?, AHEAD_BYTES)?;
     let encoding = text.encoding();
     let dialect = match kind {
