@@ -1,0 +1,89 @@
+//! A memory pool that keeps single consumers to a share, whatever is free.
+//!
+//! Two kinds of consumers take all they get and are as well off with less:
+//! - The merge of spilled runs reserves a batch of as many runs as the pool lets it, though it could merge
+//!   fewer at a time: of the four sorts before a sort-merge join the first would take everything, and the
+//!   others fail.
+//! - The first phase of an aggregation collects all groups before it passes them on. One that is refused
+//!   passes on what it has and begins anew; the second phase adds up. Rows of a key tend to be near each
+//!   other (the events of a visit, the lines of an order), so a table the size of the processor's cache
+//!   finds nearly as many equal keys as one that holds everything, in a fraction of time and memory.
+
+use std::fmt;
+
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+
+/// The most that consumers of one kind may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cap {
+    /// How the engine calls the consumer: the part before the partition's number.
+    pub consumer: &'static str,
+    /// Bytes of one consumer.
+    pub bytes: usize,
+}
+
+/// Passes everything on, and refuses a capped consumer more than its share.
+#[derive(Debug)]
+pub(super) struct Capped<P> {
+    inner: P,
+    caps: Vec<Cap>,
+}
+
+impl<P> Capped<P> {
+    pub(super) fn new(inner: P, caps: Vec<Cap>) -> Self {
+        Self { inner, caps }
+    }
+
+    fn cap_of(&self, consumer: &str) -> Option<&Cap> {
+        self.caps.iter().find(|cap| consumer.starts_with(cap.consumer))
+    }
+}
+
+impl<P: fmt::Display> fmt::Display for Capped<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<P: MemoryPool + fmt::Display> MemoryPool for Capped<P> {
+    fn name(&self) -> &str {
+        "capped"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        self.inner.register(consumer);
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        self.inner.unregister(consumer);
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.inner.grow(reservation, additional);
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        self.inner.shrink(reservation, shrink);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        let consumer = reservation.consumer().name();
+        if let Some(cap) = self.cap_of(consumer)
+            && reservation.size() + additional > cap.bytes
+        {
+            let said = format!("{consumer} has its share of {} bytes", cap.bytes);
+            return Err(DataFusionError::ResourcesExhausted(said));
+        }
+        self.inner.try_grow(reservation, additional)
+    }
+
+    fn reserved(&self) -> usize {
+        self.inner.reserved()
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        self.inner.memory_limit()
+    }
+}
