@@ -1,6 +1,6 @@
-//! A memory pool that keeps single consumers to a share, whatever is free.
+//! A memory pool that knows the habits of single consumers.
 //!
-//! Two kinds of consumers take all they get and are as well off with less:
+//! Some take all they get and are as well off with less ([`Limit::Bytes`]):
 //! - The merge of spilled runs reserves a batch of as many runs as the pool lets it, though it could merge
 //!   fewer at a time: of the four sorts before a sort-merge join the first would take everything, and the
 //!   others fail.
@@ -8,6 +8,9 @@
 //!   passes on what it has and begins anew; the second phase adds up. Rows of a key tend to be near each
 //!   other (the events of a visit, the lines of an order), so a table the size of the processor's cache
 //!   finds nearly as many equal keys as one that holds everything, in a fraction of time and memory.
+//!
+//! Others tell of what they took only afterwards ([`Limit::Doubled`]): a hash table doubles when it is full,
+//! and has the old and the new one for a while; the build side of a join is copied into one batch.
 
 use std::fmt;
 
@@ -15,13 +18,21 @@ use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 
-/// The most that consumers of one kind may hold.
+/// What consumers of one kind may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cap {
     /// How the engine calls the consumer: the part before the partition's number.
     pub consumer: &'static str,
+    pub limit: Limit,
+}
+
+/// How much a consumer may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
     /// Bytes of one consumer.
-    pub bytes: usize,
+    Bytes(usize),
+    /// As much as would fit a second time.
+    Doubled,
 }
 
 /// Passes everything on, and refuses a capped consumer more than its share.
@@ -36,8 +47,8 @@ impl<P> Capped<P> {
         Self { inner, caps }
     }
 
-    fn cap_of(&self, consumer: &str) -> Option<&Cap> {
-        self.caps.iter().find(|cap| consumer.starts_with(cap.consumer))
+    fn limit_of(&self, consumer: &str) -> Option<Limit> {
+        self.caps.iter().find(|cap| consumer.starts_with(cap.consumer)).map(|cap| cap.limit)
     }
 }
 
@@ -70,13 +81,19 @@ impl<P: MemoryPool + fmt::Display> MemoryPool for Capped<P> {
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         let consumer = reservation.consumer().name();
-        if let Some(cap) = self.cap_of(consumer)
-            && reservation.size() + additional > cap.bytes
-        {
-            let said = format!("{consumer} has its share of {} bytes", cap.bytes);
-            return Err(DataFusionError::ResourcesExhausted(said));
+        let wanted = reservation.size() + additional;
+        match self.limit_of(consumer) {
+            Some(Limit::Bytes(most)) if wanted > most => {
+                let said = format!("{consumer} has its share of {most} bytes");
+                Err(DataFusionError::ResourcesExhausted(said))
+            }
+            Some(Limit::Doubled) => {
+                self.inner.try_grow(reservation, additional + wanted)?;
+                self.inner.shrink(reservation, wanted);
+                Ok(())
+            }
+            _ => self.inner.try_grow(reservation, additional),
         }
-        self.inner.try_grow(reservation, additional)
     }
 
     fn reserved(&self) -> usize {

@@ -15,7 +15,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, GreedyMemoryPool, Memory
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use self::caps::{Cap, Capped};
+use self::caps::{Cap, Capped, Limit};
 use crate::functions;
 use crate::table::{Lake, TableError};
 
@@ -31,6 +31,10 @@ const SHORT_THREADS: usize = 2;
 const MERGE: &str = "ExternalSorterMerge";
 /// How the engine calls the first of an aggregation's two phases.
 const FIRST_PHASE: &str = "PartialHashAggregateStream";
+/// How the engine calls the second.
+const SECOND_PHASE: &str = "FinalHashAggregateStream";
+/// How the engine calls what a hash join keeps of its smaller side.
+const BUILD_SIDE: &str = "HashJoinInput";
 /// Bytes of groups the first phase holds in one partition: some hundred thousand of them.
 const FIRST_PHASE_BYTES: usize = 16 << 20;
 /// Share of the budget a sort sets aside to merge what it spilled, where memory is short.
@@ -78,12 +82,17 @@ impl Engine {
     /// Where no spill folder can be made, or the lake's URL is not one DataFusion can name.
     pub fn new(lake: &Lake, memory: u64, threads: usize) -> Result<Self> {
         let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
-        let first_phase = Cap { consumer: FIRST_PHASE, bytes: FIRST_PHASE_BYTES };
-        let fast = runtime(lake, Capped::new(GreedyMemoryPool::new(bytes), vec![first_phase]))?;
-        let fair = runtime(lake, Capped::new(FairSpillPool::new(bytes), vec![first_phase]))?;
+        let caps = vec![
+            Cap { consumer: FIRST_PHASE, limit: Limit::Bytes(FIRST_PHASE_BYTES) },
+            Cap { consumer: SECOND_PHASE, limit: Limit::Doubled },
+            Cap { consumer: BUILD_SIDE, limit: Limit::Doubled },
+        ];
+        let fast = runtime(lake, Capped::new(GreedyMemoryPool::new(bytes), caps.clone()))?;
+        let fair = runtime(lake, Capped::new(FairSpillPool::new(bytes), caps.clone()))?;
         let most = bytes.saturating_add(RESERVE_BYTES);
-        let merge = Cap { consumer: MERGE, bytes: most / MERGE_LIMIT };
-        let last = runtime(lake, Capped::new(FairSpillPool::new(most), vec![first_phase, merge]))?;
+        let merge = Cap { consumer: MERGE, limit: Limit::Bytes(most / MERGE_LIMIT) };
+        let caps = caps.into_iter().chain([merge]).collect();
+        let last = runtime(lake, Capped::new(FairSpillPool::new(most), caps))?;
         Ok(Self { fast, fair, last, threads: threads.max(1), memory: bytes })
     }
 
