@@ -1,6 +1,7 @@
 //! The one registry of functions, and the one reading of SQL: models, `buho sql`, unit tests and
 //! endpoints all plan with what is set here, so that a query means the same wherever it is typed.
 
+mod days;
 mod extremes;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub fn session(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionContex
         .with_runtime_env(runtime)
         .with_default_features()
         .with_type_planner(Arc::new(DuckTypes))
+        .with_optimizer_rule(Arc::new(days::DaysByDivision::default()))
         .with_physical_optimizer_rule(Arc::new(CountGatheredWindows))
         .build();
     let context = SessionContext::new_with_state(state);

@@ -104,3 +104,51 @@ impl<P: MemoryPool + fmt::Display> MemoryPool for Capped<P> {
         self.inner.memory_limit()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
+
+    use super::*;
+
+    /// A pool of 100 bytes.
+    fn pool() -> Arc<dyn MemoryPool> {
+        let caps = vec![
+            Cap { consumer: "Merge", limit: Limit::Bytes(30) },
+            Cap { consumer: "Table", limit: Limit::Doubled },
+        ];
+        Arc::new(Capped::new(GreedyMemoryPool::new(100), caps))
+    }
+
+    fn consumer(pool: &Arc<dyn MemoryPool>, name: &str) -> MemoryReservation {
+        MemoryConsumer::new(name).register(pool)
+    }
+
+    #[test]
+    fn a_capped_consumer_is_refused_more_than_its_share_though_there_is_room() {
+        let pool = pool();
+        let (one, two) = (consumer(&pool, "Merge[0]"), consumer(&pool, "Merge[1]"));
+        one.try_grow(30).unwrap();
+        one.try_grow(1).unwrap_err();
+        two.try_grow(30).unwrap();
+        assert_eq!(pool.reserved(), 60);
+    }
+
+    #[test]
+    fn what_doubles_gets_as_much_as_would_fit_twice_and_holds_it_once() {
+        let pool = pool();
+        let table = consumer(&pool, "Table[0]");
+        table.try_grow(50).unwrap();
+        assert_eq!(pool.reserved(), 50);
+        table.try_grow(1).unwrap_err();
+        assert_eq!((table.size(), pool.reserved()), (50, 50));
+    }
+
+    #[test]
+    fn others_get_what_they_ask_for() {
+        let pool = pool();
+        consumer(&pool, "Sort[0]").try_grow(100).unwrap();
+    }
+}
