@@ -115,10 +115,8 @@ mod tests {
 
     /// A pool of 100 bytes.
     fn pool() -> Arc<dyn MemoryPool> {
-        let caps = vec![
-            Cap { consumer: "Merge", limit: Limit::Bytes(30) },
-            Cap { consumer: "Table", limit: Limit::Doubled },
-        ];
+        let caps =
+            vec![Cap { consumer: "Merge", limit: Limit::Bytes(30) }, Cap { consumer: "Table", limit: Limit::Doubled }];
         Arc::new(Capped::new(GreedyMemoryPool::new(100), caps))
     }
 
