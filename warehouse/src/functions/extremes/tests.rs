@@ -15,7 +15,7 @@ const ROWS: usize = 20_000;
 fn text(row: usize) -> Option<String> {
     let number = row.wrapping_mul(2_654_435_761) % 1_000_003;
     let long = "ñandú".repeat(number % 7);
-    (row % GROUPS != 0 && !number.is_multiple_of(11))
+    (!row.is_multiple_of(GROUPS) && !number.is_multiple_of(11))
         .then(|| format!("{}{long}{}", &"abcdefgh"[..number % 9], number % 13))
 }
 
