@@ -65,7 +65,7 @@ build: ## The binary, as tests and demo use it
 	$(CARGO) build --locked --profile $(PROFILE) --workspace --bin buho
 
 .PHONY: release
-release: ## The binary to ship: stripped, link-time optimised
+release: ## The binary to ship: optimised and stripped
 	$(CARGO) build --locked --release --workspace --bin buho
 	@ls -l $(TARGET)/release/buho
 

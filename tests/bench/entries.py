@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tests.bench.measure import Side, median, spread
@@ -13,13 +13,13 @@ EXPECTED = Path(__file__).with_name("expected.txt")
 
 @dataclass(frozen=True)
 class Entry:
-    """One comparison. A limit has peer `limit`, and its ratio is ours / limit."""
+    """One comparison. A limit has peer `limit`, and its ratio is ours / limit; a failed run has no ratio."""
 
     name: str
     peer: str
     ours_s: float | None
     peer_s: float | None
-    ratio: float
+    ratio: float | None
     bar: float | None
     ours_peak_mb: float | None
     peer_peak_mb: float | None
@@ -27,7 +27,7 @@ class Entry:
 
     @property
     def missed(self) -> bool:
-        return self.bar is not None and self.ratio > self.bar
+        return self.bar is not None and (self.ratio is None or self.ratio > self.bar)
 
 
 def compared(name: str, ours: Side, theirs: Side, bar: float | None, peer: str = "duckdb") -> Entry:
@@ -68,6 +68,11 @@ def seconds_limited(name: str, ours: list[float], limit_s: float) -> Entry:
     return Entry(name, "limit", round(one, 4), limit_s, ratio, 1.0, None, None, round(spread(ours), 4))
 
 
+def failed_within(name: str, ours_mb: float, limit_mb: float) -> Entry:
+    """A limit that nothing can be said of but that the run under it failed: missed, whatever it took."""
+    return replace(limited(name, ours_mb, limit_mb), ratio=None)
+
+
 def table(entries: Iterable[Entry]) -> str:
     def text(value: float | None, digits: int) -> str:
         return "-" if value is None else f"{value:.{digits}f}"
@@ -84,7 +89,7 @@ def table(entries: Iterable[Entry]) -> str:
             text(entry.ours_peak_mb, 0),
             text(entry.peer_peak_mb, 0),
             text(entry.spread, 2),
-            "MISSED" if entry.missed else "",
+            "" if not entry.missed else "FAILED" if entry.ratio is None else "MISSED",
         )
         for entry in entries
     ]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.bench import csv_to_bronze, marts, memory, night
 from tests.bench.entries import EXPECTED, Entry, check_names, expected_names, table, write
-from tests.bench.measure import keep_to_two_cpus
+from tests.bench.measure import RunError, keep_to_two_cpus
 from tests.peers.support.binary import find_binary
 from tests.peers.support.places import ROOT
 
@@ -68,7 +68,10 @@ def main() -> None:
     found: list[Entry] = []
     for part in given.only:
         print(f"== {part}", file=sys.stderr)
-        found += PARTS[part](setup)
+        try:
+            found += PARTS[part](setup)
+        except RunError as error:
+            sys.exit(str(error))
     write(found, given.out)
     print(table(found))
     print(f"\n{given.out}: {len(found)} entries, {os.cpu_count()} processors, medians of {setup.runs}")
@@ -76,7 +79,8 @@ def main() -> None:
         check_names(found, expected_names(EXPECTED), EXPECTED)
     for entry in found:
         if entry.missed:
-            print(f"bar missed: {entry.name} at {entry.ratio:.2f} of {entry.peer}, bar {entry.bar}")
+            at = "failed" if entry.ratio is None else f"at {entry.ratio:.2f} of {entry.peer}"
+            print(f"bar missed: {entry.name} {at}, bar {entry.bar}")
 
 
 if __name__ == "__main__":

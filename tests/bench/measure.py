@@ -15,6 +15,14 @@ CPUS = 2
 WARM_UP = 1
 
 
+class RunError(Exception):
+    """A measured process ended with an error; what it took until then is known."""
+
+    def __init__(self, command: Sequence[str], code: int, peak_mb: float, said: str) -> None:
+        super().__init__(f"{' '.join(command)}\nended with {code}:\n{said}")
+        self.peak_mb = peak_mb
+
+
 @dataclass(frozen=True)
 class Sample:
     """One run of a process."""
@@ -70,11 +78,11 @@ def measure(command: Sequence[str], environment: dict[str, str]) -> Sample:
         seconds = time.perf_counter() - started
         child.returncode = os.waitstatus_to_exitcode(status)
         stdout, stderr = (read_back(file) for file in (out, err))
-    if child.returncode != 0:
-        said = (stdout + stderr)[-4000:]
-        raise SystemExit(f"{' '.join(command)}\nended with {child.returncode}:\n{said}")
     # Linux counts ru_maxrss in KiB.
-    return Sample(seconds, usage.ru_maxrss * 1024 / 1e6, stdout, stderr)
+    peak_mb = usage.ru_maxrss * 1024 / 1e6
+    if child.returncode != 0:
+        raise RunError(command, child.returncode, peak_mb, (stdout + stderr)[-4000:])
+    return Sample(seconds, peak_mb, stdout, stderr)
 
 
 def read_back(file: IO[bytes]) -> str:

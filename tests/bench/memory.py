@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tests.bench.entries import Entry, limited
+from tests.bench.entries import Entry, failed_within, limited
 from tests.bench.marts import (
     entry_name,
     environment,
@@ -16,7 +16,7 @@ from tests.bench.marts import (
     run_command,
     shop,
 )
-from tests.bench.measure import Side
+from tests.bench.measure import RunError, Side
 from tests.peers.support.project import Model, SqlProject
 
 MIB = 1 << 20
@@ -59,8 +59,14 @@ def entries(setup: Any) -> list[Entry]:
             continue
         memory = budget(inputs, tables_read(project, model))
         given = {**environment(), "BUHO_MEMORY": f"{memory // MIB}MiB"}
-        sample = Side(run_command(setup, folder, night, name), given).run()
-        limit = (memory + ALLOWANCE) / 1e6
+        entry, limit = f"memory_{entry_name(model)}", round((memory + ALLOWANCE) / 1e6, 1)
+        try:
+            sample = Side(run_command(setup, folder, night, name), given).run()
+        except RunError as error:
+            # The other marts are worth knowing.
+            print(f"memory: {name} with {memory // MIB} MiB failed: {error}")
+            found.append(failed_within(entry, error.peak_mb, limit))
+            continue
         print(f"memory: {name} with {memory // MIB} MiB: {sample.peak_mb:.0f} MB, {sample.seconds:.2f} s")
-        found.append(limited(f"memory_{entry_name(model)}", sample.peak_mb, round(limit, 1)))
+        found.append(limited(entry, sample.peak_mb, limit))
     return found

@@ -1,6 +1,6 @@
 //! Sessions of the query engine: one memory budget, one spill folder, one catalog per question.
 
-mod merges;
+mod caps;
 pub(crate) mod windows;
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, GreedyMemoryPool, Memory
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use self::merges::CappedMerges;
+use self::caps::{Cap, Capped, Limit};
 use crate::functions;
 use crate::table::{Lake, TableError};
 
@@ -27,8 +27,20 @@ const BATCH_ROWS: usize = 8192;
 const SHORT_BATCH_ROWS: usize = 1024;
 /// Partitions where memory is short: the fewest with which the planner considers sort-merge joins.
 const SHORT_THREADS: usize = 2;
+/// How the engine calls a merge of spilled runs.
+const MERGE: &str = "ExternalSorterMerge";
+/// How the engine calls the first of an aggregation's two phases.
+const FIRST_PHASE: &str = "PartialHashAggregateStream";
+/// How the engine calls the second.
+const SECOND_PHASE: &str = "FinalHashAggregateStream";
+/// How the engine calls what a hash join keeps of its smaller side.
+const BUILD_SIDE: &str = "HashJoinInput";
+/// Bytes of groups the first phase holds in one partition: some hundred thousand of them.
+const FIRST_PHASE_BYTES: usize = 16 << 20;
 /// Share of the budget a sort sets aside to merge what it spilled, where memory is short.
 const MERGE_SHARE: usize = 16;
+/// Spilled runs that are merged at a time: each has a file open, with read buffers no pool knows of.
+const MERGE_RUNS: usize = 32;
 /// Share of the budget a merge may take: a sort-merge join has four of them at a time.
 const MERGE_LIMIT: usize = 4;
 /// What the last attempt may take beyond the budget, of the 512 MiB that the process may: a dozen sorts
@@ -70,10 +82,17 @@ impl Engine {
     /// Where no spill folder can be made, or the lake's URL is not one DataFusion can name.
     pub fn new(lake: &Lake, memory: u64, threads: usize) -> Result<Self> {
         let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
-        let fast = runtime(lake, GreedyMemoryPool::new(bytes))?;
-        let fair = runtime(lake, FairSpillPool::new(bytes))?;
+        let caps = vec![
+            Cap { consumer: FIRST_PHASE, limit: Limit::Bytes(FIRST_PHASE_BYTES) },
+            Cap { consumer: SECOND_PHASE, limit: Limit::Doubled },
+            Cap { consumer: BUILD_SIDE, limit: Limit::Doubled },
+        ];
+        let fast = runtime(lake, Capped::new(GreedyMemoryPool::new(bytes), caps.clone()))?;
+        let fair = runtime(lake, Capped::new(FairSpillPool::new(bytes), caps.clone()))?;
         let most = bytes.saturating_add(RESERVE_BYTES);
-        let last = runtime(lake, CappedMerges::new(FairSpillPool::new(most), most / MERGE_LIMIT))?;
+        let merge = Cap { consumer: MERGE, limit: Limit::Bytes(most / MERGE_LIMIT) };
+        let caps = caps.into_iter().chain([merge]).collect();
+        let last = runtime(lake, Capped::new(FairSpillPool::new(most), caps))?;
         Ok(Self { fast, fair, last, threads: threads.max(1), memory: bytes })
     }
 
@@ -107,7 +126,9 @@ impl Engine {
 
 fn runtime<P: MemoryPool + 'static>(lake: &Lake, pool: P) -> Result<Arc<RuntimeEnv>> {
     let named = NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(NonZeroUsize::MIN);
-    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory);
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::OsTmpDirectory)
+        .with_max_spill_merge_fan_in(MERGE_RUNS);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(TrackConsumersPool::new(pool, named)))
         .with_disk_manager_builder(disk)

@@ -1,6 +1,9 @@
 //! The one registry of functions, and the one reading of SQL: models, `buho sql`, unit tests and
 //! endpoints all plan with what is set here, so that a query means the same wherever it is typed.
 
+mod days;
+mod extremes;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
@@ -44,6 +47,7 @@ pub fn session(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionContex
         .with_runtime_env(runtime)
         .with_default_features()
         .with_type_planner(Arc::new(DuckTypes))
+        .with_optimizer_rule(Arc::new(days::DaysByDivision::default()))
         .with_physical_optimizer_rule(Arc::new(CountGatheredWindows))
         .build();
     let context = SessionContext::new_with_state(state);
@@ -51,10 +55,15 @@ pub fn session(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionContex
     context
 }
 
-/// Adds functions of our own: none so far, for a model must run in DuckDB too, and what both engines
-/// have ([`crate::graph::lint::portable`]) has been enough. One that is added is added here, for
-/// models, `buho sql` and endpoints alike, and raises [`REGISTRY_VERSION`].
-pub fn register_functions(_context: &SessionContext) {}
+/// Adds functions of our own. None has a name of its own, for a model must run in DuckDB too, and what
+/// both engines have ([`crate::graph::lint::portable`]) has been enough; `min` and `max` give the engine's
+/// results in less memory. One that is added is added here, for models, `buho sql` and endpoints alike,
+/// and raises [`REGISTRY_VERSION`] where results change.
+pub fn register_functions(context: &SessionContext) {
+    for function in extremes::extremes() {
+        context.register_udaf(function);
+    }
+}
 
 /// SQL type names that mean in DuckDB something else than in DataFusion.
 #[derive(Debug)]
