@@ -151,12 +151,17 @@ def kill_and_run_again(place: Place, found: Reference, step: str, nth: int) -> s
     """What is wrong after a kill, or None."""
     scenario = found.scenario
     lake = place.copy(scenario.base)
-    scenario.prepare(lake.url, **place.variables)
-    scenario.kill(lake.url, scenario.command, f"{step}:{nth}", **place.variables)
-    scenario.finish(lake.url, **place.variables)
-    wrong = differences(lake, found)
+    killed = f"{scenario.name}, killed at {step}:{nth}"
+    try:
+        scenario.prepare(lake.url, **place.variables)
+        scenario.kill(lake.url, scenario.command, f"{step}:{nth}", **place.variables)
+        scenario.finish(lake.url, **place.variables)
+        wrong = differences(lake, found)
+    except AssertionError as error:
+        # The other kills go on: what is wrong with one is told with what is wrong with them.
+        return f"{killed}: {error} ({lake.url})"
     if wrong:
-        return f"{scenario.name}, killed at {step}:{nth}: {'; '.join(wrong)} ({lake.url})"
+        return f"{killed}: {'; '.join(wrong)} ({lake.url})"
     place.remove(lake)
     return None
 
@@ -191,6 +196,7 @@ def kill_all(references: list[Reference], place: Place, tell: Callable[[str], No
     for step, count in sorted(counts.items()):
         tell(f"  {step:<28} {count:>3}")
     wrong = [line for line in found if line]
+    tell(f"{len(planned) - len(wrong)} of {len(planned)} ended as if nothing had happened")
     assert not wrong, "\n".join(wrong)
     return counts
 
