@@ -45,6 +45,7 @@ pub use error::LeaseError;
 pub use holder::Holder;
 
 use crate::clock::Clock;
+use crate::planted::{Bug, planted};
 use crate::release::{self, Release};
 use crate::table::Lake;
 use chain::Chain;
@@ -146,7 +147,9 @@ impl Lease {
     /// [`LeaseError::Lost`] where the lease is another's by now: nothing was published.
     pub async fn publish(&self, lake: &Lake, mut release: Release) -> Result<Release, LeaseError> {
         release.sequence = release::next_sequence(lake, release.night).await?;
-        self.keeper.append(Step::Publish { release: Box::new(release.clone()) }).await?;
+        if !planted(Bug::LeaseUnchecked) {
+            self.keeper.append(Step::Publish { release: Box::new(release.clone()) }).await?;
+        }
         release::write(lake, &release).await?;
         self.keeper.finished().await;
         Ok(release)

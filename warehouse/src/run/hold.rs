@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::context::RunContext;
 use super::error::RunError;
 use crate::lease::{Holder, Lease};
+use crate::planted::{Bug, planted};
 use crate::release;
 use crate::table::fence;
 
@@ -42,7 +43,7 @@ pub(super) async fn holding<T>(
 
 /// Makes the commits of every earlier holder fail, in every table that a run can commit to.
 async fn fence_tables(context: &RunContext, lease: &Lease, run_id: &str) -> Result<(), RunError> {
-    if !lease.must_fence() {
+    if !lease.must_fence() || planted(Bug::NoFence) {
         return Ok(());
     }
     let previous = release::latest(&context.lake).await?;

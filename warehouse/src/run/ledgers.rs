@@ -9,6 +9,7 @@ use object_store::ObjectStoreExt;
 use super::error::RunError;
 use super::maintain::remove_old;
 use crate::ingest::Ledger;
+use crate::planted::{Bug, planted};
 use crate::table::{Lake, TableError, TableSnapshot};
 
 const FOLDER: &str = "_buho/ledger";
@@ -31,7 +32,11 @@ pub(super) async fn load(
     let Some(bronze) = bronze else {
         return Ok(NumberedLedger::default());
     };
-    let Some(number) = bronze.transaction(APP_ID).await? else {
+    let mut number = bronze.transaction(APP_ID).await?;
+    if planted(Bug::LedgerUntied) && lake.read(&file(source, number.unwrap_or(0) + 1)).await?.is_some() {
+        number = number.map(|number| number + 1);
+    }
+    let Some(number) = number else {
         return Err(RunError::User {
             message: format!(
                 "table {} exists but was not written by buho — give the contract of `{source}` another `table`, or move that folder away",

@@ -18,6 +18,7 @@ use super::hold::holding;
 use super::ops::ops_schemas;
 use super::{ledgers, quarantine, stage, standing};
 use crate::clock::run_id;
+use crate::planted::{Bug, planted};
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
 use crate::release::{self, Keep, Release};
 use crate::session::{Effort, register};
@@ -62,7 +63,9 @@ async fn work(context: &RunContext, keep: Keep, run_id: &str) -> Result<Maintain
     let mut done = Maintained::default();
 
     let all = release::list(lake).await?;
-    let kept = keep.of(&all, &release::pins(lake).await?);
+    let mut pins = release::pins(lake).await?;
+    pins.retain(|_| !planted(Bug::PinsIgnored));
+    let kept = keep.of(&all, &pins);
     for id in all.iter().filter(|id| !kept.contains(id)) {
         drop_release(lake, *id, now).await?;
         done.releases_dropped += 1;
@@ -74,7 +77,7 @@ async fn work(context: &RunContext, keep: Keep, run_id: &str) -> Result<Maintain
     }
     let mut unneeded = Vec::new();
     for dropped in dropped(lake).await? {
-        if now - dropped.at < GRACE {
+        if now - dropped.at < GRACE && !planted(Bug::NoGrace) {
             needed.push(dropped.release);
         } else {
             unneeded.push(dropped.release.id());

@@ -89,7 +89,10 @@ async fn phases(
     clock.mark(context, report, "audit");
 
     let bronze = sources.iter().filter_map(|source| Some((source.table.clone(), source.released(built_for)?)));
-    let committed = commit_all(context, lease, &audited, bronze.collect(), previous.as_ref()).await?;
+    let bronze: BTreeMap<_, _> = bronze.collect();
+    #[cfg(test)]
+    super::publish::released_first(context, lease, &audited, bronze.clone(), previous.as_ref()).await?;
+    let committed = commit_all(context, lease, &audited, bronze, previous.as_ref()).await?;
     let released = committed.release(context, lease, previous.as_ref()).await?;
     clock.mark(context, report, "publish");
     report.take_nodes(audited.build(), &sources);

@@ -13,6 +13,7 @@ use super::error::RunError;
 use super::ops::{append_batches, text_field};
 use super::sources::SourceOutcome;
 use crate::ingest;
+use crate::planted::{Bug, planted};
 use crate::project::types::ColumnType;
 use crate::session::{Effort, register};
 use crate::table::{DataFile, PinnedTable, TableSnapshot};
@@ -47,7 +48,7 @@ pub(super) async fn append(context: &RunContext, source: &SourceOutcome, run_id:
     let superseded: HashSet<String> = base
         .iter()
         .flat_map(|snapshot| &snapshot.files)
-        .filter(|file| file.path.starts_with(&prefix))
+        .filter(|file| file.path.starts_with(&prefix) && !planted(Bug::QuarantineAddedTo))
         .map(|file| file.path.clone())
         .collect();
     if source.quarantine.is_empty() && superseded.is_empty() {

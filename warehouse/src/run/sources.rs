@@ -20,6 +20,7 @@ use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
 use crate::error::ErrorKind;
 use crate::ingest::{self, Freshness, FreshnessState, IngestError, LoadOptions, LoadReport};
+use crate::planted::{Bug, planted};
 use crate::project::contract::{Contract, Missing};
 use crate::release::{Recipe, ReleasedTable, TableState};
 use crate::session::{Effort, register};
@@ -178,7 +179,7 @@ async fn loaded(
     }
     let schema = ingest::bronze_schema(contract);
     let (rewritten, removes) = match &snapshot {
-        Some(base) if !report.replaced.is_empty() => {
+        Some(base) if !report.replaced.is_empty() && !planted(Bug::ReplacedRowsStay) => {
             without_deliveries(context, base, &report.replaced, run_id).await?
         }
         _ => (Vec::new(), HashSet::new()),

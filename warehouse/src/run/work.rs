@@ -17,6 +17,7 @@ use super::state::StagedTable;
 use super::windowed::WindowedInputs;
 use super::{history, publish, stage, views, windowed};
 use crate::graph::Moment;
+use crate::planted::{Bug, planted};
 use crate::project::model::Model;
 use crate::release::Recipe;
 use crate::session::Effort;
@@ -116,7 +117,12 @@ impl Work {
             return Ok(Outcome::Same);
         };
         if let Some(standing) = &made.standing {
-            standing.store(&self.context.lake, &self.name, &identity).await?;
+            let prior = self.base.as_ref().filter(|_| planted(Bug::StandingUnderPrior));
+            let prior = match prior {
+                Some(base) => publish::committed_recipe(base).await?.map(|recipe| recipe.identity()),
+                None => None,
+            };
+            standing.store(&self.context.lake, &self.name, prior.as_ref().unwrap_or(&identity)).await?;
         }
         let staged = self.staged(model, made.adds, made.removes);
         stage::note(&self.context.lake, &staged, &identity).await?;

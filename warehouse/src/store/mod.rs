@@ -8,6 +8,8 @@ mod durable;
 pub(crate) mod faults;
 mod settings;
 #[cfg(test)]
+pub(crate) mod storm;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ mod maintain;
 mod materialize;
 mod memory;
 mod replay;
+mod simulator;
 mod stages;
 
 use std::collections::BTreeSet;
