@@ -55,7 +55,9 @@ pub(super) async fn audit<'a>(context: &RunContext, mut build: Build<'a>) -> Res
 
 /// A node that an audit failed stays at its last release, and so does all that reads it.
 fn hold_failed(context: &RunContext, build: &mut Build<'_>, audits: &[AuditReport]) {
-    for audit in audits.iter().filter(|audit| !audit.passed && audit.severity == "error" && !planted(Bug::AuditsIgnored)) {
+    for audit in
+        audits.iter().filter(|audit| !audit.passed && audit.severity == "error" && !planted(Bug::AuditsIgnored))
+    {
         let message = format!(
             "audit {} failed on {} rows{} — see ops.audits",
             audit.audit,

@@ -50,7 +50,8 @@ async fn fence_tables(context: &RunContext, lease: &Lease, run_id: &str) -> Resu
     let sources = context.project.contracts.values().map(|contract| contract.table.clone());
     let nodes = context.graph.nodes.iter().map(|node| node.name.clone());
     let released = previous.iter().flat_map(|release| release.tables.keys().cloned());
-    let tables: BTreeSet<String> = sources.chain(nodes).chain(released).collect();
+    let quarantine = std::iter::once(super::quarantine::TABLE.to_owned());
+    let tables: BTreeSet<String> = sources.chain(nodes).chain(released).chain(quarantine).collect();
     stream::iter(tables)
         .map(|table| async move { fence(&context.lake, &table, lease.token(), run_id, context.clock.now()).await })
         .buffer_unordered(FENCES_AT_ONCE)

@@ -16,6 +16,7 @@ use super::context::RunContext;
 use super::error::RunError;
 use super::hold::holding;
 use super::ops::ops_schemas;
+use super::publish::committed_recipe;
 use super::{ledgers, quarantine, stage, standing};
 use crate::clock::run_id;
 use crate::planted::{Bug, planted};
@@ -91,7 +92,13 @@ async fn work(context: &RunContext, keep: Keep, run_id: &str) -> Result<Maintain
     for (table, versions) in tables(context, &needed).await? {
         let staged = stage::in_use(lake, &table, now - UNFINISHED).await?;
         let identities = needed.iter().filter_map(|release| Some(release.tables.get(&table)?.recipe.identity()));
-        standing::forget_old(lake, &table, &identities.collect(), now - UNFINISHED).await?;
+        // An unfinished night may have left the table ahead of all releases: the next one builds on that.
+        let newest = TableSnapshot::load(lake, &table, None).await?;
+        let ahead = match &newest {
+            Some(newest) => committed_recipe(newest).await?.map(|recipe| recipe.identity()),
+            None => None,
+        };
+        standing::forget_old(lake, &table, &identities.chain(ahead).collect(), now - UNFINISHED).await?;
         let won = vacuum(lake, &table, &versions, &staged, now - GRACE).await?;
         done.files_removed += won.files;
         done.log_entries_removed += won.log_entries;

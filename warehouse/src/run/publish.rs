@@ -81,7 +81,8 @@ pub(super) async fn released_first(
             tables.insert(name.clone(), ReleasedTable { version, night: build.night(), state, recipe: recipe.clone() });
         }
     }
-    let committed = Committed { night: build.night(), run_id: build.run_id().to_owned(), tables, views: BTreeMap::new() };
+    let committed =
+        Committed { night: build.night(), run_id: build.run_id().to_owned(), tables, views: BTreeMap::new() };
     committed.release(context, lease, previous).await.map(drop)
 }
 

@@ -40,8 +40,6 @@ pub(super) struct SourceOutcome {
     /// Whether the ledger must be stored beside a commit.
     pub ledger_changed: bool,
     pub quarantine: Vec<RecordBatch>,
-    /// Deliveries that a corrected one replaced.
-    pub replaced: Vec<i64>,
     pub report: SourceReport,
     /// Whether this run committed rows of it.
     pub is_new: bool,
@@ -202,7 +200,6 @@ async fn loaded(
         ledger: NumberedLedger { ledger: report.ledger, number: numbered.number },
         ledger_changed: report.ledger_changed,
         quarantine: report.quarantine,
-        replaced: report.replaced,
         is_new: false,
         blocked: None,
         warnings,
@@ -233,7 +230,6 @@ fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, ledger: Numbe
         ledger,
         ledger_changed: false,
         quarantine: Vec::new(),
-        replaced: Vec::new(),
         is_new: false,
         report: empty_report(contract),
         blocked: None,

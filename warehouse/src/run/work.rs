@@ -34,8 +34,8 @@ pub(super) struct Computed {
 /// What a computation came to.
 pub(super) enum Outcome {
     Staged(StagedTable),
-    /// An earlier attempt had committed the very table, at this version.
-    Committed(u64),
+    /// An earlier attempt had committed the very table, at this version, from this recipe.
+    Committed(u64, Recipe),
     /// Nothing that its rows are made of changed.
     Same,
 }
@@ -101,20 +101,20 @@ impl Work {
         if let Some(base) = self.base.as_ref().filter(|_| self.may_resume && self.ahead)
             && publish::committed_recipe(base).await?.as_ref() == Some(recipe)
         {
-            return Ok(Outcome::Committed(base.version));
+            return Ok(Outcome::Committed(base.version, recipe.clone()));
         }
         let identity = recipe.identity();
         if let Some(staged) = self.staged_before(model, &identity).await? {
             return Ok(Outcome::Staged(staged));
         }
         if self.is_as_before(&identity).await? {
-            return Ok(Outcome::Same);
+            return self.same().await;
         }
         if !self.may_compute {
             return Err(RunError::NotBuilt { node: self.name.clone() });
         }
         let Some(made) = self.attempts(model, &identity).await? else {
-            return Ok(Outcome::Same);
+            return self.same().await;
         };
         if let Some(standing) = &made.standing {
             let prior = self.base.as_ref().filter(|_| planted(Bug::StandingUnderPrior));
@@ -127,6 +127,17 @@ impl Work {
         let staged = self.staged(model, made.adds, made.removes);
         stage::note(&self.context.lake, &staged, &identity).await?;
         Ok(Outcome::Staged(staged))
+    }
+
+    /// The rows that the table has already: the released ones, or those that a run committed which did not get to
+    /// its release.
+    async fn same(&self) -> Result<Outcome, RunError> {
+        let ahead = self.base.as_ref().filter(|_| self.ahead);
+        let made_from = match ahead {
+            Some(base) => publish::committed_recipe(base).await?,
+            None => None,
+        };
+        Ok(ahead.zip(made_from).map_or(Outcome::Same, |(base, recipe)| Outcome::Committed(base.version, recipe)))
     }
 
     /// Whether it was found out already that nothing changed.

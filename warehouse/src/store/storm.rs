@@ -24,6 +24,8 @@ pub(crate) struct Storm {
     death: Option<(u64, bool)>,
     /// This write (from 1) hangs until it is let go.
     pause: Option<u64>,
+    /// The first write of a path that holds this hangs.
+    pause_on: Option<&'static str>,
     state: Mutex<State>,
     /// Told when a write hangs.
     pub(super) paused: Semaphore,
@@ -36,6 +38,7 @@ struct State {
     tries: BTreeMap<String, u64>,
     writes: u64,
     dead: bool,
+    paused: bool,
     /// Paths in the order in which they were written.
     written: Vec<String>,
 }
@@ -59,6 +62,7 @@ impl Storm {
             chance,
             death: None,
             pause: None,
+            pause_on: None,
             state: Mutex::default(),
             paused: Semaphore::new(0),
             resumed: Semaphore::new(0),
@@ -71,6 +75,10 @@ impl Storm {
 
     pub(crate) fn pauses_at(self, write: u64) -> Self {
         Self { pause: Some(write), ..self }
+    }
+
+    pub(crate) fn pauses_on(self, part: &'static str) -> Self {
+        Self { pause_on: Some(part), ..self }
     }
 
     /// Waits until a write hangs.
@@ -103,7 +111,17 @@ impl Storm {
                 state.dead = true;
                 return Some(if applied { Fault::DeathAfterWrite } else { Fault::Death });
             }
-            if self.pause == Some(state.writes) && !name.contains("bronze/") {
+            let is_first_of = |part: &str| state.written.iter().filter(|path| path.contains(part)).count() == 1;
+            if self.pause_on.is_some_and(|part| path.contains(part) && is_first_of(part)) {
+                return Some(Fault::Pause);
+            }
+            // The Delta library writes checkpoints while it blocks its thread: the other process would wait, too.
+            if self.pause.is_some_and(|write| state.writes >= write)
+                && !state.paused
+                && !name.contains("bronze/")
+                && !name.contains("checkpoint")
+            {
+                state.paused = true;
                 return Some(Fault::Pause);
             }
         }

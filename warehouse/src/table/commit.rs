@@ -185,6 +185,19 @@ pub async fn fence(lake: &Lake, table: &str, token: u64, run_id: &str, at: DateT
     Err(TableError::Conflict { table: table.to_owned(), version: 0 })
 }
 
+/// Whether a holder with this token may still commit on top of a version.
+///
+/// # Errors
+/// [`TableError::Fenced`] where a later holder was here.
+pub async fn refuse_stale(base: &TableSnapshot, token: u64) -> Result<(), TableError> {
+    match base.transaction(FENCE).await?.map(i64::unsigned_abs) {
+        Some(seen) if seen > token => {
+            Err(TableError::Fenced { table: base.table.clone(), version: base.version, token: seen })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn fence_entry(table: &str, token: u64, run_id: &str, millis: i64) -> Result<bytes::Bytes, TableError> {
     let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
     let mut info = operation.get_commit_info();

@@ -56,6 +56,7 @@ pub(super) const MEMORY_STAYS: &str = "6 memory stays within its budget";
 impl World {
     /// Everything that holds at any time, whatever went wrong. `moments` are those that a release or a table may be of.
     pub(super) async fn observe(&mut self, moments: &[Moment], restoring: Option<ReleaseId>) -> Result<(), Broken> {
+        self.note_gone().await;
         self.check_chain().await?;
         self.check_new_releases(moments, restoring).await?;
         self.check_tables(moments).await?;
@@ -309,7 +310,8 @@ impl World {
             });
             same(&source.table(), there.collect(), rows)?;
             let with = |status: &str| -> Vec<(String, String)> {
-                let of = quarantine.iter().filter(|row| text(row, "source") == source.name && text(row, "status") == status);
+                let of =
+                    quarantine.iter().filter(|row| text(row, "source") == source.name && text(row, "status") == status);
                 of.map(|row| (name(&text(row, "file")), text(row, "record"))).collect()
             };
             same(&format!("held rows of {}", source.name), with("held"), held)?;
@@ -320,16 +322,22 @@ impl World {
         Ok(())
     }
 
+    /// Notes the releases that are no longer listed.
+    pub(super) async fn note_gone(&mut self) {
+        let listed: BTreeSet<ReleaseId> = self.listed().await.into_iter().map(|(id, _)| id).collect();
+        for id in self.known.releases.keys().filter(|id| !listed.contains(id)) {
+            self.known.gone.entry(*id).or_insert(self.time.now());
+        }
+    }
+
     /// Releases that are kept, and those that went less than an hour ago, are read to the last file.
     pub(super) async fn check_kept(&mut self) -> Result<(), Broken> {
         self.known.count(KEPT);
         let now = self.time.now();
         let listed: BTreeSet<ReleaseId> = self.listed().await.into_iter().map(|(id, _)| id).collect();
-        for id in self.known.releases.keys().filter(|id| !listed.contains(id)) {
-            if self.known.pinned.contains(id) {
-                return Err(format!("{id} is pinned, and gone"));
-            }
-            self.known.gone.entry(*id).or_insert(now);
+        self.note_gone().await;
+        if let Some(id) = self.known.pinned.iter().find(|id| !listed.contains(id)) {
+            return Err(format!("{id} is pinned, and gone"));
         }
         if self.known.releases.last_key_value().is_some_and(|(id, _)| !listed.contains(id)) {
             return Err("the newest release is gone".to_owned());
@@ -340,7 +348,8 @@ impl World {
                 self.stranger.is_whole(table, released.version).await.map_err(|error| format!("{id}: {error}"))?;
             }
         }
-        let forgotten: Vec<ReleaseId> = self.known.gone.iter().filter(|(_, at)| now - **at >= TimeDelta::minutes(55)).map(|(id, _)| *id).collect();
+        let forgotten: Vec<ReleaseId> =
+            self.known.gone.iter().filter(|(_, at)| now - **at >= TimeDelta::minutes(55)).map(|(id, _)| *id).collect();
         for id in forgotten {
             self.known.releases.remove(&id);
         }
@@ -383,8 +392,13 @@ fn same<T: Ord + std::fmt::Debug>(what: &str, mut found: Vec<T>, mut wanted: Vec
 
 /// The nights of runs, one after the other, and what the lake stands at after each.
 pub(super) fn moments(world: &World, runs: &[(NaiveDate, Vec<NaiveDate>)]) -> Vec<Moment> {
-    let histories: Vec<String> =
-        world.design.models.iter().filter(|model| model.kind == Kind::History).map(|model| model.table.clone()).collect();
+    let histories: Vec<String> = world
+        .design
+        .models
+        .iter()
+        .filter(|model| model.kind == Kind::History)
+        .map(|model| model.table.clone())
+        .collect();
     let mut all: Vec<Moment> = world.moment.iter().cloned().collect();
     for (night, earlier) in runs {
         let mut next = all.last().cloned().unwrap_or_default();

@@ -97,6 +97,16 @@ impl Content {
         Self { number: numbers.contents, rows: Arc::new(rows) }
     }
 
+    /// The same rows, and one more that does not fit.
+    fn with_a_misfit(&self, numbers: &mut Numbers) -> Self {
+        let mut rows = self.rows.as_ref().clone();
+        numbers.rows += 1;
+        numbers.contents += 1;
+        let misfit = rows.first().cloned();
+        rows.extend(misfit.map(|row| RawRow { amount: None, note: format!("v{:07}", numbers.rows), ..row }));
+        Self { number: numbers.contents, rows: Arc::new(rows) }
+    }
+
     /// The bytes of the file.
     pub(super) fn csv(&self) -> String {
         let mut text = "id,at,amount,ratio,note,gone\n".to_owned();
@@ -161,6 +171,7 @@ impl Exports {
             let before = self.files[&path].before.clone();
             let content = match before.last() {
                 Some(last) if random.random_bool(0.3) => last.clone(),
+                _ if random.random_bool(0.25) => self.files[&path].content.with_a_misfit(numbers),
                 _ => Content::random(random, numbers, self.files[&path].date.unwrap_or(day)),
             };
             written.push(self.put(path, None, content));
@@ -197,9 +208,9 @@ impl Exports {
 
     /// Whether every loaded file is still what was loaded.
     pub(super) fn is_settled(&self) -> bool {
-        self.files.values().all(|file| {
-            file.loaded.as_ref().is_none_or(|loaded| loaded.content.number == file.content.number)
-        })
+        self.files
+            .values()
+            .all(|file| file.loaded.as_ref().is_none_or(|loaded| loaded.content.number == file.content.number))
     }
 
     /// What became of the rows that were held.

@@ -29,7 +29,7 @@ use crate::store::faults::Fault;
 /// Seeds that every run of the tests takes.
 const SEEDS: u64 = 50;
 /// Steps of a seed.
-const STEPS: usize = 6;
+const STEPS: usize = 4;
 /// Seeds that a planted defect has at most.
 const SEEDS_OF_A_BUG: u64 = 200;
 

@@ -51,10 +51,7 @@ pub(super) fn expected(design: &Design, model: &Model, bronze: &Bronze, moment: 
     let visible: Vec<&Row> = all.iter().filter(|row| sees(row, &night)).collect();
     let rows = match model.kind {
         Kind::Daily => sums(&visible, "day", |row| day(row), true),
-        Kind::Days => {
-            let past: Vec<&Row> = visible.into_iter().filter(|row| day(row) <= night).collect();
-            sums(&past, "day", |row| day(row), false)
-        }
+        Kind::Days => sums(&visible, "day", |row| day(row), false),
         Kind::Window => visible
             .iter()
             .map(|found| {

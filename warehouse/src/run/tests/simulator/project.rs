@@ -166,8 +166,9 @@ impl Model {
     fn texts(&self, source: &str) -> (String, String) {
         let staged = format!("staging.stg_sim__{source}");
         let table = &self.table;
-        let audit =
-            |column: &str| format!("audits:\n  - {{ name: none_negative, sql: 'select * from {table} where {column} < 0' }}\n");
+        let audit = |column: &str| {
+            format!("audits:\n  - {{ name: none_negative, sql: 'select * from {table} where {column} < 0' }}\n")
+        };
         let sums = "cast(sum(amount) as decimal(18, 2)) as amount, cast(count(*) as bigint) as n";
         let within = |column: &str| format!("where {column} >= $window_start and {column} < $window_end");
         match self.kind {

@@ -128,7 +128,10 @@ impl Stranger {
     pub(super) async fn is_whole(&self, table: &str, version: u64) -> Result<(), String> {
         for file in self.files(table, version).await? {
             let path = self.table(table).join(file.as_str());
-            self.disk.head(&path).await.map_err(|_| format!("{table}: version {version} needs {file}, which is gone"))?;
+            self.disk
+                .head(&path)
+                .await
+                .map_err(|_| format!("{table}: version {version} needs {file}, which is gone"))?;
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ pub(super) enum Step {
 }
 
 /// Attempts of a step under faults before it is let succeed.
-const ATTEMPTS: u64 = 3;
+const ATTEMPTS: u64 = 2;
 
 impl World {
     /// The runs that a step makes.
@@ -108,7 +108,8 @@ impl World {
         }
         let (done, attempt) = self.one(&step, &Weather::calm(), &moments, restoring).await?;
         drop(attempt);
-        let nothing = |error: &RunError| matches!(step, Step::Rollback(_)) && error.to_string().contains("nothing to do");
+        let nothing =
+            |error: &RunError| matches!(step, Step::Rollback(_)) && error.to_string().contains("nothing to do");
         match done {
             Err(error) if !nothing(&error) => return Err(format!("without a fault {step:?} fails: {error}")),
             _ => {}
@@ -206,6 +207,7 @@ impl World {
             self.end(&first)?;
             return self.observe(moments, None).await;
         }
+        self.note_gone().await;
         let night = Step::Night(moments.last().map(|moment| moment.night).unwrap_or_default());
         if self.random.random_bool(0.2) {
             let second = self.attempt(&Weather::calm());
@@ -223,7 +225,12 @@ impl World {
         self.tell(format!("  the second ended: {}; the first goes on", second.is_ok()));
         store.storm().unwrap().let_go();
         let ended = hung.await;
-        self.tell(format!("  the first ended: {}", ended.map(|done| done.map_or_else(|error| error.to_string(), |()| "well".to_owned())).unwrap_or_else(|error| error.to_string())));
+        self.tell(format!(
+            "  the first ended: {}",
+            ended
+                .map(|done| done.map_or_else(|error| error.to_string(), |()| "well".to_owned()))
+                .unwrap_or_else(|error| error.to_string())
+        ));
         self.end(&first)?;
         if second.is_ok() && self.entries().await != before {
             let after = self.entries().await;
@@ -269,9 +276,7 @@ async fn perform(world: &World, context: &RunContext, step: &Step) -> Result<(),
         Step::Backfill(from, to) => backfill(context, *from, *to, None, drop).await,
         Step::Maintain(keep) => maintain(context, *keep).await.map(drop),
         Step::Replay(source) => replay(context, named(*source), &Choice::default()).await.map(drop),
-        Step::Discard(source) => {
-            discard(context, named(*source), &Choice::default(), "a test", "ana").await.map(drop)
-        }
+        Step::Discard(source) => discard(context, named(*source), &Choice::default(), "a test", "ana").await.map(drop),
         Step::Rollback(to) => rollback(context, *to).await.map(drop),
         Step::Pin(id) => {
             let pin = Pin { reason: "a test".to_owned(), at: context.clock.now() };

@@ -22,9 +22,14 @@ use crate::project::{Overrides, Project};
 use crate::run::RunContext;
 use crate::session::Engine;
 use crate::store::faults::{Fault, FaultyStore, Rule};
+use crate::table::Lake;
 
 /// Bytes that queries may take.
 pub(super) const MEMORY: u64 = 64 << 20;
+
+/// Where the lake is said to be: a bucket, for a folder would be looked for on the disk.
+const URL: &str = "s3://simulated/lake";
+const FOLDER: &str = "lake";
 
 /// What broke, in words.
 pub(super) type Broken = String;
@@ -73,9 +78,7 @@ impl World {
         let base = open(&design, &root).await;
         let time = Time::new("2026-02-10T03:00:00Z".parse::<DateTime<Utc>>().unwrap());
         let lake = Disk::new(&time);
-        let below = base.lake.path("_");
-        let root_of_lake = Path::from(below.as_ref().trim_end_matches("/_"));
-        let stranger = Stranger::new(&lake, &root_of_lake);
+        let stranger = Stranger::new(&lake, &Path::from(FOLDER));
         Self {
             seed,
             random,
@@ -136,7 +139,7 @@ impl World {
         let rule = |storm| Rule::Storm(storm);
         let lake = FaultyStore::new(Arc::new(self.lake.clone()) as Arc<dyn ObjectStore>, rule(weather.lake()));
         let raw = FaultyStore::new(Arc::new(self.raw.clone()) as Arc<dyn ObjectStore>, rule(weather.raw()));
-        context.lake = context.lake.over(Arc::new(lake.clone()));
+        context.lake = Lake::new(URL.parse().unwrap(), Arc::new(lake.clone()), Path::from(FOLDER));
         context.raw = Arc::new(raw.clone());
         context.engine = Engine::new(&context.lake, MEMORY, 1).unwrap();
         let engine = context.engine.clone();
