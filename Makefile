@@ -81,6 +81,12 @@ test-rust: build venv
 	fi
 	$(CARGO) test --locked --workspace --profile $(PROFILE) --doc
 
+# `SEEDS` is a number of seeds or a range, as 17..18.
+SEEDS ?= 1000
+.PHONY: test-faults
+test-faults: ## The simulator of faults over many seeds (SEEDS=1000), with what it injected and checked
+	BUHO_SEEDS=$(SEEDS) $(CARGO) test --locked --workspace --profile $(PROFILE) --lib simulator -- --nocapture
+
 .PHONY: test-sql
 test-sql: build
 	@for project in . tests/projects/*/; do \

@@ -10,6 +10,7 @@ pub mod ingest;
 pub mod lease;
 pub(crate) mod materialize;
 pub mod nearest;
+pub(crate) mod planted;
 pub mod project;
 pub mod release;
 pub mod run;

@@ -68,6 +68,14 @@ impl Ledger {
         self.deliveries.iter().filter(|record| record.is_loaded())
     }
 
+    /// Replaced deliveries of which rows went to quarantine.
+    pub fn replaced_with_misfits(&self) -> impl Iterator<Item = i64> {
+        self.deliveries
+            .iter()
+            .filter(|record| record.is_replaced() && record.quarantined > 0)
+            .map(|record| record.number)
+    }
+
     /// One word for the rows that are in bronze: the same deliveries give the same word in any lake.
     pub fn identity(&self) -> String {
         self.identity_up_to(NaiveDate::MAX)

@@ -1,6 +1,7 @@
 //! Rows by key: the latest delivery wins.
 
 use super::{DELTA, PRIOR, ROWS, all_columns, same_key};
+use crate::planted::{Bug, planted};
 use crate::project::model::ModelFile;
 use crate::sql_text::{column, columns};
 
@@ -27,7 +28,7 @@ pub(crate) fn stand(spec: &ModelFile) -> String {
 
 /// The rows before of the keys that are not touched.
 pub(crate) fn others(spec: &ModelFile) -> String {
-    let same = same_key(spec, "touched", "prior");
+    let same = if planted(Bug::MergeKeepsOldRows) { "false".to_owned() } else { same_key(spec, "touched", "prior") };
     format!(
         "SELECT {} FROM {PRIOR} AS prior WHERE NOT EXISTS (SELECT 1 FROM {DELTA} AS touched WHERE {same})",
         all_columns(spec)

@@ -213,7 +213,21 @@ pub async fn read(lake: &Lake, id: ReleaseId) -> Result<Release, ReleaseError> {
 /// The next free sequence of a night.
 pub(crate) async fn next_sequence(lake: &Lake, night: NaiveDate) -> Result<u32, ReleaseError> {
     let taken = list(lake).await?;
-    Ok(taken.iter().filter(|id| id.night == night).map(|id| id.sequence).max().unwrap_or(0) + 1)
+    let mut sequence = taken.iter().filter(|id| id.night == night).map(|id| id.sequence).max().unwrap_or(0) + 1;
+    // A listing may be behind; what was created is there to be asked for.
+    while exists(lake, &ReleaseId { night, sequence }.file()).await? {
+        sequence += 1;
+    }
+    Ok(sequence)
+}
+
+async fn exists(lake: &Lake, below: &str) -> Result<bool, ReleaseError> {
+    let path = lake.path(below);
+    match lake.store().head(&path).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(source) => Err(ReleaseError::storage(&path, source)),
+    }
 }
 
 /// Puts the file of a release whose link is in the lease's chain: the link made it valid, the file

@@ -32,15 +32,18 @@ pub(super) async fn commit_sources(
 ) -> Result<Vec<SourceOutcome>, RunError> {
     // One table for all sources: one after the other, or they would race against each other.
     for source in &sources {
-        quarantine::append(context, source, run_id).await?;
+        quarantine::append(context, lease, source, run_id).await?;
         failpoint::reached("quarantine.appended");
-        quarantine::mark_replaced(context, source, run_id).await?;
     }
-    stream::iter(sources)
+    let committed: Vec<SourceOutcome> = stream::iter(sources)
         .map(|source| commit_source(context, lease, source, run_id))
         .buffered(COMMITS_AT_ONCE)
         .try_collect()
-        .await
+        .await?;
+    for source in &committed {
+        quarantine::mark_replaced(context, lease, source, run_id).await?;
+    }
+    Ok(committed)
 }
 
 async fn commit_source(

@@ -255,7 +255,7 @@ impl<'a> Build<'a> {
                 self.candidates.insert(node.clone(), Candidate::Staged(*staged));
                 self.states.insert(node, NodeState::Built { recipe });
             }
-            Ok(Outcome::Committed(version)) => {
+            Ok(Outcome::Committed(version, recipe)) => {
                 tracing::info!(node = %node, version, "committed already by a run that did not get to its release");
                 self.note(found, "built", None, seconds);
                 let released = ReleasedTable { version, night: self.night, state: TableState::Fresh, recipe };

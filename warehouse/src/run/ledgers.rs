@@ -1,14 +1,14 @@
 //! Where a source's ledger lies: an object per bronze commit, believed only if the table's log names it.
 //!
 //! The bronze commit carries `txn("buho/ledger", n)`; the ledger is `_buho/ledger/<source>/<n>.json`,
-//! written before. A crash between the two leaves an object that nothing names.
+//! created before. A crash between the two leaves an object that nothing names.
 
 use chrono::{DateTime, Utc};
-use object_store::ObjectStoreExt;
 
 use super::error::RunError;
 use super::maintain::remove_old;
 use crate::ingest::Ledger;
+use crate::planted::{Bug, planted};
 use crate::table::{Lake, TableError, TableSnapshot};
 
 const FOLDER: &str = "_buho/ledger";
@@ -31,7 +31,11 @@ pub(super) async fn load(
     let Some(bronze) = bronze else {
         return Ok(NumberedLedger::default());
     };
-    let Some(number) = bronze.transaction(APP_ID).await? else {
+    let mut number = bronze.transaction(APP_ID).await?;
+    if planted(Bug::LedgerUntied) && lake.read(&file(source, number.unwrap_or(0) + 1)).await?.is_some() {
+        number = number.map(|number| number + 1);
+    }
+    let Some(number) = number else {
         return Err(RunError::User {
             message: format!(
                 "table {} exists but was not written by buho — give the contract of `{source}` another `table`, or move that folder away",
@@ -47,17 +51,20 @@ pub(super) async fn load(
     Ok(NumberedLedger { ledger, number })
 }
 
-/// Writes the ledger that the next bronze commit will name, and returns its number.
+/// Writes the ledger that the next bronze commit will name, and returns its number. One that is there is
+/// never written over: a run that lost its lease may come late, and the log may name that number by then.
 pub(super) async fn store(lake: &Lake, source: &str, last: i64, ledger: &Ledger) -> Result<i64, RunError> {
-    let number = last + 1;
-    let below = file(source, number);
-    let body = serde_json::to_vec(ledger).map_err(|source| RunError::Form { what: below.clone(), source })?;
-    let path = lake.path(&below);
-    lake.store()
-        .put(&path, body.into())
-        .await
-        .map_err(|error| TableError::write(&format!("ledger of {source}"), &path, error))?;
-    Ok(number)
+    let body =
+        serde_json::to_vec(ledger).map_err(|error| RunError::Form { what: file(source, last + 1), source: error })?;
+    let mut number = last + 1;
+    loop {
+        let path = lake.path(&file(source, number));
+        let created = lake.create(&path, body.clone()).await;
+        if created.map_err(|error| TableError::write(&format!("ledger of {source}"), &path, error))? {
+            return Ok(number);
+        }
+        number += 1;
+    }
 }
 
 /// Removes ledgers from before the one that the bronze log names.

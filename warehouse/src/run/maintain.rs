@@ -15,13 +15,15 @@ use super::context::RunContext;
 use super::error::RunError;
 use super::hold::holding;
 use super::ops::ops_schemas;
+use super::publish::committed_recipe;
 use super::{compact, ledgers, quarantine, stage, standing};
 use crate::clock::run_id;
 use crate::failpoint;
 use crate::lease::Lease;
+use crate::planted::{Bug, planted};
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
 use crate::release::{self, Keep, Release};
-use crate::table::{Lake, TableError, vacuum};
+use crate::table::{Lake, TableError, TableSnapshot, vacuum};
 
 /// How long what an unfinished night has staged is kept for it.
 const UNFINISHED: TimeDelta = TimeDelta::days(2);
@@ -56,7 +58,9 @@ async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> 
     let mut done = Maintained::default();
 
     let all = release::list(lake).await?;
-    let kept = keep.of(&all, &release::pins(lake).await?);
+    let mut pins = release::pins(lake).await?;
+    pins.retain(|_| !planted(Bug::PinsIgnored));
+    let kept = keep.of(&all, &pins);
     for id in all.iter().filter(|id| !kept.contains(id)) {
         drop_release(lake, *id, now).await?;
         failpoint::reached("maintain.release_dropped");
@@ -69,7 +73,7 @@ async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> 
     }
     let mut unneeded = Vec::new();
     for dropped in dropped(lake).await? {
-        if now - dropped.at < GRACE {
+        if now - dropped.at < GRACE && !planted(Bug::NoGrace) {
             needed.push(dropped.release);
         } else {
             unneeded.push(dropped.release.id());
@@ -87,7 +91,13 @@ async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> 
     for (table, versions) in tables(context, &needed).await? {
         let staged = stage::in_use(lake, &table, now - UNFINISHED).await?;
         let identities = needed.iter().filter_map(|release| Some(release.tables.get(&table)?.recipe.identity()));
-        standing::forget_old(lake, &table, &identities.collect(), now - UNFINISHED).await?;
+        // An unfinished night may have left the table ahead of all releases: the next one builds on that.
+        let newest = TableSnapshot::load(lake, &table, None).await?;
+        let ahead = match &newest {
+            Some(newest) => committed_recipe(newest).await?.map(|recipe| recipe.identity()),
+            None => None,
+        };
+        standing::forget_old(lake, &table, &identities.chain(ahead).collect(), now - UNFINISHED).await?;
         let won = vacuum(lake, &table, &versions, &staged, now - GRACE).await?;
         failpoint::reached("maintain.vacuumed");
         done.files_removed += won.files;

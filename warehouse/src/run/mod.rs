@@ -13,8 +13,9 @@
 //! | dies | leaves | the next run of the night |
 //! |---|---|---|
 //! | while it ingests | files that no log names | reads the same deliveries again |
-//! | after a source's ledger, before its bronze commit | a ledger that no log names | as above; the ledger's number is used again |
+//! | after a source's ledger, before its bronze commit | a ledger that no log names | as above; the ledger gets the next number |
 //! | after bronze | deliveries in bronze, which no release names yet | finds them loaded, builds from them |
+//! | after bronze, before the held rows of replaced deliveries are marked | rows that are held for a file that is another by now | marks them, by the ledger |
 //! | while it builds | staged files, with a note for each node that was finished | takes the noted files where code, inputs and night are the same ([`stage`]) |
 //! | while it commits | tables ahead of the release, each whole and audited | takes those whose commit names the same recipe as they are |
 //! | between the release's link and its file | a release that is valid and not yet listed | its lease puts the file ([`crate::lease`]) |

@@ -95,6 +95,8 @@ async fn phases(
     clock.mark(context, report, "audit");
 
     let bronze = released_sources(context, &sources, built_for, previous.as_ref()).await?;
+    #[cfg(test)]
+    super::publish::released_first(context, lease, &audited, bronze.clone(), previous.as_ref()).await?;
     let committed = commit_all(context, lease, &audited, bronze, previous.as_ref()).await?;
     let released = committed.release(context, lease, previous.as_ref()).await?;
     clock.mark(context, report, "publish");

@@ -13,7 +13,7 @@ use super::error::RunError;
 use super::report::RunReport;
 use crate::failpoint;
 use crate::project::types::ColumnType;
-use crate::table::{Change, StageWriter, StagedFile, TableError, TableSnapshot, commit};
+use crate::table::{Change, StageWriter, StagedFile, TableError, TableSnapshot, commit, refuse_stale};
 
 /// Application id of appends to `ops` tables.
 const APP_ID: &str = "buho/ops";
@@ -165,32 +165,41 @@ async fn append(context: &RunContext, table: &OpsTable, report: &RunReport, rows
     let Some(batch) = decoder.flush().map_err(defect)? else {
         return Ok(());
     };
-    append_batches(
-        context,
-        table.name,
-        &format!("run-{}", report.run_id),
-        &schema,
-        &[batch],
-        &report.run_id,
-        &HashSet::new(),
-    )
-    .await
+    let append = Append {
+        table: table.name,
+        name: &format!("run-{}", report.run_id),
+        schema: &schema,
+        batches: &[batch],
+        superseded: &HashSet::new(),
+        token: None,
+    };
+    append_batches(context, &append, &report.run_id).await
 }
 
-/// Appends to a table that any run may append to: where another was first, on top of that.
-pub(super) async fn append_batches(
-    context: &RunContext,
-    table: &str,
-    name: &str,
-    schema: &SchemaRef,
-    batches: &[RecordBatch],
-    run_id: &str,
-    superseded: &HashSet<String>,
-) -> Result<(), RunError> {
+/// Rows for a table that is added to.
+pub(super) struct Append<'a> {
+    pub table: &'a str,
+    /// Of the file that they go to.
+    pub name: &'a str,
+    pub schema: &'a SchemaRef,
+    pub batches: &'a [RecordBatch],
+    /// Files that leave for it.
+    pub superseded: &'a HashSet<String>,
+    /// Token of the lease under which it is done; `None` where any run may append.
+    pub token: Option<u64>,
+}
+
+/// Appends to a table that any run may append to: where another was first, on top of that, unless that was a
+/// later holder of the lease.
+pub(super) async fn append_batches(context: &RunContext, append: &Append<'_>, run_id: &str) -> Result<(), RunError> {
+    let Append { table, name, schema, batches, superseded, token } = *append;
     let staged = stage(context, table, name, schema, batches).await?;
     failpoint::reached("append.staged");
     for _ in 0..RACES {
         let base = TableSnapshot::load(&context.lake, table, None).await?;
+        if let (Some(base), Some(token)) = (&base, token) {
+            refuse_stale(base, token).await?;
+        }
         let at = context.clock.now();
         let change = Change {
             table: table.to_owned(),
@@ -201,7 +210,7 @@ pub(super) async fn append_batches(
             rearranges: false,
             app_id: APP_ID.to_owned(),
             sequence: at.timestamp_millis(),
-            token: None,
+            token,
             notes: HashMap::new(),
             run_id: run_id.to_owned(),
             at,

@@ -14,6 +14,7 @@ use super::stage;
 use super::state::{Candidate, NodeState, StagedTable};
 use crate::failpoint;
 use crate::lease::Lease;
+use crate::planted::{Bug, planted};
 use crate::project::model::Materialized;
 use crate::release::{LAKE_FORMAT, Recipe, Release, ReleasedTable, ReleasedView, TableState};
 use crate::table::{Change, TableSnapshot, commit};
@@ -59,6 +60,32 @@ pub(super) async fn commit_all(
         tables: bronze.into_iter().chain(nodes).collect(),
         views: views(context, build, previous),
     })
+}
+
+/// The defect [`Bug::ReleasesFirst`]: a release that names versions to come.
+#[cfg(test)]
+pub(super) async fn released_first(
+    context: &RunContext,
+    lease: &Lease,
+    audited: &Audited<'_>,
+    bronze: BTreeMap<String, ReleasedTable>,
+    previous: Option<&Release>,
+) -> Result<(), RunError> {
+    if !planted(Bug::ReleasesFirst) {
+        return Ok(());
+    }
+    let build = audited.build();
+    let mut tables: BTreeMap<_, _> = previous.map(|release| release.tables.clone()).unwrap_or_default();
+    tables.extend(bronze);
+    for (name, candidate) in &build.candidates {
+        if let (Candidate::Staged(staged), Some(NodeState::Built { recipe })) = (candidate, build.states.get(name)) {
+            let (version, state) = (staged.next_version(), TableState::Fresh);
+            tables.insert(name.clone(), ReleasedTable { version, night: build.night(), state, recipe: recipe.clone() });
+        }
+    }
+    let committed =
+        Committed { night: build.night(), run_id: build.run_id().to_owned(), tables, views: BTreeMap::new() };
+    committed.release(context, lease, previous).await.map(drop)
 }
 
 impl Committed {
@@ -136,6 +163,7 @@ async fn release_node(
         Some(NodeState::Current { released }) => {
             Some(ReleasedTable { night, state: TableState::Fresh, ..released.clone() })
         }
+        Some(NodeState::Held { .. }) if planted(Bug::HeldAsFresh) => kept(TableState::Fresh),
         Some(NodeState::Held { .. }) => kept(TableState::Held),
         Some(NodeState::Failed { .. }) => kept(TableState::Failed),
         None => None,

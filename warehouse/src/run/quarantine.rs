@@ -10,10 +10,12 @@ use arrow::datatypes::{Field, Schema, SchemaRef, TimestampMicrosecondType};
 
 use super::context::RunContext;
 use super::error::RunError;
-use super::ops::{append_batches, text_field};
+use super::ops::{Append, append_batches, text_field};
 use super::sources::SourceOutcome;
 use crate::failpoint;
 use crate::ingest;
+use crate::lease::Lease;
+use crate::planted::{Bug, planted};
 use crate::project::types::ColumnType;
 use crate::session::{Effort, register};
 use crate::table::{DataFile, PinnedTable, TableSnapshot};
@@ -41,14 +43,19 @@ pub(super) fn schema() -> SchemaRef {
 
 /// Appends a source's quarantined rows under a name made of its next ledger number: an attempt that
 /// died after this and before the bronze commit is superseded by the next one, never added to.
-pub(super) async fn append(context: &RunContext, source: &SourceOutcome, run_id: &str) -> Result<(), RunError> {
+pub(super) async fn append(
+    context: &RunContext,
+    lease: &Lease,
+    source: &SourceOutcome,
+    run_id: &str,
+) -> Result<(), RunError> {
     let number = source.ledger.number + 1;
     let prefix = format!("{}-{number:08}-", source.source);
     let base = TableSnapshot::load(&context.lake, TABLE, None).await?;
     let superseded: HashSet<String> = base
         .iter()
         .flat_map(|snapshot| &snapshot.files)
-        .filter(|file| file.path.starts_with(&prefix))
+        .filter(|file| file.path.starts_with(&prefix) && !planted(Bug::QuarantineAddedTo))
         .map(|file| file.path.clone())
         .collect();
     if source.quarantine.is_empty() && superseded.is_empty() {
@@ -61,7 +68,15 @@ pub(super) async fn append(context: &RunContext, source: &SourceOutcome, run_id:
         .map(|batch| with_status(batch, &schema, run_id))
         .collect::<Result<_, _>>()
         .map_err(|error| RunError::Defect { what: format!("{TABLE}: {error}") })?;
-    append_batches(context, TABLE, &format!("{prefix}{run_id}"), &schema, &batches, run_id, &superseded).await
+    let append = Append {
+        table: TABLE,
+        name: &format!("{prefix}{run_id}"),
+        schema: &schema,
+        batches: &batches,
+        superseded: &superseded,
+        token: Some(lease.token()),
+    };
+    append_batches(context, &append, run_id).await
 }
 
 /// Where a row of the quarantine stands, and who put it there.
@@ -72,20 +87,28 @@ pub(super) struct Settled {
     pub note: Option<String>,
 }
 
-/// Marks the held rows of replaced deliveries: the corrected file stands for them now.
-pub(super) async fn mark_replaced(context: &RunContext, source: &SourceOutcome, run_id: &str) -> Result<(), RunError> {
-    if source.replaced.is_empty() {
+/// Marks the held rows of replaced deliveries: the corrected file stands for them now. After the commit that
+/// replaces them, and by the ledger alone, so that a run which died in between leaves nothing unmarked.
+pub(super) async fn mark_replaced(
+    context: &RunContext,
+    lease: &Lease,
+    source: &SourceOutcome,
+    run_id: &str,
+) -> Result<(), RunError> {
+    let replaced: HashSet<i64> = source.ledger.ledger.replaced_with_misfits().collect();
+    if replaced.is_empty() {
         return Ok(());
     }
     let settled = Settled { status: "replaced", by: run_id.to_owned(), note: None };
-    let change = |delivery: i64, _record: i64| source.replaced.contains(&delivery).then(|| settled.clone());
-    settle(context, &source.source, run_id, &change).await.map(|_| ())
+    let change = |delivery: i64, _record: i64| replaced.contains(&delivery).then(|| settled.clone());
+    settle(context, lease, &source.source, run_id, &change).await.map(|_| ())
 }
 
 /// Settles held rows of a source; how many. Their files keep the prefix they had, so that no later
 /// attempt takes them for its own.
 pub(super) async fn settle(
     context: &RunContext,
+    lease: &Lease,
     source: &str,
     run_id: &str,
     change: &dyn Fn(i64, i64) -> Option<Settled>,
@@ -104,7 +127,15 @@ pub(super) async fn settle(
         settled += changed;
         let stem = file.path.trim_end_matches(".zstd.parquet");
         let superseded = HashSet::from([file.path.clone()]);
-        append_batches(context, TABLE, &format!("{stem}-{run_id}"), &schema(), &rows, run_id, &superseded).await?;
+        let append = Append {
+            table: TABLE,
+            name: &format!("{stem}-{run_id}"),
+            schema: &schema(),
+            batches: &rows,
+            superseded: &superseded,
+            token: Some(lease.token()),
+        };
+        append_batches(context, &append, run_id).await?;
         failpoint::reached("quarantine.settled");
     }
     Ok(settled)

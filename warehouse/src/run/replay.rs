@@ -98,12 +98,12 @@ pub async fn discard(
 ) -> Result<u64, RunError> {
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
-    holding(context, &run_id, "quarantine discard", async |_lease| {
+    holding(context, &run_id, "quarantine discard", async |lease| {
         let contract = contract(context, source)?;
         let chosen = chosen(context, contract, choice).await?;
         let settled = Settled { status: "discarded", by: by.to_owned(), note: Some(reason.to_owned()) };
         let change = |delivery: i64, record: i64| chosen.contains(&(delivery, record)).then(|| settled.clone());
-        settle(context, &contract.name, &run_id, &change).await
+        settle(context, lease, &contract.name, &run_id, &change).await
     })
     .await
 }
@@ -164,7 +164,7 @@ async fn replay_held(
     let note = corrected.map(|corrected| format!("corrected in {}", corrected.name));
     let settled = Settled { status: "replayed", by: run_id.to_owned(), note };
     let change = |delivery: i64, record: i64| fits.contains(&(delivery, record)).then(|| settled.clone());
-    let replayed = settle(context, &contract.name, run_id, &change).await?;
+    let replayed = settle(context, lease, &contract.name, run_id, &change).await?;
     Ok(Tried { held: chosen.len() as u64, replayed })
 }
 

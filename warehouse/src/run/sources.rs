@@ -20,6 +20,7 @@ use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
 use crate::error::ErrorKind;
 use crate::ingest::{self, Freshness, FreshnessState, IngestError, LoadOptions, LoadReport};
+use crate::planted::{Bug, planted};
 use crate::project::contract::{Contract, Missing};
 use crate::release::{Recipe, ReleasedTable, TableState};
 use crate::session::{Effort, register};
@@ -39,8 +40,6 @@ pub(super) struct SourceOutcome {
     /// Whether the ledger must be stored beside a commit.
     pub ledger_changed: bool,
     pub quarantine: Vec<RecordBatch>,
-    /// Deliveries that a corrected one replaced.
-    pub replaced: Vec<i64>,
     pub report: SourceReport,
     /// Whether this run committed rows of it.
     pub is_new: bool,
@@ -178,7 +177,7 @@ async fn loaded(
     }
     let schema = ingest::bronze_schema(contract);
     let (rewritten, removes) = match &snapshot {
-        Some(base) if !report.replaced.is_empty() => {
+        Some(base) if !report.replaced.is_empty() && !planted(Bug::ReplacedRowsStay) => {
             without_deliveries(context, base, &report.replaced, attempt).await?
         }
         _ => (Vec::new(), HashSet::new()),
@@ -202,7 +201,6 @@ async fn loaded(
         ledger: NumberedLedger { ledger: report.ledger, number: numbered.number },
         ledger_changed: report.ledger_changed,
         quarantine: report.quarantine,
-        replaced: report.replaced,
         is_new: false,
         blocked: None,
         warnings,
@@ -233,7 +231,6 @@ fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, ledger: Numbe
         ledger,
         ledger_changed: false,
         quarantine: Vec::new(),
-        replaced: Vec::new(),
         is_new: false,
         report: empty_report(contract),
         blocked: None,

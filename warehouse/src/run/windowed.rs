@@ -180,7 +180,7 @@ async fn read_digests(
     Ok(digests)
 }
 
-/// All windows up to the night's, and those of which an input's rows changed.
+/// All windows up to the night's or to the last that has rows, and those of which an input's rows changed.
 fn windows(
     work: &Work,
     model: &Model,
@@ -198,7 +198,9 @@ fn windows(
         all.extend(windows_of(&digests.days(), read, length));
         changed.extend(windows_of(&digests.changed_since(before), read, length));
     }
-    let last = length.start(work.night);
+    // Rows that are dated past the night, and do not wait for theirs, are in no window that a later night changes.
+    let latest = inputs.reads.iter().filter_map(|(read, _)| now.reads.get(&read.id())?.days().last().copied()).max();
+    let last = length.start(latest.map_or(work.night, |latest| latest.max(work.night)));
     all.retain(|window| *window <= last);
     changed.retain(|window| *window <= last);
     (all, changed)

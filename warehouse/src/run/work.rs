@@ -17,6 +17,7 @@ use super::state::StagedTable;
 use super::windowed::WindowedInputs;
 use super::{history, publish, stage, views, windowed};
 use crate::graph::Moment;
+use crate::planted::{Bug, planted};
 use crate::project::model::Model;
 use crate::release::Recipe;
 use crate::session::Effort;
@@ -33,8 +34,8 @@ pub(super) struct Computed {
 /// What a computation came to.
 pub(super) enum Outcome {
     Staged(Box<StagedTable>),
-    /// An earlier attempt had committed the very table, at this version.
-    Committed(u64),
+    /// An earlier attempt had committed the very table, at this version, from this recipe.
+    Committed(u64, Recipe),
     /// Nothing that its rows are made of changed.
     Same,
 }
@@ -100,27 +101,43 @@ impl Work {
         if let Some(base) = self.base.as_ref().filter(|_| self.may_resume && self.ahead)
             && publish::committed_recipe(base).await?.as_ref() == Some(recipe)
         {
-            return Ok(Outcome::Committed(base.version));
+            return Ok(Outcome::Committed(base.version, recipe.clone()));
         }
         let identity = recipe.identity();
         if let Some(staged) = self.staged_before(model, &identity).await? {
             return Ok(Outcome::Staged(Box::new(staged)));
         }
         if self.is_as_before(&identity).await? {
-            return Ok(Outcome::Same);
+            return self.same().await;
         }
         if !self.may_compute {
             return Err(RunError::NotBuilt { node: self.name.clone() });
         }
         let Some(made) = self.attempts(model, &identity).await? else {
-            return Ok(Outcome::Same);
+            return self.same().await;
         };
         if let Some(standing) = &made.standing {
-            standing.store(&self.context.lake, &self.name, &identity).await?;
+            let prior = self.base.as_ref().filter(|_| planted(Bug::StandingUnderPrior));
+            let prior = match prior {
+                Some(base) => publish::committed_recipe(base).await?.map(|recipe| recipe.identity()),
+                None => None,
+            };
+            standing.store(&self.context.lake, &self.name, prior.as_ref().unwrap_or(&identity)).await?;
         }
         let staged = self.staged(model, made.adds, made.removes);
         stage::note(&self.context.lake, &staged, &identity).await?;
         Ok(Outcome::Staged(Box::new(staged)))
+    }
+
+    /// The rows that the table has already: the released ones, or those that a run committed which did not get to
+    /// its release.
+    async fn same(&self) -> Result<Outcome, RunError> {
+        let ahead = self.base.as_ref().filter(|_| self.ahead);
+        let made_from = match ahead {
+            Some(base) => publish::committed_recipe(base).await?,
+            None => None,
+        };
+        Ok(ahead.zip(made_from).map_or(Outcome::Same, |(base, recipe)| Outcome::Committed(base.version, recipe)))
     }
 
     /// Whether it was found out already that nothing changed.

@@ -100,6 +100,12 @@ impl Engine {
         self.threads
     }
 
+    /// Bytes that queries hold at the moment.
+    #[cfg(test)]
+    pub(crate) fn reserved(&self) -> usize {
+        [&self.fast, &self.fair, &self.last].iter().map(|runtime| runtime.memory_pool.reserved()).sum()
+    }
+
     /// An empty session: no table is visible before [`register`] makes it so.
     pub fn session(&self, effort: Effort) -> SessionContext {
         let runtime = match effort {

@@ -2,19 +2,21 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyMode, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+
+use super::storm::{Operation, Storm};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +29,25 @@ pub(crate) enum Fault {
     Read,
     /// A listing that breaks off with an error.
     Listing,
+    /// No answer in time: a write was applied or not, by chance of its path's length.
+    Timeout,
+    /// 503: nothing happened, try again later.
+    Unavailable,
+    /// 409: another request was at work on the same object; nothing happened.
+    Conflict,
+    /// 412 after a retry inside the client: the object is there because this very put made it.
+    AppliedAndRefused,
+    /// A body that breaks off in the middle.
+    TornRead,
+    /// A listing of which the end is missing, without an error.
+    ShortListing,
+    /// A listing that does not show what was written last.
+    StaleListing,
+    /// The process died, before a write or after it.
+    Death,
+    DeathAfterWrite,
+    /// A write that hangs while others go on.
+    Pause,
 }
 
 /// When something goes wrong.
@@ -44,6 +65,8 @@ pub(crate) enum Rule {
         chance: f64,
         random: Box<Mutex<StdRng>>,
     },
+    /// All kinds of faults, by seed and path.
+    Storm(Storm),
 }
 
 impl Rule {
@@ -59,11 +82,41 @@ pub(crate) struct FaultyStore {
     rule: Arc<Rule>,
     writes: Arc<AtomicU64>,
     injected: Arc<Mutex<Vec<(Fault, String)>>>,
+    probe: Arc<OnceLock<Probe>>,
+}
+
+/// Asked at every operation for a number; the highest is kept.
+struct Probe {
+    ask: Box<dyn Fn() -> usize + Send + Sync>,
+    highest: AtomicUsize,
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "probe, highest {}", self.highest.load(Ordering::SeqCst))
+    }
 }
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>, rule: Rule) -> Self {
-        Self { inner, rule: Arc::new(rule), writes: Arc::default(), injected: Arc::default() }
+        Self { inner, rule: Arc::new(rule), writes: Arc::default(), injected: Arc::default(), probe: Arc::default() }
+    }
+
+    /// Asks for a number at every operation from now on.
+    pub(crate) fn watch(&self, ask: impl Fn() -> usize + Send + Sync + 'static) {
+        let probe = Probe { ask: Box::new(ask), highest: AtomicUsize::new(0) };
+        self.probe.set(probe).unwrap_or_default();
+    }
+
+    /// The highest of the numbers asked for.
+    pub(crate) fn highest(&self) -> usize {
+        self.probe.get().map_or(0, |probe| probe.highest.load(Ordering::SeqCst))
+    }
+
+    fn ask(&self) {
+        if let Some(probe) = self.probe.get() {
+            probe.highest.fetch_max((probe.ask)(), Ordering::SeqCst);
+        }
     }
 
     /// Writes that were tried.
@@ -76,17 +129,57 @@ impl FaultyStore {
         self.injected.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn inject(&self, fault: Fault, location: &str) -> Error {
+    /// Tells that a write hangs, and waits until it is let go.
+    async fn hang(&self, location: &str) {
+        self.note(Fault::Pause, location);
+        if let Some(storm) = self.storm() {
+            storm.paused.add_permits(1);
+            storm.resumed.acquire().await.map(tokio::sync::SemaphorePermit::forget).unwrap_or_default();
+        }
+    }
+
+    fn note(&self, fault: Fault, location: &str) {
         self.injected.lock().unwrap_or_else(PoisonError::into_inner).push((fault, location.to_owned()));
+    }
+
+    /// The storm, where the rule is one.
+    pub(crate) fn storm(&self) -> Option<&Storm> {
+        match self.rule.as_ref() {
+            Rule::Storm(storm) => Some(storm),
+            _ => None,
+        }
+    }
+
+    /// What goes wrong with a read or a listing, if anything.
+    fn storm_fault(&self, operation: Operation, location: &str) -> Option<Fault> {
+        self.ask();
+        self.storm()?.fault(operation, location)
+    }
+
+    /// The entries that a listing shows.
+    fn shown(&self, fault: Option<Fault>, mut entries: Vec<Result<ObjectMeta>>) -> Vec<Result<ObjectMeta>> {
+        match (fault, self.storm()) {
+            (Some(Fault::ShortListing), _) => entries.truncate(entries.len() / 2),
+            (Some(Fault::StaleListing), Some(storm)) => {
+                let recent = storm.recent();
+                entries.retain(|entry| entry.as_ref().is_ok_and(|entry| !recent.contains(entry.location.as_ref())));
+            }
+            _ => {}
+        }
+        entries
+    }
+
+    fn inject(&self, fault: Fault, location: &str) -> Error {
+        self.note(fault, location);
         Error::Generic { store: "faulty", source: format!("{fault:?} was injected at {location}").into() }
     }
 
     fn happens(&self, fault: Fault) -> bool {
         match self.rule.as_ref() {
-            Rule::Never => false,
+            Rule::Never | Rule::Storm(_) => false,
             Rule::DiesAt { write, applied } => match fault {
-                Fault::BeforeWrite | Fault::AfterWrite => false,
                 Fault::Read | Fault::Listing => self.writes() > *write - u64::from(*applied),
+                _ => false,
             },
             Rule::BySeed { chance, random } => {
                 let by_kind = if matches!(fault, Fault::Read | Fault::Listing) { chance / 4.0 } else { *chance };
@@ -96,10 +189,12 @@ impl FaultyStore {
     }
 
     /// The fault of the next write, if any.
-    fn next_write(&self) -> Option<Fault> {
+    fn next_write(&self, operation: Operation, location: &str) -> Option<Fault> {
+        self.ask();
         let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
         match self.rule.as_ref() {
             Rule::Never => None,
+            Rule::Storm(storm) => storm.fault(operation, location),
             Rule::DiesAt { write, applied } if number == *write => {
                 Some(if *applied { Fault::AfterWrite } else { Fault::BeforeWrite })
             }
@@ -110,16 +205,39 @@ impl FaultyStore {
         }
     }
 
-    async fn write<T>(&self, location: &Path, write: impl Future<Output = Result<T>>) -> Result<T> {
-        match self.next_write() {
-            Some(Fault::AfterWrite) => {
+    async fn write<T>(&self, put: Operation, location: &Path, write: impl Future<Output = Result<T>>) -> Result<T> {
+        match self.next_write(put, location.as_ref()) {
+            Some(fault @ (Fault::AfterWrite | Fault::DeathAfterWrite)) => {
                 write.await?;
-                Err(self.inject(Fault::AfterWrite, location.as_ref()))
+                Err(self.inject(fault, location.as_ref()))
+            }
+            Some(Fault::Timeout) if location.as_ref().len().is_multiple_of(2) => {
+                write.await?;
+                Err(self.inject(Fault::Timeout, location.as_ref()))
+            }
+            Some(Fault::AppliedAndRefused) => {
+                write.await?;
+                let source = self.inject(Fault::AppliedAndRefused, location.as_ref()).into();
+                Err(Error::AlreadyExists { path: location.to_string(), source })
+            }
+            Some(Fault::Pause) => {
+                self.hang(location.as_ref()).await;
+                write.await
             }
             Some(fault) => Err(self.inject(fault, location.as_ref())),
             None => write.await,
         }
     }
+}
+
+/// An answer whose body breaks off in the middle.
+async fn torn(mut found: GetResult, error: Error) -> GetResult {
+    let (meta, range, attributes) = (found.meta.clone(), found.range.clone(), found.attributes.clone());
+    found.range = range.clone();
+    let body = found.bytes().await.unwrap_or_default();
+    let half = body.slice(..body.len() / 2);
+    let payload = GetResultPayload::Stream(futures::stream::iter([Ok(half), Err(error)]).boxed());
+    GetResult { payload, meta, range, attributes }
 }
 
 impl fmt::Display for FaultyStore {
@@ -131,23 +249,36 @@ impl fmt::Display for FaultyStore {
 #[async_trait]
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        self.write(location, self.inner.put_opts(location, payload, opts)).await
+        let put = Operation::Put { create: opts.mode == PutMode::Create };
+        self.write(put, location, self.inner.put_opts(location, payload, opts)).await
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        self.write(location, self.inner.put_multipart_opts(location, opts)).await
+        let put = Operation::Put { create: false };
+        self.write(put, location, self.inner.put_multipart_opts(location, opts)).await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         if self.happens(Fault::Read) {
             return Err(self.inject(Fault::Read, location.as_ref()));
         }
-        self.inner.get_opts(location, options).await
+        match self.storm_fault(Operation::Get, location.as_ref()) {
+            Some(Fault::TornRead) => {
+                let found = self.inner.get_opts(location, options).await?;
+                let error = self.inject(Fault::TornRead, location.as_ref());
+                Ok(torn(found, error).await)
+            }
+            Some(fault) => Err(self.inject(fault, location.as_ref())),
+            None => self.inner.get_opts(location, options).await,
+        }
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         if self.happens(Fault::Read) {
             return Err(self.inject(Fault::Read, location.as_ref()));
+        }
+        if let Some(fault) = self.storm_fault(Operation::Get, location.as_ref()) {
+            return Err(self.inject(fault, location.as_ref()));
         }
         self.inner.get_ranges(location, ranges).await
     }
@@ -158,13 +289,22 @@ impl ObjectStore for FaultyStore {
             let store = store.clone();
             async move {
                 let location = location?;
-                match store.next_write() {
-                    Some(fault) => Err(store.inject(fault, location.as_ref())),
-                    None => {
-                        let one = futures::stream::once(async { Ok(location) }).boxed();
-                        let mut done = store.inner.delete_stream(one);
-                        done.next().await.unwrap_or_else(|| Err(store.inject(Fault::BeforeWrite, "delete")))
+                let delete = async || {
+                    let one = futures::stream::iter([Ok(location.clone())]).boxed();
+                    let mut done = store.inner.delete_stream(one);
+                    done.next().await.unwrap_or_else(|| Err(store.inject(Fault::BeforeWrite, "delete")))
+                };
+                match store.next_write(Operation::Delete, location.as_ref()) {
+                    Some(fault @ Fault::AfterWrite) if store.storm().is_some() => {
+                        delete().await?;
+                        Err(store.inject(fault, location.as_ref()))
                     }
+                    Some(Fault::Pause) => {
+                        store.hang(location.as_ref()).await;
+                        delete().await
+                    }
+                    Some(fault) => Err(store.inject(fault, location.as_ref())),
+                    None => delete().await,
                 }
             }
         });
@@ -177,7 +317,20 @@ impl ObjectStore for FaultyStore {
             let error = self.inject(Fault::Listing, &location);
             return futures::stream::once(async { Err(error) }).boxed();
         }
-        self.inner.list(prefix)
+        let location = prefix.map(ToString::to_string).unwrap_or_default();
+        match self.storm_fault(Operation::List, &location) {
+            None => self.inner.list(prefix),
+            Some(fault @ (Fault::ShortListing | Fault::StaleListing)) => {
+                self.note(fault, &location);
+                let (store, all) = (self.clone(), self.inner.list(prefix).collect::<Vec<_>>());
+                let shown = async move { futures::stream::iter(store.shown(Some(fault), all.await)) };
+                futures::stream::once(shown).flatten().boxed()
+            }
+            Some(fault) => {
+                let error = self.inject(fault, &location);
+                futures::stream::once(async { Err(error) }).boxed()
+            }
+        }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -188,6 +341,7 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.write(to, self.inner.copy_opts(from, to, options)).await
+        let put = Operation::Put { create: options.mode == CopyMode::Create };
+        self.write(put, to, self.inner.copy_opts(from, to, options)).await
     }
 }

@@ -14,6 +14,8 @@ pub(crate) mod look_alike;
 mod probe;
 mod settings;
 #[cfg(test)]
+pub(crate) mod storm;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;

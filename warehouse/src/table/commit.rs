@@ -19,6 +19,7 @@ use super::layout::for_log;
 use super::snapshot::TableSnapshot;
 use super::writer::StagedFile;
 use crate::failpoint;
+use crate::planted::{Bug, planted};
 use crate::project::types::ColumnType;
 
 /// Application id under which a log keeps the highest token of the lake's lease that it has seen.
@@ -26,7 +27,7 @@ const FENCE: &str = "buho/fence";
 /// Commits of others that a fence may have to go on top of.
 const FENCE_RACES: usize = 100;
 /// Commits between two checkpoints: a reader opens at most this many small files.
-const CHECKPOINT_EVERY: u64 = 10;
+const CHECKPOINT_EVERY: u64 = if cfg!(test) { 4 } else { 10 };
 
 /// What one commit does to a table.
 #[derive(Debug, Clone)]
@@ -65,6 +66,10 @@ pub async fn commit(lake: &Lake, base: Option<&TableSnapshot>, change: &Change) 
     let log_store = lake.log_store(&change.table)?;
     let written = log_store.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), Uuid::nil()).await;
     if let Err(error) = written {
+        if planted(Bug::CommitsAgain) {
+            let newest = TableSnapshot::load(lake, &change.table, None).await?;
+            return Box::pin(commit(lake, newest.as_ref(), change)).await;
+        }
         settle(lake, change, version, error).await?;
     }
     failpoint::reached("table.committed");
@@ -189,6 +194,19 @@ pub async fn fence(lake: &Lake, table: &str, token: u64, run_id: &str, at: DateT
         }
     }
     Err(TableError::Conflict { table: table.to_owned(), version: 0 })
+}
+
+/// Whether a holder with this token may still commit on top of a version.
+///
+/// # Errors
+/// [`TableError::Fenced`] where a later holder was here.
+pub async fn refuse_stale(base: &TableSnapshot, token: u64) -> Result<(), TableError> {
+    match base.transaction(FENCE).await?.map(i64::unsigned_abs) {
+        Some(seen) if seen > token => {
+            Err(TableError::Fenced { table: base.table.clone(), version: base.version, token: seen })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn fence_entry(table: &str, token: u64, run_id: &str, millis: i64) -> Result<bytes::Bytes, TableError> {

@@ -29,7 +29,7 @@ async fn shop_before_the_second_night() -> Shop {
 }
 
 /// The context of one attempt, an hour after the last: a lease that nobody renewed has expired.
-async fn attempt(shop: &Shop, hour: u32, rule: Rule) -> (RunContext, FaultyStore) {
+pub(super) async fn attempt(shop: &Shop, hour: u32, rule: Rule) -> (RunContext, FaultyStore) {
     let mut context = shop.open_at(&format!("2026-02-10T{:02}:{:02}:00Z", 3 + hour / 60, hour % 60)).await;
     let store = FaultyStore::new(Arc::clone(context.lake.store()), rule);
     context.lake = context.lake.over(Arc::new(store.clone()));
@@ -37,7 +37,7 @@ async fn attempt(shop: &Shop, hour: u32, rule: Rule) -> (RunContext, FaultyStore
     (context, store)
 }
 
-fn second_night() -> RunRequest {
+pub(super) fn second_night() -> RunRequest {
     RunRequest { night: "2026-02-02".parse().unwrap(), ..RunRequest::default() }
 }
 

@@ -120,6 +120,20 @@ async fn a_new_day_builds_its_own_window_and_leaves_the_others_files() {
     assert_eq!(files(&shop, "marts.by_day").await, after);
 }
 
+/// Without `event_time` in the contract nothing waits: the rows are there, as in a table that is built whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_dated_past_the_night_are_in_their_windows_whatever_the_next_nights_bring() {
+    let shop = windowed();
+    shop.write("sql/sources/events.yml", &EVENTS.replace("event_time: happened_at\n", ""));
+    events(&shop, &february(1), &[("a", "2026-02-01 10:00:00", 1), ("early", "2026-02-03 10:00:00", 50)]);
+    shop.night(&february(1)).await;
+    events(&shop, &february(4), &[("a", "2026-02-04 10:00:00", 4)]);
+    shop.night(&february(4)).await;
+    let seen = shop.ask(DAYS).await;
+    assert!(seen.contains("| 2026-02-03 | 50 "), "{seen}");
+    assert_eq!(seen, from_scratch(&shop, &february(4), DAYS).await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_row_and_a_corrected_delivery_rebuild_just_the_windows_they_fall_into() {
     let shop = windowed();

@@ -1,11 +1,13 @@
 //! Nights over small projects on a local lake.
 
 mod crash;
+mod late;
 mod maintain;
 mod materialize;
 mod memory;
 mod pairs;
 mod replay;
+mod simulator;
 mod stages;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,126 @@
+//! Processes that come late, and what happens between a crash and the next run.
+
+use super::crash::{attempt, second_night};
+use super::*;
+use crate::store::faults::Rule;
+use crate::store::storm::Storm;
+use crate::table::TableError;
+
+const DAY: &str = "2026-02-02";
+const LATER: &str = "2096-01-01T03:00:00Z";
+const HELD: &str = "select file, record from ops.quarantine where status = 'held' order by file, record";
+const ROWS: &str = "select _file, _record, amount from bronze.orders order by _file, _record";
+
+fn shop() -> Shop {
+    let shop = Shop::new();
+    shop.orders(DAY, &[("a", "2026-02-02 10:00:00", "1.00"), ("b", "2026-02-02 11:00:00", "bad")]);
+    shop
+}
+
+/// A night hangs at its first write of `part`; a corrected delivery comes, another process runs the night, and
+/// the first goes on: what became of it.
+async fn overtaken(shop: &Shop, part: &'static str, corrected: &[(&str, &str, &str)]) -> RunError {
+    let (context, store) = attempt(shop, 0, Rule::Storm(Storm::new(0, 0).pauses_on(part))).await;
+    let local = tokio::task::LocalSet::new();
+    let first = local.spawn_local(async move { run_night(&context, &second_night()).await });
+    local
+        .run_until(async {
+            store.storm().unwrap().hangs().await;
+            shop.orders(DAY, corrected);
+            let (second, _) = attempt(shop, 2, Rule::Never).await;
+            run_night(&second, &second_night()).await.unwrap();
+            store.storm().unwrap().let_go();
+            first.await.unwrap().unwrap_err()
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_comes_late_does_not_write_over_the_ledger_that_the_log_names() {
+    let shop = shop();
+    shop.night("2026-02-01").await;
+    let corrected = [("a", "2026-02-02 10:00:00", "7.00"), ("c", "2026-02-02 10:00:00", "3.00")];
+    overtaken(&shop, "_buho/ledger/orders", &corrected).await;
+    let after = shop.ask(ROWS).await;
+    assert!(after.contains("7.00") && after.contains("3.00"), "{after}");
+    // Not loaded a second time: the ledger knows what was loaded.
+    assert_eq!(shop.night(DAY).await.status, RunStatus::Skipped);
+    assert_eq!(shop.ask(ROWS).await, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_comes_late_puts_nothing_into_quarantine() {
+    let shop = shop();
+    let corrected = [("a", "2026-02-02 10:00:00", "7.00"), ("b", "2026-02-02 11:00:00", "worse")];
+    let error = overtaken(&shop, "ops/quarantine/_delta_log", &corrected).await;
+    let stopped = matches!(error, RunError::Table(TableError::Fenced { .. } | TableError::Conflict { .. }));
+    assert!(stopped, "{error}");
+    let held = shop.ask("select record, raw from ops.quarantine where status = 'held'").await;
+    assert!(held.contains("worse") && !held.contains("bad"), "{held}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_restored_after_a_crash_has_its_held_rows_still() {
+    let bad = [("a", "2026-02-02 10:00:00", "1.00"), ("b", "2026-02-02 11:00:00", "bad")];
+    let good = [("a", "2026-02-02 10:00:00", "1.00"), ("b", "2026-02-02 11:00:00", "2.00")];
+    let expected = {
+        let shop = shop();
+        shop.night(DAY).await;
+        shop.ask(HELD).await
+    };
+    for write in 1..20 {
+        let shop = shop();
+        shop.night(DAY).await;
+        shop.orders(DAY, &good);
+        let (context, _) = attempt(&shop, 0, Rule::DiesAt { write, applied: true }).await;
+        let _died = run_night(&context, &second_night()).await;
+        shop.orders(DAY, &bad);
+        let (context, _) = attempt(&shop, 2, Rule::Never).await;
+        run_night(&context, &second_night()).await.unwrap();
+        assert_eq!(shop.ask(HELD).await, expected, "died at write {write}");
+    }
+}
+
+/// A second night that dies at a write; whatever `meanwhile` does to the shop, the night that is run after it
+/// gives every table the rows that it would have had without.
+async fn gives_the_same_after(meanwhile: impl AsyncFn(&Shop)) {
+    let first_night = async || {
+        let shop = super::materialize::every_kind();
+        shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
+        shop.night("2026-02-01").await;
+        shop.orders(DAY, &[("b", "2026-02-02 10:00:00", "1.00")]);
+        shop
+    };
+    let expected = {
+        let shop = first_night().await;
+        shop.night(DAY).await;
+        shop.ask(super::materialize::EVERY_KIND).await
+    };
+    for write in (1..40).step_by(2) {
+        let shop = first_night().await;
+        let (context, _) = attempt(&shop, 0, Rule::DiesAt { write, applied: true }).await;
+        let _died = run_night(&context, &second_night()).await;
+        meanwhile(&shop).await;
+        run_night(&shop.open_at(LATER).await, &second_night()).await.unwrap();
+        assert_eq!(shop.ask(super::materialize::EVERY_KIND).await, expected, "died at write {write}");
+    }
+}
+
+/// The delivery comes again with one more row, which does not fit: the rows of the tables are the same.
+fn deliver_again(shop: &Shop) {
+    shop.orders(DAY, &[("b", "2026-02-02 10:00:00", "1.00"), ("c", "2026-02-01 10:00:00", "bad")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_run_committed_is_released_where_a_correction_changes_none_of_its_rows() {
+    gives_the_same_after(async |shop: &Shop| deliver_again(shop)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_keeps_its_nights_when_maintenance_comes_between_a_crash_and_the_next_run() {
+    let meanwhile = async |shop: &Shop| {
+        maintain(&shop.open_at(LATER).await, release::Keep { nights: 35, months: 13 }).await.unwrap();
+        deliver_again(shop);
+    };
+    gives_the_same_after(meanwhile).await;
+}

@@ -1,0 +1,413 @@
+//! The invariants, asked of the lake as a stranger sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use object_store::path::Path;
+use serde_json::Value;
+
+use super::exports::Misfit;
+use super::oracle::{Bronze, Moment, expected, passes, sorted};
+use super::project::Kind;
+use super::reader::Row;
+use super::world::{Broken, World};
+use crate::release::{Release, ReleaseId, TableState};
+
+/// What was seen of the lake so far.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub releases: BTreeMap<ReleaseId, Seen>,
+    /// Releases that went, and when that was seen.
+    gone: BTreeMap<ReleaseId, DateTime<Utc>>,
+    pub pinned: BTreeSet<ReleaseId>,
+    /// The newest version of each table that was looked at.
+    versions: BTreeMap<String, u64>,
+    /// The chain of the lease, by position.
+    links: BTreeMap<u64, Value>,
+    /// How often each invariant was checked.
+    pub checked: BTreeMap<&'static str, u64>,
+}
+
+/// A release and the rows of its tables.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub release: Release,
+    pub rows: BTreeMap<String, Vec<Row>>,
+    pub moment: Moment,
+}
+
+impl Known {
+    fn count(&mut self, invariant: &'static str) {
+        *self.checked.entry(invariant).or_default() += 1;
+    }
+
+    pub(super) fn latest(&self) -> Option<&Seen> {
+        self.releases.last_key_value().map(|(_, seen)| seen)
+    }
+}
+
+const READERS: &str = "1 readers see what a release declares, audited and whole";
+const DELIVERED: &str = "2 every delivered row is in bronze or in quarantine once";
+const HEALED: &str = "3 after faults the tables are those of a run without";
+const KEPT: &str = "4 a kept release has its files, log entries and checkpoints";
+const TOKENS: &str = "5 no stale token publishes or commits";
+pub(super) const MEMORY_STAYS: &str = "6 memory stays within its budget";
+
+impl World {
+    /// Everything that holds at any time, whatever went wrong. `moments` are those that a release or a table may be of.
+    pub(super) async fn observe(&mut self, moments: &[Moment], restoring: Option<ReleaseId>) -> Result<(), Broken> {
+        self.note_gone().await;
+        self.check_chain().await?;
+        self.check_new_releases(moments, restoring).await?;
+        self.check_tables(moments).await?;
+        self.known.count(MEMORY_STAYS);
+        Ok(())
+    }
+
+    /// Each link's token is that of the last take, and each release was published by a link.
+    async fn check_chain(&mut self) -> Result<(), Broken> {
+        self.known.count(TOKENS);
+        for path in self.stranger.names("_buho/lease").await {
+            let position = path.filename().and_then(|name| name.strip_suffix(".json")?.parse().ok()).unwrap_or(0);
+            if !self.known.links.contains_key(&position) {
+                let link = self.stranger.json(&path).await?;
+                self.known.links.insert(position, link);
+            }
+        }
+        let mut token = 0;
+        for (position, link) in &self.known.links {
+            let its = link["token"].as_u64().unwrap_or(0);
+            if link["step"] == "take" {
+                token = *position;
+            }
+            if its != token {
+                return Err(format!("link {position} of the lease has token {its}, the holder's is {token}"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn listed(&self) -> Vec<(ReleaseId, Path)> {
+        let id = |path: &Path| -> Option<ReleaseId> {
+            let (night, sequence) = path.filename()?.strip_suffix(".json")?.rsplit_once('-')?;
+            Some(ReleaseId { night: night.parse().ok()?, sequence: sequence.parse().ok()? })
+        };
+        let names = self.stranger.names("_buho/releases").await;
+        names.into_iter().filter_map(|path| Some((id(&path)?, path))).collect()
+    }
+
+    async fn check_new_releases(&mut self, moments: &[Moment], restoring: Option<ReleaseId>) -> Result<(), Broken> {
+        for (id, path) in self.listed().await {
+            if self.known.releases.contains_key(&id) {
+                continue;
+            }
+            let text = self.stranger.json(&path).await?;
+            let published = |link: &&Value| link["step"] == "publish" && link["release"]["run_id"] == text["run_id"];
+            if !self.known.links.values().any(|link| published(&link)) {
+                return Err(format!("release {id} was put without a link in the lease's chain"));
+            }
+            let release: Release = serde_json::from_value(text).map_err(|error| format!("{id}: {error}"))?;
+            let before = self.known.releases.range(..id).next_back().map(|(_, seen)| seen.clone());
+            let seen = match restoring.and_then(|target| self.known.releases.get(&target).cloned()) {
+                Some(target) => self.check_restored(release, &target).await?,
+                None => self.check_release(release, before.as_ref(), moments).await?,
+            };
+            self.known.count(READERS);
+            self.known.releases.insert(id, seen);
+        }
+        Ok(())
+    }
+
+    async fn check_restored(&mut self, release: Release, target: &Seen) -> Result<Seen, Broken> {
+        let mut rows = BTreeMap::new();
+        for model in self.design.models.clone() {
+            let Some(table) = release.tables.get(&model.table) else { continue };
+            let now = sorted(self.stranger.rows(&model.table, table.version).await?);
+            if target.rows.get(&model.table) != Some(&now) {
+                return Err(format!("{}: {} is not what {} had", release.id(), model.table, target.release.id()));
+            }
+            rows.insert(model.table, now);
+        }
+        Ok(Seen { moment: Moment { night: release.night, ..target.moment.clone() }, release, rows })
+    }
+
+    async fn bronze(&mut self, versions: &BTreeMap<String, u64>) -> Result<Bronze, Broken> {
+        let mut bronze = Bronze::new();
+        for (table, version) in versions {
+            bronze.insert(table.clone(), self.stranger.rows(table, *version).await?);
+        }
+        Ok(bronze)
+    }
+
+    async fn check_release(
+        &mut self,
+        release: Release,
+        before: Option<&Seen>,
+        moments: &[Moment],
+    ) -> Result<Seen, Broken> {
+        let id = release.id();
+        let tables = self.design.sources.iter().map(super::project::Source::table);
+        let versions: BTreeMap<String, u64> =
+            tables.filter_map(|table| Some((table.clone(), release.tables.get(&table)?.version))).collect();
+        let bronze = self.bronze(&versions).await?;
+        let mut seen = Seen {
+            moment: before.map(|before| before.moment.clone()).unwrap_or_default(),
+            release: release.clone(),
+            rows: BTreeMap::new(),
+        };
+        seen.moment.night = release.night;
+        for model in self.design.models.clone() {
+            let name = &model.table;
+            let Some(table) = release.tables.get(name) else { continue };
+            let rows = sorted(self.stranger.rows(name, table.version).await?);
+            if table.state != TableState::Fresh {
+                if before.and_then(|before| before.rows.get(name)) != Some(&rows) {
+                    return Err(format!("{id}: {name} is {:?}, but not what it was", table.state));
+                }
+                seen.rows.insert(name.clone(), rows);
+                continue;
+            }
+            let of_night = moments.iter().filter(|moment| moment.night == release.night);
+            let found = of_night.clone().find(|moment| expected(&self.design, &model, &bronze, moment) == rows);
+            let Some(moment) = found else {
+                let wanted = of_night.last().map(|moment| expected(&self.design, &model, &bronze, moment));
+                return Err(format!("{id}: {name} is fresh, but {}", difference(&rows, wanted.as_deref())));
+            };
+            if !passes(&model, &rows) {
+                return Err(format!("{id}: {name} has a row that failed its audit"));
+            }
+            if let (Kind::History, Some(observed)) = (model.kind, moment.observed.get(name)) {
+                seen.moment.observed.insert(name.clone(), observed.clone());
+            }
+            seen.rows.insert(name.clone(), rows);
+        }
+        Ok(seen)
+    }
+
+    /// Every version of every table is one that some release had, or could have.
+    async fn check_tables(&mut self, moments: &[Moment]) -> Result<(), Broken> {
+        let mut bronzes = Vec::new();
+        for source in self.design.sources.clone() {
+            let table = source.table();
+            let from = self.known.versions.get(&table).copied().unwrap_or(0);
+            for version in self.stranger.versions(&table).await.range(from..) {
+                let rows = self.stranger.rows(&table, *version).await?;
+                self.check_bronze(&table, &rows)?;
+                bronzes.push(BTreeMap::from([(table.clone(), rows)]));
+                self.known.versions.insert(table.clone(), *version);
+            }
+        }
+        bronzes.push(Bronze::new());
+        for model in self.design.models.clone() {
+            let name = &model.table;
+            let from = self.known.versions.get(name).map_or(0, |version| version + 1);
+            for version in self.stranger.versions(name).await.range(from..) {
+                self.known.count(READERS);
+                let rows = sorted(self.stranger.rows(name, *version).await?);
+                let released = self.known.releases.values().any(|seen| seen.rows.get(name) == Some(&rows));
+                let is_known = released || {
+                    let before = match version.checked_sub(1) {
+                        Some(before) => self.stranger.rows(name, before).await.map(sorted).ok(),
+                        None => None,
+                    };
+                    before.as_ref() == Some(&rows)
+                };
+                let could_be = || {
+                    bronzes.iter().any(|bronze| {
+                        moments.iter().any(|moment| expected(&self.design, &model, bronze, moment) == rows)
+                    })
+                };
+                if !is_known && !could_be() {
+                    return Err(format!("{name}: version {version} is a table of no night, {} rows", rows.len()));
+                }
+                if !passes(&model, &rows) {
+                    return Err(format!("{name}: version {version} has a row that failed its audit"));
+                }
+                self.known.versions.insert(name.clone(), *version);
+            }
+        }
+        Ok(())
+    }
+
+    /// No record of a delivery is there twice.
+    fn check_bronze(&self, table: &str, rows: &[Row]) -> Result<(), Broken> {
+        let mut records = BTreeSet::new();
+        for row in rows {
+            let record = (row.get("_delivery"), row.get("_record"));
+            if !records.insert(record) {
+                return Err(format!("{table}: record {record:?} is there twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What holds once a run has succeeded without a fault.
+    pub(super) async fn check_healed(&mut self, moment: &Moment) -> Result<(), Broken> {
+        self.check_delivered().await?;
+        self.known.count(HEALED);
+        let mut bronze = Bronze::new();
+        for source in self.design.sources.clone() {
+            bronze.insert(source.table(), self.stranger.newest(&source.table()).await?);
+        }
+        let Some(latest) = self.known.latest().cloned() else {
+            return Err("a night succeeded, and there is no release".to_owned());
+        };
+        if latest.release.night != moment.night {
+            return Err(format!("readers get {}, the highest night is {}", latest.release.id(), moment.night));
+        }
+        for model in self.design.models.clone() {
+            let wanted = expected(&self.design, &model, &bronze, moment);
+            let over = self.design.models.iter().find(|other| Some(&other.table) == model.over.as_ref());
+            let below = over.is_none_or(|over| passes(over, &expected(&self.design, over, &bronze, moment)));
+            let stands = latest.release.tables.get(&model.table).map(|table| table.state);
+            let goes_out = below && passes(&model, &wanted);
+            if goes_out && (stands != Some(TableState::Fresh) || latest.rows.get(&model.table) != Some(&wanted)) {
+                let rows = latest.rows.get(&model.table).map(Vec::as_slice).unwrap_or_default();
+                return Err(format!(
+                    "{}: {} is {stands:?}, and {}",
+                    latest.release.id(),
+                    model.table,
+                    difference(rows, Some(&wanted))
+                ));
+            }
+            if !goes_out && stands == Some(TableState::Fresh) {
+                return Err(format!("{}: {} is fresh, but its audit fails", latest.release.id(), model.table));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every row that was delivered is where the contract says.
+    pub(super) async fn check_delivered(&mut self) -> Result<(), Broken> {
+        self.known.count(DELIVERED);
+        let quarantine = self.stranger.newest("ops.quarantine").await?;
+        for (source, exports) in self.design.sources.clone().iter().zip(self.exports.clone()) {
+            let content: BTreeMap<&str, u64> = exports
+                .files
+                .iter()
+                .filter_map(|(path, file)| Some((path.as_str(), file.loaded.as_ref()?.content.number)))
+                .collect();
+            let text = |row: &Row, column: &str| row.get(column).cloned().unwrap_or_default();
+            let name = |path: &str| match source.skips_twins() {
+                true => content.get(path).map(u64::to_string).unwrap_or_else(|| path.to_owned()),
+                false => path.to_owned(),
+            };
+            let (mut rows, mut held, mut discarded) = (Vec::new(), Vec::new(), Vec::new());
+            for (path, loaded) in exports.loaded(source) {
+                for (record, row) in (1..).zip(loaded.content.rows.iter()) {
+                    let night = if source.dated { loaded.night.to_string() } else { String::new() };
+                    match (row.amount, loaded.misfits) {
+                        (None, Misfit::Held) => held.push((name(path), record.to_string())),
+                        (None, Misfit::Discarded) => discarded.push((name(path), record.to_string())),
+                        _ => rows.push((name(path), row.note.clone(), night)),
+                    }
+                }
+            }
+            let there = self.stranger.newest(&source.table()).await?;
+            let there = there.iter().map(|row| {
+                let night = if source.dated { text(row, "_night") } else { String::new() };
+                (name(&text(row, "_file")), text(row, "note"), night)
+            });
+            same(&source.table(), there.collect(), rows)?;
+            let with = |status: &str| -> Vec<(String, String)> {
+                let of =
+                    quarantine.iter().filter(|row| text(row, "source") == source.name && text(row, "status") == status);
+                of.map(|row| (name(&text(row, "file")), text(row, "record"))).collect()
+            };
+            same(&format!("held rows of {}", source.name), with("held"), held)?;
+            if !exports.files.values().any(|file| file.was_corrected()) {
+                same(&format!("discarded rows of {}", source.name), with("discarded"), discarded)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the releases that are no longer listed.
+    pub(super) async fn note_gone(&mut self) {
+        let listed: BTreeSet<ReleaseId> = self.listed().await.into_iter().map(|(id, _)| id).collect();
+        for id in self.known.releases.keys().filter(|id| !listed.contains(id)) {
+            self.known.gone.entry(*id).or_insert(self.time.now());
+        }
+    }
+
+    /// Releases that are kept, and those that went less than an hour ago, are read to the last file.
+    pub(super) async fn check_kept(&mut self) -> Result<(), Broken> {
+        self.known.count(KEPT);
+        let now = self.time.now();
+        let listed: BTreeSet<ReleaseId> = self.listed().await.into_iter().map(|(id, _)| id).collect();
+        self.note_gone().await;
+        if let Some(id) = self.known.pinned.iter().find(|id| !listed.contains(id)) {
+            return Err(format!("{id} is pinned, and gone"));
+        }
+        if self.known.releases.last_key_value().is_some_and(|(id, _)| !listed.contains(id)) {
+            return Err("the newest release is gone".to_owned());
+        }
+        for (id, seen) in &self.known.releases {
+            let in_use = self.known.gone.get(id).is_none_or(|at| now - *at < TimeDelta::minutes(55));
+            for (table, released) in seen.release.tables.iter().filter(|_| in_use) {
+                self.stranger.is_whole(table, released.version).await.map_err(|error| format!("{id}: {error}"))?;
+            }
+        }
+        let forgotten: Vec<ReleaseId> =
+            self.known.gone.iter().filter(|(_, at)| now - **at >= TimeDelta::minutes(55)).map(|(id, _)| *id).collect();
+        for id in forgotten {
+            self.known.releases.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// The log entries of every table that a run commits to under its lease.
+    pub(super) async fn entries(&self) -> BTreeMap<String, BTreeSet<u64>> {
+        let mut entries = BTreeMap::new();
+        let sources = self.design.sources.iter().map(super::project::Source::table);
+        let models = self.design.models.iter().map(|model| model.table.clone());
+        for table in sources.chain(models).chain(["ops.quarantine".to_owned()]) {
+            let versions = self.stranger.versions(&table).await;
+            entries.insert(table, versions);
+        }
+        entries
+    }
+}
+
+/// What a table has that it should not, and the other way round.
+fn difference(rows: &[Row], wanted: Option<&[Row]>) -> String {
+    let Some(wanted) = wanted else {
+        return "no run was for its night".to_owned();
+    };
+    let more: Vec<&Row> = rows.iter().filter(|row| !wanted.contains(row)).take(2).collect();
+    let less: Vec<&Row> = wanted.iter().filter(|row| !rows.contains(row)).take(2).collect();
+    format!("has {} rows for {}; too much: {more:?}; missing: {less:?}", rows.len(), wanted.len())
+}
+
+fn same<T: Ord + std::fmt::Debug>(what: &str, mut found: Vec<T>, mut wanted: Vec<T>) -> Result<(), Broken> {
+    found.sort();
+    wanted.sort();
+    if found == wanted {
+        return Ok(());
+    }
+    let more: Vec<&T> = found.iter().filter(|row| wanted.binary_search(row).is_err()).take(3).collect();
+    let less: Vec<&T> = wanted.iter().filter(|row| found.binary_search(row).is_err()).take(3).collect();
+    Err(format!("{what}: {} rows for {}; too much: {more:?}; missing: {less:?}", found.len(), wanted.len()))
+}
+
+/// The nights of runs, one after the other, and what the lake stands at after each.
+pub(super) fn moments(world: &World, runs: &[(NaiveDate, Vec<NaiveDate>)]) -> Vec<Moment> {
+    let histories: Vec<String> = world
+        .design
+        .models
+        .iter()
+        .filter(|model| model.kind == Kind::History)
+        .map(|model| model.table.clone())
+        .collect();
+    let mut all: Vec<Moment> = world.moment.iter().cloned().collect();
+    for (night, earlier) in runs {
+        let mut next = all.last().cloned().unwrap_or_default();
+        next.night = next.night.max(*night);
+        for history in &histories {
+            let observed = next.observed.entry(history.clone()).or_default();
+            observed.extend(earlier.iter().chain([night, &next.night]));
+        }
+        all.push(next);
+    }
+    all
+}

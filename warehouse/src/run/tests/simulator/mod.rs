@@ -1,0 +1,181 @@
+//! A simulator of faults: random projects, deliveries, nights, crashes and readers, all from one seed.
+//!
+//! It runs the production code over a store in memory that fails by seed ([`crate::store::storm`]), with a
+//! clock of its own, one thread a seed. After every step the invariants are asked of the lake by a reader that
+//! shares no code with the engine ([`reader`]), against tables worked out from the deliveries ([`oracle`]).
+//! A seed that breaks one is printed with its story, and does it again by itself:
+//! `BUHO_SEEDS=17..18 cargo test --workspace --lib simulator`.
+
+mod check;
+mod disk;
+mod exports;
+mod oracle;
+mod project;
+mod reader;
+mod steps;
+mod weather;
+mod world;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use self::steps::Step;
+use self::world::{World, day};
+use crate::planted::{Bug, plant};
+use crate::store::faults::Fault;
+
+/// Seeds that every run of the tests takes.
+const SEEDS: u64 = 50;
+/// Steps of a seed.
+const STEPS: usize = 4;
+/// Seeds that a planted defect has at most.
+const SEEDS_OF_A_BUG: u64 = 200;
+
+/// What a seed came to.
+struct Ended {
+    broken: Option<String>,
+    story: Vec<String>,
+    faults: BTreeMap<Fault, u64>,
+    checked: BTreeMap<&'static str, u64>,
+}
+
+/// Runs one seed in a thread of its own, with a defect planted or none.
+fn run(seed: u64, bug: Option<Bug>) -> Ended {
+    let simulated = std::thread::spawn(move || {
+        plant(bug);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(tokio::task::LocalSet::new().run_until(simulate(seed, false)))
+    });
+    simulated.join().unwrap_or_else(|panic| Ended {
+        broken: Some(format!("a panic: {:?}", panic.downcast_ref::<String>())),
+        story: Vec::new(),
+        faults: BTreeMap::new(),
+        checked: BTreeMap::new(),
+    })
+}
+
+async fn simulate(seed: u64, is_calm: bool) -> Ended {
+    let mut world = World::new(seed, is_calm).await;
+    let lived = live(&mut world).await;
+    Ended { broken: lived.err(), story: world.story, faults: world.faults, checked: world.known.checked }
+}
+
+async fn live(world: &mut World) -> Result<(), String> {
+    for number in 0..2 {
+        world.today = day(number);
+        world.deliver(world.today).await;
+    }
+    world.take(Step::Night(day(1))).await?;
+    for _ in 0..STEPS {
+        world.wait(600, 50_000);
+        if rand::Rng::random_bool(&mut world.random, 0.6) {
+            world.today = world.today + chrono::Days::new(1);
+            world.deliver(world.today).await;
+        }
+        let step = world.random_step();
+        world.take(step).await?;
+    }
+    world.take(Step::Night(world.today)).await?;
+    world.check_kept().await
+}
+
+/// The seeds to run: `BUHO_SEEDS` is a number of them, or a range.
+fn seeds() -> Range<u64> {
+    let asked = std::env::var("BUHO_SEEDS").unwrap_or_default();
+    match asked.split_once("..") {
+        Some((first, last)) => first.parse().unwrap()..last.parse().unwrap(),
+        None => 0..asked.parse().unwrap_or(SEEDS),
+    }
+}
+
+/// Runs `work` over numbers on all cores until it says to stop.
+fn over<T: Send>(numbers: Range<u64>, work: impl Fn(u64) -> T + Sync, is_last: impl Fn(&T) -> bool + Sync) -> Vec<T> {
+    let next = AtomicU64::new(numbers.start);
+    let all = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    if number >= numbers.end {
+                        return;
+                    }
+                    let done = work(number);
+                    if is_last(&done) {
+                        next.store(numbers.end, Ordering::SeqCst);
+                    }
+                    all.lock().unwrap().push(done);
+                }
+            });
+        }
+    });
+    all.into_inner().unwrap()
+}
+
+#[test]
+fn whatever_fails_no_invariant_of_a_lake_breaks() {
+    let seeds = seeds();
+    let ended = over(seeds.clone(), |seed| (seed, run(seed, None)), |_| false);
+    let (mut faults, mut checked) = (BTreeMap::<Fault, u64>::new(), BTreeMap::<&str, u64>::new());
+    let mut broken = Vec::new();
+    for (seed, ended) in ended {
+        for (fault, count) in ended.faults {
+            *faults.entry(fault).or_default() += count;
+        }
+        for (invariant, count) in ended.checked {
+            *checked.entry(invariant).or_default() += count;
+        }
+        if let Some(what) = ended.broken {
+            broken.push(format!("seed {seed}: {what}\n  {}", ended.story.join("\n  ")));
+        }
+    }
+    println!("{} seeds", seeds.end - seeds.start);
+    for (fault, count) in &faults {
+        println!("{count:>8} {fault:?}");
+    }
+    for (invariant, count) in &checked {
+        println!("{count:>8} checks: {invariant}");
+    }
+    assert!(broken.is_empty(), "{} seeds broke an invariant\n{}", broken.len(), broken.join("\n\n"));
+    assert!(faults.values().sum::<u64>() >= seeds.end - seeds.start, "hardly a fault was injected: {faults:?}");
+}
+
+/// Defects, of which each is found within [`SEEDS_OF_A_BUG`].
+const BUGS: [Bug; 16] = [
+    Bug::CommitsAgain,
+    Bug::ReleasesFirst,
+    Bug::PinsIgnored,
+    Bug::NoGrace,
+    Bug::NoFence,
+    Bug::LeaseUnchecked,
+    Bug::AnyStagedNote,
+    Bug::AuditsIgnored,
+    Bug::HeldAsFresh,
+    Bug::ReplacedRowsStay,
+    Bug::LedgerUntied,
+    Bug::StandingUnderPrior,
+    Bug::MergeKeepsOldRows,
+    Bug::HistoryAtWrongNight,
+    Bug::LogCutTooFar,
+    Bug::QuarantineAddedTo,
+];
+
+/// The first seed that finds a defect, and what it says; the seeds it took.
+fn found(bug: Bug) -> Option<(u64, String)> {
+    let ended = over(0..SEEDS_OF_A_BUG, |seed| (seed, run(seed, Some(bug)).broken), |(_, broken)| broken.is_some());
+    ended.into_iter().filter_map(|(seed, broken)| Some((seed, broken?))).min()
+}
+
+#[test]
+fn each_planted_defect_of_the_protocol_is_found_within_200_seeds() {
+    let mut missed = Vec::new();
+    for bug in BUGS {
+        match found(bug) {
+            Some((seed, what)) => println!("{bug:?}: seed {seed}: {what}"),
+            None => missed.push(bug),
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}

@@ -1,0 +1,286 @@
+//! What is done to a lake, step by step.
+
+use chrono::NaiveDate;
+use rand::Rng;
+
+use super::check::moments;
+use super::exports::Misfit;
+use super::oracle::Moment;
+use super::weather::Weather;
+use super::world::{Attempt, Broken, World, day};
+use crate::error::ErrorKind;
+use crate::release::{self, Keep, Pin, ReleaseId};
+use crate::run::{
+    Choice, RunContext, RunError, RunRequest, Stage, backfill, discard, maintain, replay, rollback, run_night,
+};
+
+/// A step of the simulation.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Night(NaiveDate),
+    /// Ingest, build, publish: one command each.
+    Stages(NaiveDate),
+    Backfill(NaiveDate, NaiveDate),
+    /// A night that hangs while another process runs the same.
+    Twice(NaiveDate),
+    /// Maintenance that hangs while a night runs.
+    MaintainBeside(NaiveDate, Keep),
+    Maintain(Keep),
+    /// A contract takes what it did not, then its held rows are tried again.
+    Replay(usize),
+    Discard(usize),
+    Rollback(ReleaseId),
+    Pin(ReleaseId),
+}
+
+/// Attempts of a step under faults before it is let succeed.
+const ATTEMPTS: u64 = 2;
+
+impl World {
+    /// The runs that a step makes.
+    fn runs(&self, step: &Step) -> Vec<(NaiveDate, Vec<NaiveDate>)> {
+        match step {
+            Step::Night(night) | Step::Stages(night) | Step::Twice(night) | Step::MaintainBeside(night, _) => {
+                vec![(*night, Vec::new())]
+            }
+            Step::Backfill(from, to) => {
+                let highest = self.moment.as_ref().map(|moment| moment.night);
+                let (mut earlier, later): (Vec<_>, Vec<_>) = from
+                    .iter_days()
+                    .take_while(|night| night <= to)
+                    .partition(|night| highest.is_some_and(|highest| *night <= highest));
+                let first = earlier.pop().map(|last| (last, earlier));
+                first.into_iter().chain(later.into_iter().map(|night| (night, Vec::new()))).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn random_step(&mut self) -> Step {
+        let night = self.today;
+        let older = day(0).max(night - chrono::Days::new(self.random.random_range(1..4)));
+        let keep = Keep { nights: self.random.random_range(1..3), months: 1 };
+        let releases: Vec<ReleaseId> = self.known.releases.keys().copied().collect();
+        let release = releases[self.random.random_range(0..releases.len())];
+        let source = self.random.random_range(0..self.design.sources.len());
+        match self.random.random_range(0..100) {
+            0..=27 => Step::Night(night),
+            28..=35 => Step::Night(older),
+            36..=45 => Step::Backfill(older, night),
+            46..=53 => Step::Stages(night),
+            54..=63 => Step::Twice(night),
+            64..=67 => Step::MaintainBeside(night, keep),
+            68..=77 => Step::Maintain(keep),
+            78..=83 => Step::Replay(source),
+            84..=86 => Step::Discard(source),
+            87..=93 => Step::Rollback(release),
+            _ => Step::Pin(release),
+        }
+    }
+
+    /// Does a step under faults, then until it succeeds, and checks what has to hold.
+    pub(super) async fn take(&mut self, step: Step) -> Result<(), Broken> {
+        if let Step::Replay(source) = step
+            && !self.design.sources[source].mended
+        {
+            self.mend(source).await;
+        }
+        if matches!(step, Step::Replay(source) | Step::Discard(source) if !self.exports[source].is_settled()) {
+            return Ok(());
+        }
+        self.tell(format!("{step:?}"));
+        let runs = self.runs(&step);
+        let moments = moments(self, &runs);
+        let restoring = if let Step::Rollback(to) = step { Some(to) } else { None };
+        let attempts = if self.is_calm { 0 } else { self.random.random_range(0..=ATTEMPTS) };
+        for number in 0..attempts {
+            let number = number + 100 * self.story.len() as u64;
+            let weather = Weather::random(&mut self.random, self.seed, number);
+            let _ended = self.one(&step, &weather, &moments, restoring).await?;
+            match self.random.random_range(0..10) {
+                0 if !runs.is_empty() => self.deliver(self.today).await,
+                1 => self.maintained_meanwhile(&moments).await?,
+                _ => {}
+            }
+        }
+        if matches!(step, Step::Twice(_) | Step::MaintainBeside(..)) {
+            self.beside(&step, &moments).await?;
+        }
+        let (done, attempt) = self.one(&step, &Weather::calm(), &moments, restoring).await?;
+        drop(attempt);
+        let nothing =
+            |error: &RunError| matches!(step, Step::Rollback(_)) && error.to_string().contains("nothing to do");
+        match done {
+            Err(error) if !nothing(&error) => return Err(format!("without a fault {step:?} fails: {error}")),
+            _ => {}
+        }
+        self.settle(&step, &runs, &moments).await
+    }
+
+    /// What is known once a step has succeeded.
+    async fn settle(
+        &mut self,
+        step: &Step,
+        runs: &[(NaiveDate, Vec<NaiveDate>)],
+        moments: &[Moment],
+    ) -> Result<(), Broken> {
+        let sources = self.design.sources.clone();
+        for (night, earlier) in runs {
+            for night in earlier.iter().chain([night]) {
+                for (source, exports) in sources.iter().zip(&mut self.exports) {
+                    exports.ingested(source, *night);
+                }
+            }
+        }
+        match step {
+            Step::Replay(source) => self.exports[*source].settle(Misfit::InBronze),
+            Step::Discard(source) => self.exports[*source].settle(Misfit::Discarded),
+            Step::Pin(id) => drop(self.known.pinned.insert(*id)),
+            Step::Rollback(_) => self.moment = self.known.latest().map(|seen| seen.moment.clone()),
+            _ => {}
+        }
+        if runs.is_empty() {
+            self.check_delivered().await?;
+        } else {
+            let moment = moments.last().cloned().unwrap_or_default();
+            self.check_healed(&moment).await?;
+            self.moment = Some(moment);
+        }
+        if matches!(step, Step::Maintain(_) | Step::MaintainBeside(..)) {
+            self.check_kept().await?;
+        }
+        Ok(())
+    }
+
+    /// One process that does a step, in some weather.
+    async fn one(
+        &mut self,
+        step: &Step,
+        weather: &Weather,
+        moments: &[Moment],
+        restoring: Option<ReleaseId>,
+    ) -> Result<(Result<(), RunError>, Attempt), Broken> {
+        // A lease that nobody gave back has expired by then.
+        self.wait(35, 7_200);
+        self.tell(format!("  {}", weather.says()));
+        let attempt = self.attempt(weather);
+        let done = perform(self, &attempt.context, step).await;
+        if let Err(error) = &done {
+            self.tell(format!("  ended by: {error}"));
+        }
+        self.end(&attempt)?;
+        self.observe(moments, restoring).await?;
+        if matches!(step, Step::Maintain(_) | Step::MaintainBeside(..)) {
+            self.check_kept().await?;
+        }
+        Ok((done, attempt))
+    }
+
+    /// Days go by after a crash, and maintenance runs before the night is run again.
+    async fn maintained_meanwhile(&mut self, moments: &[Moment]) -> Result<(), Broken> {
+        self.wait(60, 4 * 86_400);
+        let step = Step::Maintain(Keep { nights: 2, months: 1 });
+        self.tell(format!("{step:?} in between"));
+        let (done, _) = self.one(&step, &Weather::calm(), moments, None).await?;
+        done.map_err(|error| format!("maintenance fails without a fault: {error}"))
+    }
+
+    /// A process hangs in the middle of a write, another takes its lease and ends; then the first goes on.
+    async fn beside(&mut self, step: &Step, moments: &[Moment]) -> Result<(), Broken> {
+        self.wait(35, 7_200);
+        let weather = Weather::pausing(&mut self.random);
+        self.tell(format!("  the first {}", weather.says()));
+        let first = self.attempt(&weather);
+        let hung = {
+            let (context, request) = (first.context.clone(), step.clone());
+            tokio::task::spawn_local(async move { begin(&context, &request).await })
+        };
+        let store = first.lake.clone();
+        let mut hung = Box::pin(hung);
+        let hangs = tokio::select! {
+            biased;
+            _ = &mut hung => false,
+            () = async { store.storm().unwrap().hangs().await } => true,
+        };
+        if !hangs {
+            self.tell("  the first came to its end");
+            self.end(&first)?;
+            return self.observe(moments, None).await;
+        }
+        self.note_gone().await;
+        let night = Step::Night(moments.last().map(|moment| moment.night).unwrap_or_default());
+        if self.random.random_bool(0.2) {
+            let second = self.attempt(&Weather::calm());
+            let refused = perform(self, &second.context, &night).await;
+            let is_locked = matches!(&refused, Err(error) if error.kind() == ErrorKind::Locked);
+            if !is_locked && !self.is_before_lease(&first) {
+                return Err(format!("a second run beside one that holds the lake: {refused:?}"));
+            }
+        }
+        if self.random.random_bool(0.5) {
+            self.deliver(self.today).await;
+        }
+        let (second, _) = self.one(&night, &Weather::calm(), moments, None).await?;
+        let before = self.entries().await;
+        self.tell(format!("  the second ended: {}; the first goes on", second.is_ok()));
+        store.storm().unwrap().let_go();
+        let ended = hung.await;
+        self.tell(format!(
+            "  the first ended: {}",
+            ended
+                .map(|done| done.map_or_else(|error| error.to_string(), |()| "well".to_owned()))
+                .unwrap_or_else(|error| error.to_string())
+        ));
+        self.end(&first)?;
+        if second.is_ok() && self.entries().await != before {
+            let after = self.entries().await;
+            let grown: Vec<_> = after.iter().filter(|(table, versions)| before.get(*table) != Some(versions)).collect();
+            return Err(format!("a run that lost its lease wrote on: {grown:?}"));
+        }
+        self.observe(moments, None).await
+    }
+
+    /// Whether a process hung before it had the lease: at the first of its writes.
+    fn is_before_lease(&self, first: &Attempt) -> bool {
+        first.lake.injected().iter().any(|(_, path)| path.contains("_buho/format") || path.contains("_buho/lease"))
+    }
+}
+
+/// The first of two processes.
+async fn begin(context: &RunContext, step: &Step) -> Result<(), RunError> {
+    match step {
+        Step::MaintainBeside(_, keep) => maintain(context, *keep).await.map(drop),
+        Step::Twice(night) => night_of(context, *night, None).await,
+        _ => Ok(()),
+    }
+}
+
+async fn night_of(context: &RunContext, night: NaiveDate, stage: Option<Stage>) -> Result<(), RunError> {
+    run_night(context, &RunRequest { night, stage, ..RunRequest::default() }).await.map(drop)
+}
+
+async fn perform(world: &World, context: &RunContext, step: &Step) -> Result<(), RunError> {
+    let named = |source: usize| world.design.sources[source].name.as_str();
+    match step {
+        Step::Night(night) | Step::Twice(night) => night_of(context, *night, None).await,
+        Step::MaintainBeside(night, keep) => {
+            night_of(context, *night, None).await?;
+            maintain(context, *keep).await.map(drop)
+        }
+        Step::Stages(night) => {
+            for stage in [Stage::Ingest, Stage::Build, Stage::Publish] {
+                night_of(context, *night, Some(stage)).await?;
+            }
+            Ok(())
+        }
+        Step::Backfill(from, to) => backfill(context, *from, *to, None, drop).await,
+        Step::Maintain(keep) => maintain(context, *keep).await.map(drop),
+        Step::Replay(source) => replay(context, named(*source), &Choice::default()).await.map(drop),
+        Step::Discard(source) => discard(context, named(*source), &Choice::default(), "a test", "ana").await.map(drop),
+        Step::Rollback(to) => rollback(context, *to).await.map(drop),
+        Step::Pin(id) => {
+            let pin = Pin { reason: "a test".to_owned(), at: context.clock.now() };
+            Ok(release::pin(&context.lake, *id, &pin).await?)
+        }
+    }
+}
