@@ -39,7 +39,9 @@ pub async fn backfill(
     for (night, earlier) in requests {
         let request = RunRequest { night, earlier, select: select.cloned(), unlimited: true, ..RunRequest::default() };
         let report = run_night(context, &request).await?;
-        let stops = report.status == RunStatus::Failed;
+        // A night that went out in part before says nothing new the second time: it stands.
+        let highest = release::latest(&context.lake).await?.map(|release| release.night);
+        let stops = report.status == RunStatus::Failed && highest.is_none_or(|highest| highest < night);
         told(report);
         if stops {
             break;

