@@ -102,7 +102,7 @@ def on_disk(tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def on_s3() -> Iterator[Place]:
+def on_s3(tmp_path: Path) -> Iterator[Place]:
     """Every lake in a bucket of its own: the server looks through all keys of a bucket to list some."""
     with s3_server() as server:
         made: dict[Path, str] = {}
@@ -113,7 +113,7 @@ def on_s3() -> Iterator[Place]:
                 server.create_bucket(bucket)
             else:
                 server.copy_bucket(made[base], bucket)
-            return seen.on_server(server, bucket, "lake")
+            return seen.on_server(server, bucket, "lake", tmp_path)
 
         def prepare(bases: set[Path]) -> None:
             for base in bases:
@@ -121,9 +121,11 @@ def on_s3() -> Iterator[Place]:
                 server.create_bucket(made[base])
                 server.upload(base, made[base], "lake")
 
-        yield Place(
-            "S3", copy, lambda lake: server.remove_bucket(lake.bucket), prepare, True, server.environment
-        )
+        def remove(lake: Lake) -> None:
+            server.remove_bucket(lake.bucket)
+            shutil.rmtree(tmp_path / lake.bucket, ignore_errors=True)
+
+        yield Place("S3", copy, remove, prepare, True, server.environment)
 
 
 def plan(references: list[Reference], place: Place) -> list[tuple[Reference, str, int]]:

@@ -1,9 +1,10 @@
 """What a lake shows to a stranger who reads it with Python's deltalake, to compare it with another."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,21 @@ class Lake:
     url: str
     read: Callable[[str], bytes]
     names: Callable[[str], list[str]]
-    options: dict[str, str] = field(default_factory=dict)
+    # Where a folder of the lake can be read as files.
+    folder: Callable[[str], str]
 
     @property
     def bucket(self) -> str:
         return self.url.removeprefix("s3://").split("/")[0]
 
-    def uri(self, name: str) -> str:
-        return f"{self.url}/{name.replace('.', '/', 1)}"
+    def stored(self, name: str) -> str:
+        return self.folder(name.replace(".", "/", 1))
 
     def has(self, name: str) -> bool:
-        return deltalake.DeltaTable.is_deltatable(self.uri(name), self.options)
+        return deltalake.DeltaTable.is_deltatable(self.stored(name))
 
     def table(self, name: str, version: int | None = None) -> deltalake.DeltaTable:
-        return deltalake.DeltaTable(self.uri(name), version=version, storage_options=self.options)
+        return deltalake.DeltaTable(self.stored(name), version=version)
 
     def rows(self, name: str, version: int | None = None) -> Rows:
         """Every row as text, sorted; a file that is gone is an error."""
@@ -59,10 +61,15 @@ def on_disk(folder: Path) -> Lake:
         # `name#1` is a write that never ended.
         return sorted(path.name for path in found if path.is_file() and "#" not in path.name)
 
-    return Lake(str(folder), lambda below: (folder / below).read_bytes(), names)
+    def read(below: str) -> bytes:
+        return (folder / below).read_bytes()
+
+    return Lake(str(folder), read, names, lambda below: str(folder / below))
 
 
-def on_server(server: Server, bucket: str, prefix: str) -> Lake:
+def on_server(server: Server, bucket: str, prefix: str, scratch: Path) -> Lake:
+    """Tables are read from copies: a reader in the server's own process would wait for itself."""
+
     def read(below: str) -> bytes:
         return server.client.get_object(Bucket=bucket, Key=f"{prefix}/{below}")["Body"].read()
 
@@ -70,7 +77,17 @@ def on_server(server: Server, bucket: str, prefix: str) -> Lake:
         folder = f"{prefix}/{below}/"
         return [key.removeprefix(folder) for key in server.keys(bucket, folder)]
 
-    return Lake(f"s3://{bucket}/{prefix}", read, names, server.environment)
+    def folder(below: str) -> str:
+        copy = scratch / bucket / below
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir(parents=True)
+        for key in server.keys(bucket, f"{prefix}/{below}/"):
+            file = scratch / bucket / key.removeprefix(f"{prefix}/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(read(key.removeprefix(f"{prefix}/")))
+        return str(copy)
+
+    return Lake(f"s3://{bucket}/{prefix}", read, names, folder)
 
 
 def newest(lake: Lake) -> dict[str, Rows]:
