@@ -199,7 +199,10 @@ fn windows(
         changed.extend(windows_of(&digests.changed_since(before), read, length));
     }
     // Rows that are dated past the night, and do not wait for theirs, are in no window that a later night changes.
-    let latest = inputs.reads.iter().filter_map(|(read, _)| now.reads.get(&read.id())?.days().last().copied()).max();
+    // Nor are those that were, and are gone.
+    let standings = prior.into_iter().chain([now]);
+    let days = standings.flat_map(|standing| standing.reads.values()).filter_map(|reads| reads.days().last().copied());
+    let latest = days.max();
     let last = length.start(latest.map_or(work.night, |latest| latest.max(work.night)));
     all.retain(|window| *window <= last);
     changed.retain(|window| *window <= last);

@@ -132,6 +132,13 @@ async fn rows_dated_past_the_night_are_in_their_windows_whatever_the_next_nights
     let seen = shop.ask(DAYS).await;
     assert!(seen.contains("| 2026-02-03 | 50 "), "{seen}");
     assert_eq!(seen, from_scratch(&shop, &february(4), DAYS).await);
+    // One that is dated past the night and taken back goes, too.
+    events(&shop, &february(4), &[("a", "2026-02-04 10:00:00", 4), ("early", "2026-02-06 10:00:00", 60)]);
+    shop.night(&february(4)).await;
+    assert!(shop.ask(DAYS).await.contains("| 2026-02-06 | 60 "));
+    events(&shop, &february(4), &[("a", "2026-02-04 10:00:00", 4)]);
+    shop.night(&february(4)).await;
+    assert_eq!(shop.ask(DAYS).await, from_scratch(&shop, &february(4), DAYS).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

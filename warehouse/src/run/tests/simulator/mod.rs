@@ -28,8 +28,8 @@ use crate::store::faults::Fault;
 
 /// Seeds that every run of the tests takes.
 const SEEDS: u64 = 50;
-/// Steps of a seed.
-const STEPS: usize = 4;
+/// Steps of a seed, between its first night and its last.
+const STEPS: std::ops::RangeInclusive<usize> = 2..=4;
 /// Seeds that a planted defect has at most.
 const SEEDS_OF_A_BUG: u64 = 200;
 
@@ -68,7 +68,7 @@ async fn live(world: &mut World) -> Result<(), String> {
         world.deliver(world.today).await;
     }
     world.take(Step::Night(day(1))).await?;
-    for _ in 0..STEPS {
+    for _ in 0..rand::Rng::random_range(&mut world.random, STEPS) {
         world.wait(600, 50_000);
         if rand::Rng::random_bool(&mut world.random, 0.6) {
             world.today = world.today + chrono::Days::new(1);

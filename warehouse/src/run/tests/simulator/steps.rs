@@ -99,7 +99,7 @@ impl World {
             let _ended = self.one(&step, &weather, &moments, restoring).await?;
             match self.random.random_range(0..10) {
                 0 if !runs.is_empty() => self.deliver(self.today).await,
-                1 => self.maintained_meanwhile(&moments).await?,
+                1 if !runs.is_empty() => self.maintained_meanwhile(&moments).await?,
                 _ => {}
             }
         }

@@ -35,9 +35,9 @@ impl Weather {
         let drawn = Self { seed: hasher.finish(), ..Self::default() };
         let death = (random.random_range(1..WRITES), random.random_bool(0.5));
         match random.random_range(0..10) {
-            0..=4 => Self { death: Some(death), ..drawn },
-            5 => Self { death: Some(death), lake: 10, ..drawn },
-            6 => Self { raw: 150, ..drawn },
+            0..=3 => Self { death: Some(death), ..drawn },
+            4 => Self { death: Some(death), lake: 10, ..drawn },
+            5 => Self { raw: 150, ..drawn },
             _ => Self { lake: random.random_range(5..40), raw: 20, ..drawn },
         }
     }
