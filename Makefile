@@ -43,10 +43,6 @@ demo: build ## Build, write demo exports, run three nights, show the marts
 test: test-rust test-sql test-peers ## All tests: Rust, SQL unit tests, and the binary against its peers
 
 # `make test` kills a share of these, another every day.
-.PHONY: test-faults
-test-faults: build venv ## The binary killed at every step of the protocol, KILLS_PER_STEP times on disk and S3
-	BUHO_BIN=$(BUHO) BUHO_KILLS_PER_STEP=$(KILLS_PER_STEP) $(PY)/python -m pytest tests/peers/test_kills.py $(PYTEST_ARGS)
-
 .PHONY: check
 check: check-rust check-deny check-sql check-python ## Format, lints, licences and banned crates, SQL and Python style
 
@@ -84,8 +80,10 @@ test-rust: build venv
 # `SEEDS` is a number of seeds or a range, as 17..18.
 SEEDS ?= 1000
 .PHONY: test-faults
-test-faults: ## The simulator of faults over many seeds (SEEDS=1000), with what it injected and checked
-	BUHO_SEEDS=$(SEEDS) $(CARGO) test --locked --workspace --profile $(PROFILE) --lib simulator -- --nocapture
+test-faults: build venv ## Simulated faults (SEEDS=1000), planted defects, kills at every step (KILLS_PER_STEP=5)
+	BUHO_SEEDS=$(SEEDS) $(CARGO) test --locked --workspace --profile $(PROFILE) --lib simulator \
+	    -- --include-ignored --nocapture
+	BUHO_BIN=$(BUHO) BUHO_KILLS_PER_STEP=$(KILLS_PER_STEP) $(PY)/python -m pytest tests/peers/test_kills.py $(PYTEST_ARGS)
 
 .PHONY: test-sql
 test-sql: build
