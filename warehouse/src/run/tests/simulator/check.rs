@@ -175,7 +175,7 @@ impl World {
             let of_night = moments.iter().filter(|moment| moment.night == release.night);
             let found = of_night.clone().find(|moment| expected(&self.design, &model, &bronze, moment) == rows);
             let Some(moment) = found else {
-                let wanted = of_night.last().map(|moment| expected(&self.design, &model, &bronze, moment));
+                let wanted = of_night.clone().next_back().map(|moment| expected(&self.design, &model, &bronze, moment));
                 return Err(format!("{id}: {name} is fresh, but {}", difference(&rows, wanted.as_deref())));
             };
             if !passes(&model, &rows) {

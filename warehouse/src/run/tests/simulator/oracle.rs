@@ -50,8 +50,8 @@ pub(super) fn expected(design: &Design, model: &Model, bronze: &Bronze, moment: 
     let sees = |row: &&Row, night: &str| text(row, "_night") <= night && (!source.waits || day(row).as_str() <= night);
     let visible: Vec<&Row> = all.iter().filter(|row| sees(row, &night)).collect();
     let rows = match model.kind {
-        Kind::Daily => sums(&visible, "day", |row| day(row), true),
-        Kind::Days => sums(&visible, "day", |row| day(row), false),
+        Kind::Daily => sums(&visible, "day", day, true),
+        Kind::Days => sums(&visible, "day", day, false),
         Kind::Window => visible
             .iter()
             .map(|found| {

@@ -163,6 +163,7 @@ fn columns(of: &[(&str, &str)]) -> String {
 }
 
 impl Model {
+    #[expect(clippy::too_many_lines, reason = "one text for each kind of model")]
     fn texts(&self, source: &str) -> (String, String) {
         let staged = format!("staging.stg_sim__{source}");
         let table = &self.table;
