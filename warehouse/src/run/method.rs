@@ -61,12 +61,15 @@ impl Build<'_> {
         let identity = self.identity_before(node, base).await?;
         let prior = self.standing(node, identity.as_deref()).await?;
         let known: BTreeSet<NaiveDate> = prior.iter().flat_map(|prior| prior.nights.keys().copied()).collect();
+        // A run for a later night may have died after its commit: what it saw is not of this night's release.
+        let known: BTreeSet<NaiveDate> = known.into_iter().filter(|night| *night <= self.night()).collect();
         let wanted = known.iter().chain(&self.request.earlier).copied().chain([self.request.night, self.night()]);
         let behind = self.context.graph.ancestors([node.name.as_str()]);
         let observed: BTreeMap<NaiveDate, String> =
             wanted.map(|night| (night, self.delivered(&behind, night))).collect();
         // Rows of other code, or of nobody knows what, are not built upon.
-        let prior = prior.filter(|prior| prior.code == code && !self.request.full_refresh);
+        let is_of_later = |prior: &Standing| prior.nights.keys().any(|night| *night > self.night());
+        let prior = prior.filter(|prior| prior.code == code && !self.request.full_refresh && !is_of_later(prior));
         let before = prior.map(|prior| prior.nights).unwrap_or_default();
         let mut nights = Vec::new();
         for (night, identity) in &observed {

@@ -183,3 +183,38 @@ async fn a_run_that_lost_its_lease_commits_and_releases_nothing() {
     assert!(lease.publish(&stale.lake, stale_release).await.is_err());
     assert_eq!(seen(&shop).await, after);
 }
+
+/// A run of the third night dies behind its commits; then the second is run.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_night_does_not_show_what_a_dead_run_of_a_later_one_had_committed() {
+    let question = super::materialize::EVERY_KIND;
+    let third = RunRequest { night: "2026-02-03".parse().unwrap(), ..RunRequest::default() };
+    let delivered = async || {
+        let shop = shop_that_builds_on_before().await;
+        shop.orders("2026-02-03", &[("a", "2026-02-03 10:00:00", "7.00"), ("d", "2026-02-03 11:00:00", "8.00")]);
+        shop
+    };
+    let reference = delivered().await;
+    let (context, store) = attempt(&reference, 0, Rule::Never).await;
+    run_night(&context, &third).await.unwrap();
+    let writes = store.writes();
+    let in_order = shop_that_builds_on_before().await;
+    in_order.night("2026-02-02").await;
+    let expected = in_order.ask(question).await;
+    let mut ahead = 0;
+    for write in writes.saturating_sub(12)..=writes {
+        let shop = delivered().await;
+        let (context, _) = attempt(&shop, 0, Rule::DiesAt { write, applied: true }).await;
+        let _died = run_night(&context, &third).await;
+        let (context, _) = attempt(&shop, 2, Rule::Never).await;
+        let left = TableSnapshot::load(&context.lake, "core.states", None).await.unwrap().unwrap();
+        run_night(&context, &second_night()).await.unwrap();
+        // Its link was in the chain: then it is released.
+        if release::latest(&context.lake).await.unwrap().unwrap().night == third.night {
+            continue;
+        }
+        ahead += u32::from(left.version > 0);
+        assert_eq!(shop.ask(question).await, expected, "died at write {write} of {writes}");
+    }
+    assert!(ahead > 0, "no run died behind the commit of the history");
+}
