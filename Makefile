@@ -40,7 +40,7 @@ demo: build ## Build, write demo exports, run three nights, show the marts
 	$(BUHO) demo --dir $(DEMO_DIR) --nights $(DEMO_NIGHTS)
 
 .PHONY: test
-test: test-rust test-sql test-peers ## All tests: Rust, SQL unit tests, and the binary against its peers
+test: azurite test-rust test-sql test-peers ## All tests: Rust, SQL unit tests, and the binary against its peers
 
 # `make test` kills a share of these, another every day.
 .PHONY: check
@@ -142,6 +142,12 @@ tests/constraints.txt-refresh:
 	{ echo "# Written by \`make tests/constraints.txt-refresh\`; do not edit."; \
 	  $(VENV)-fresh/bin/python -m pip freeze --local; } > tests/constraints.txt
 	rm -rf $(VENV)-fresh
+
+# Storage tests say what they skip: a machine without npm has no emulator of Azure.
+.PHONY: azurite
+azurite:
+	@test -d $(TOOLS)/azurite/node_modules/azurite || ! command -v npm >/dev/null || timeout 300 $(MAKE) --no-print-directory stores \
+	    || echo "azurite could not be installed; its tests are skipped"
 
 .PHONY: stores
 stores: ## Azure's emulator, for the tests of storage (needs npm)

@@ -8,9 +8,10 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.bench import csv_to_bronze, marts, memory, night
 from tests.bench.entries import EXPECTED, Entry, check_names, expected_names, table, write
@@ -18,7 +19,8 @@ from tests.bench.measure import RunError, keep_to_two_cpus
 from tests.peers.support.binary import find_binary
 from tests.peers.support.places import ROOT
 
-PARTS = {
+Part = Callable[[Any], list[Entry]]
+PARTS: dict[str, Part] = {
     "csv": csv_to_bronze.entries,
     "marts": marts.entries,
     "memory": memory.entries,
@@ -38,8 +40,8 @@ class Setup:
     rows: int
 
 
-def arguments(parts: Collection[str], out: Path) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(said: str | None, parts: Collection[str], out: Path) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=said)
     parser.add_argument("--out", type=Path, default=out)
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "bench" / "work")
     parser.add_argument("--runs", type=int, default=5)
@@ -61,22 +63,23 @@ def set_up(given: argparse.Namespace) -> Setup:
     return Setup(buho, duckdb, given.work.resolve(), given.runs, given.customers, given.rows)
 
 
-def main() -> None:
-    given = arguments(PARTS, ROOT / "target" / "bench" / "etl.json")
+def run(said: str | None, parts: dict[str, Part], out: Path, expected: Path) -> None:
+    """Measures the parts that were asked for, writes and prints their entries, says what was missed."""
+    given = arguments(said, parts, out)
     setup = set_up(given)
     keep_to_two_cpus()
     found: list[Entry] = []
     for part in given.only:
         print(f"== {part}", file=sys.stderr)
         try:
-            found += PARTS[part](setup)
+            found += parts[part](setup)
         except RunError as error:
             sys.exit(str(error))
     write(found, given.out)
     print(table(found))
     print(f"\n{given.out}: {len(found)} entries, {os.cpu_count()} processors, medians of {setup.runs}")
-    if set(given.only) == set(PARTS):
-        check_names(found, expected_names(EXPECTED), EXPECTED)
+    if set(given.only) == set(parts):
+        check_names(found, expected_names(expected), expected)
     for entry in found:
         if entry.missed:
             at = "failed" if entry.ratio is None else f"at {entry.ratio:.2f} of {entry.peer}"
@@ -84,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, PARTS, ROOT / "target" / "bench" / "etl.json", EXPECTED)

@@ -6,6 +6,7 @@ pub mod error;
 mod failpoint;
 pub mod functions;
 pub mod graph;
+pub(crate) mod identity;
 pub mod ingest;
 pub mod lease;
 pub(crate) mod materialize;

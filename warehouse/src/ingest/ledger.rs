@@ -87,7 +87,7 @@ impl Ledger {
         for DeliveryRecord { number, path, content, night, rows, .. } in self.loaded().filter(|one| one.night <= last) {
             hasher.update(format!("{number}\n{path}\n{content}\n{night}\n{rows}\n").as_bytes());
         }
-        hasher.finalize().to_hex().chars().take(16).collect()
+        crate::identity::word(&hasher)
     }
 
     /// Notes rows of a delivery that were in quarantine and are in bronze now.

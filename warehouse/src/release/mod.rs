@@ -126,7 +126,7 @@ impl Recipe {
         for (input, identity) in &self.inputs {
             hasher.update(format!("\n{input}={identity}").as_bytes());
         }
-        hasher.finalize().to_hex().chars().take(16).collect()
+        crate::identity::word(&hasher)
     }
 }
 

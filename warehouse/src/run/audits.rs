@@ -13,6 +13,7 @@ use super::error::{RunError, is_out_of_memory};
 use super::report::AuditReport;
 use super::state::NodeState;
 use crate::audit::{self, AuditError, AuditOutcome};
+use crate::identity::word_of;
 use crate::planted::{Bug, planted};
 use crate::project::model::{Materialized, Model, Severity, WhenHeld};
 use crate::session::Effort;
@@ -148,7 +149,7 @@ pub(super) fn audited_as(build: &Build<'_>, model: &Model) -> Option<String> {
     for read in audit::tables_read(model) {
         asked.push_str(build.identity(&read).unwrap_or_default());
     }
-    Some(blake3::hash(asked.as_bytes()).to_hex().chars().take(16).collect())
+    Some(word_of([asked]))
 }
 
 /// Whether the last release has a view of which the same was asked, of the same rows. Tables are built

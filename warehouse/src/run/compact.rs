@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::compute::{ComputeError, Target, stage_query};
+use super::compute::{Target, stage_query};
 use super::context::RunContext;
 use super::error::RunError;
 use super::publish::RECIPE;
@@ -100,10 +100,7 @@ impl Rearranged<'_> {
         let rows = session.table(table).await.map_err(failed)?;
         let attempt = format!("compact-{}", self.run_id);
         let target = Target { layout: self.layout.clone(), ..Target::plain(table, attempt) };
-        let adds = stage_query(&self.context.lake, &target, rows, &session).await.map_err(|error| match error {
-            ComputeError::Engine(error) => RunError::query(table, error),
-            ComputeError::Other(error) => error,
-        })?;
+        let adds = stage_query(&self.context.lake, &target, rows, &session).await.map_err(|error| error.of(table))?;
         let at = self.context.clock.now();
         let change = Change {
             table: table.to_owned(),

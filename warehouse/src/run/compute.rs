@@ -49,6 +49,16 @@ pub(super) enum ComputeError {
     Other(RunError),
 }
 
+impl ComputeError {
+    /// As an error of the run, while a table was computed.
+    pub fn of(self, table: &str) -> RunError {
+        match self {
+            Self::Engine(error) => RunError::query(table, error),
+            Self::Other(error) => error,
+        }
+    }
+}
+
 impl From<DataFusionError> for ComputeError {
     fn from(error: DataFusionError) -> Self {
         Self::Engine(error)

@@ -15,6 +15,7 @@ use super::standing::Standing;
 use super::windowed::prior_table;
 use super::work::{Attempt, Made, Work, in_order};
 use crate::graph::schemas::selected_schema;
+use crate::identity::word_of;
 use crate::materialize::{self, DELTA, NIGHTS, ROWS};
 use crate::planted::{Bug, planted};
 use crate::project::model::Model;
@@ -38,11 +39,7 @@ pub(super) const OBSERVED: &str = "$nights";
 impl HistoryInputs {
     /// One word for the nights of the history and for what was delivered up to each.
     pub fn identity(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for (night, delivered) in &self.observed {
-            hasher.update(format!("{night} {delivered}\n").as_bytes());
-        }
-        hasher.finalize().to_hex().chars().take(16).collect()
+        word_of(self.observed.iter().map(|(night, delivered)| format!("{night} {delivered}\n")))
     }
 }
 

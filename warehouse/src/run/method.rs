@@ -15,7 +15,7 @@ use super::state::Candidate;
 use super::windowed::{BaseTable, ReadFiles, WindowedInputs};
 use super::work::Method;
 use crate::graph::Node;
-use crate::ingest::Ledger;
+use crate::identity::word_of;
 use crate::project::model::Materialized;
 use crate::table::TableSnapshot;
 
@@ -60,10 +60,9 @@ impl Build<'_> {
         let code = self.code(node);
         let identity = self.identity_before(node, base).await?;
         let prior = self.standing(node, identity.as_deref()).await?;
-        let known: BTreeSet<NaiveDate> = prior.iter().flat_map(|prior| prior.nights.keys().copied()).collect();
         // A run for a later night may have died after its commit: what it saw is not of this night's release.
-        let known: BTreeSet<NaiveDate> = known.into_iter().filter(|night| *night <= self.night()).collect();
-        let wanted = known.iter().chain(&self.request.earlier).copied().chain([self.request.night, self.night()]);
+        let known = prior.iter().flat_map(|prior| prior.nights.keys()).filter(|night| **night <= self.night());
+        let wanted = known.chain(&self.request.earlier).copied().chain([self.request.night, self.night()]);
         let behind = self.context.graph.ancestors([node.name.as_str()]);
         let observed: BTreeMap<NaiveDate, String> =
             wanted.map(|night| (night, self.delivered(&behind, night))).collect();
@@ -82,17 +81,12 @@ impl Build<'_> {
 
     /// What identifies all that was delivered up to a night of the bronze tables among `tables`.
     fn delivered(&self, tables: &BTreeSet<String>, night: NaiveDate) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for (table, ledger) in self.ledgers.iter().filter(|(table, _)| tables.contains(*table)) {
-            hasher.update(format!("{table} {}\n", Ledger::identity_up_to(ledger, night)).as_bytes());
-        }
-        hasher.finalize().to_hex().chars().take(16).collect()
+        let ledgers = self.ledgers.iter().filter(|(table, _)| tables.contains(*table));
+        word_of(ledgers.map(|(table, ledger)| format!("{table} {}\n", ledger.identity_up_to(night))))
     }
 
     /// Fingerprint of a node and of all views behind it, down to the next stored tables.
     fn code(&self, node: &Node) -> String {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(node.fingerprint.to_string().as_bytes());
         let mut waiting: Vec<&Node> = vec![node];
         let mut seen = BTreeSet::new();
         while let Some(reader) = waiting.pop() {
@@ -103,11 +97,9 @@ impl Build<'_> {
                 }
             }
         }
-        for view in seen {
-            let fingerprint = self.context.graph.node(view).map(|node| node.fingerprint.to_string());
-            hasher.update(format!("\n{view} {}", fingerprint.unwrap_or_default()).as_bytes());
-        }
-        hasher.finalize().to_hex().chars().take(16).collect()
+        let views = seen.into_iter().filter_map(|view| self.context.graph.node(view));
+        let views = views.map(|view| format!("\n{} {}", view.name, view.fingerprint));
+        word_of(std::iter::once(node.fingerprint.to_string()).chain(views))
     }
 
     /// The identity of the rows that a table has now: the released ones, or those of a later commit.

@@ -1,6 +1,6 @@
 //! One run of a night, phase by phase: take the lease, ingest, build, audit, commit, release, record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -12,7 +12,7 @@ use super::error::RunError;
 use super::hold::holding;
 use super::publish::commit_all;
 use super::report::{Failure, NodeCounts, NodeReport, RowCounts, RunReport, RunStatus};
-use super::sources::{SourceOutcome, ingest_all};
+use super::sources::{SourceOutcome, Wanted, ingest_all};
 use super::state::NodeState;
 use super::{evolution, ops, records};
 use crate::clock::run_id;
@@ -61,12 +61,14 @@ async fn phases(
     let mut clock = PhaseClock::start(context);
 
     for night in &request.earlier {
-        let sources = ingest_all(context, *night, true, &attempt(&run_id, *night)).await?;
+        let wanted = Wanted { night: *night, may_load: true, tables: None };
+        let sources = ingest_all(context, &wanted, &attempt(&run_id, *night)).await?;
         report.take_sources(&sources);
         commit_sources(context, lease, sources, &run_id).await?;
     }
     let may_load = request.includes(Stage::Ingest);
-    let sources = ingest_all(context, request.night, may_load, &attempt(&run_id, request.night)).await?;
+    let wanted = Wanted { night: request.night, may_load, tables: wanted_tables(context, request) };
+    let sources = ingest_all(context, &wanted, &attempt(&run_id, request.night)).await?;
     failpoint::reached("sources.staged");
     report.take_sources(&sources);
     warn_of_nothing(context, &sources, report);
@@ -103,6 +105,12 @@ async fn phases(
     report.take_nodes(audited.build(), &sources);
     report.conclude(released.as_ref());
     Ok(())
+}
+
+/// The ingest stage alone loads what the selected nodes are made from; a whole run takes in all that came.
+fn wanted_tables(context: &RunContext, request: &RunRequest) -> Option<BTreeSet<String>> {
+    let selected = request.select.as_ref().filter(|_| request.stage == Some(Stage::Ingest))?;
+    Some(context.graph.ancestors(selected.iter().map(String::as_str)))
 }
 
 /// Names the files that a run loads for a night: it may load several.

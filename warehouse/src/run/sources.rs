@@ -1,6 +1,6 @@
 //! The ingest phase: every source's new deliveries become staged bronze files.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use chrono::NaiveDate;
 
-use super::compute::{ComputeError, Target, stage_query};
+use super::compute::{Target, stage_query};
 use super::context::RunContext;
 use super::error::RunError;
 use super::ledgers::{self, NumberedLedger};
@@ -72,17 +72,25 @@ impl SourceOutcome {
     }
 }
 
-/// Ingests all sources of the project; the failure of one does not stop the others. Where nothing is to be
-/// loaded, a source with a delivery that is not loaded yet blocks what reads it.
+/// What is to be taken in.
+pub(super) struct Wanted {
+    pub night: NaiveDate,
+    /// Where it may not, a source with a delivery that is not loaded yet blocks what reads it.
+    pub may_load: bool,
+    /// Only sources of these bronze tables; `None` is all.
+    pub tables: Option<BTreeSet<String>>,
+}
+
+/// Ingests the sources of the project; the failure of one does not stop the others.
 pub(super) async fn ingest_all(
     context: &RunContext,
-    night: NaiveDate,
-    may_load: bool,
+    wanted: &Wanted,
     attempt: &str,
 ) -> Result<Vec<SourceOutcome>, RunError> {
-    let contracts: Vec<&Contract> = context.project.contracts.values().collect();
+    let is_wanted = |contract: &&Contract| wanted.tables.as_ref().is_none_or(|tables| tables.contains(&contract.table));
+    let contracts: Vec<&Contract> = context.project.contracts.values().filter(is_wanted).collect();
     stream::iter(contracts)
-        .map(|contract| ingest_source(context, contract, night, may_load, attempt))
+        .map(|contract| ingest_source(context, contract, wanted.night, wanted.may_load, attempt))
         .buffered(SOURCES_AT_ONCE)
         .try_collect()
         .await
@@ -281,10 +289,7 @@ async fn without_deliveries(
         .and_then(|table| table.filter(ident("_delivery").in_list(gone, true)))
         .map_err(failed)?;
     let target = Target::plain(&base.table, format!("kept-{attempt}"));
-    let files = stage_query(&context.lake, &target, kept, &session).await.map_err(|error| match error {
-        ComputeError::Engine(error) => RunError::query(&base.table, error),
-        ComputeError::Other(error) => error,
-    })?;
+    let files = stage_query(&context.lake, &target, kept, &session).await.map_err(|error| error.of(&base.table))?;
     Ok((files, removes))
 }
 

@@ -14,6 +14,7 @@ use super::error::RunError;
 use super::maintain::remove_old;
 use super::state::StagedTable;
 use crate::failpoint;
+use crate::identity::word_of;
 use crate::planted::{Bug, planted};
 use crate::table::{Lake, StagedFile, TableError, TableSnapshot};
 
@@ -37,11 +38,7 @@ pub(super) struct Note {
 /// One word for the files of a table.
 pub(super) fn files_of(table: Option<&TableSnapshot>) -> String {
     let paths: BTreeSet<&str> = table.iter().flat_map(|table| &table.files).map(|file| file.path.as_str()).collect();
-    let mut hasher = blake3::Hasher::new();
-    for path in paths {
-        hasher.update(format!("{path}\n").as_bytes());
-    }
-    hasher.finalize().to_hex().chars().take(16).collect()
+    word_of(paths.into_iter().map(|path| format!("{path}\n")))
 }
 
 /// Notes what was staged of a node; the files themselves are durable by then.

@@ -93,7 +93,7 @@ pub fn bronze_identity(contract: &Contract, ledger: &Ledger, candidate: &Candida
     if !sees_everything(contract, candidate, night) {
         hasher.update(format!("\n{night}").as_bytes());
     }
-    hasher.finalize().to_hex().chars().take(16).collect()
+    crate::identity::word(&hasher)
 }
 
 fn column(name: &str) -> Expr {

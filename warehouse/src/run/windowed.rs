@@ -102,12 +102,14 @@ pub(super) async fn make(
         same.store(lake, &work.name, identity).await.map_err(ComputeError::Other)?;
         return Ok(None);
     }
+    let whole = all.first().zip(all.last());
+    let whole = whole.map(|(first, last)| Range { start: *first, end: model.spec.window().next(*last) });
     let made = match (model.spec.materialized, prior) {
         (Materialized::Merge, Some(prior)) if comes_after(&changed, model, inputs, prior) => {
             merged(work, model, &ranges(&changed, WindowLength::Day), attempt).await?
         }
         (Materialized::Merge, _) => {
-            let rows = resolved(work, model, &ranges(&all, WindowLength::Day), attempt).await?;
+            let rows = resolved(work, model, whole.as_slice(), attempt).await?;
             Made { adds: standing_rows(work, model, rows, attempt).await?, removes: None, standing: None }
         }
         (_, Some(prior)) => {
@@ -115,8 +117,6 @@ pub(super) async fn make(
             rebuilt(work, model, &ranges(&changed, model.spec.window()), attempt).await?
         }
         (_, None) => {
-            let whole = all.first().zip(all.last());
-            let whole = whole.map(|(first, last)| Range { start: *first, end: model.spec.window().next(*last) });
             let adds = window_rows(work, model, whole.as_slice(), attempt).await?;
             Made { adds, removes: None, standing: None }
         }

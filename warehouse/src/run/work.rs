@@ -190,24 +190,17 @@ impl Work {
             self.attempt(model, identity, Attempt { effort: Effort::Fast, number: 1 }).await
         };
         let Some(_) = memory_error(&first) else {
-            return first.map_err(|error| self.failed(error));
+            return first.map_err(|error| error.of(&self.name));
         };
         tracing::warn!(node = %self.name, "ran out of memory beside others; trying it alone");
         let _alone = self.gate.write().await;
         let second = self.attempt(model, identity, Attempt { effort: Effort::Fair, number: 2 }).await;
         let Some(_) = memory_error(&second) else {
-            return second.map_err(|error| self.failed(error));
+            return second.map_err(|error| error.of(&self.name));
         };
         tracing::warn!(node = %self.name, "ran out of memory alone; trying it with sort-merge joins, which spill");
         let last = Attempt { effort: Effort::Spilling, number: 3 };
-        self.attempt(model, identity, last).await.map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: ComputeError) -> RunError {
-        match error {
-            ComputeError::Engine(error) => RunError::query(&self.name, error),
-            ComputeError::Other(error) => error,
-        }
+        self.attempt(model, identity, last).await.map_err(|error| error.of(&self.name))
     }
 
     async fn attempt(&self, model: &Model, identity: &str, attempt: Attempt) -> Result<Option<Made>, ComputeError> {

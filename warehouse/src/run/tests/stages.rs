@@ -129,3 +129,22 @@ async fn a_backfill_of_older_nights_fills_the_history_and_builds_the_tables_once
     assert_eq!(shop.ask(question).await, in_order.ask(question).await);
     assert_eq!(backfilled(&shop, "2026-02-01", "2026-02-03").await, [("2026-02-03".to_owned(), RunStatus::Skipped)]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_selection_of_the_ingest_stage_loads_what_the_selected_tables_are_made_from() {
+    let shop = delivered();
+    shop.write("sql/sources/other.yml", &super::ORDERS.replace("orders/orders_", "other/other_"));
+    shop.write("raw/other/other_2026-02-01.csv", "order_id,ordered_at,amount\nx,2026-02-01 10:00:00,1.00\n");
+    let context = shop.open().await;
+    let select = Some(BTreeSet::from(["marts.daily".to_owned()]));
+    let request = RunRequest {
+        night: "2026-02-01".parse().unwrap(),
+        stage: Some(Stage::Ingest),
+        select,
+        ..RunRequest::default()
+    };
+    let report = run_night(&context, &request).await.unwrap();
+    let loaded: Vec<&str> = report.sources.iter().map(|source| source.source.as_str()).collect();
+    assert_eq!((loaded, report.rows.ingested), (vec!["orders"], 2));
+    assert!(TableSnapshot::load(&context.lake, "bronze.other", None).await.unwrap().is_none());
+}

@@ -163,9 +163,10 @@ const BUGS: [Bug; 16] = [
     Bug::QuarantineAddedTo,
 ];
 
-/// The first seed that finds a defect, and what it says; the seeds it took.
+/// The first seed that finds a defect, and what it says. A seed that breaks without the defect finds nothing.
 fn found(bug: Bug) -> Option<(u64, String)> {
-    let ended = over(0..SEEDS_OF_A_BUG, |seed| (seed, run(seed, Some(bug)).broken), |(_, broken)| broken.is_some());
+    let broken = |seed| run(seed, Some(bug)).broken.filter(|_| run(seed, None).broken.is_none());
+    let ended = over(0..SEEDS_OF_A_BUG, |seed| (seed, broken(seed)), |(_, broken)| broken.is_some());
     ended.into_iter().filter_map(|(seed, broken)| Some((seed, broken?))).min()
 }
 
