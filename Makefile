@@ -25,6 +25,9 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 PROFILE_DIR := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 BUHO := $(TARGET)/$(PROFILE_DIR)/buho
 DENY := $(abspath $(TOOLS))/bin/cargo-deny
+# Its folder names its version: a machine that keeps an older one installs the new one beside it.
+AZURITE := $(abspath $(TOOLS))/azurite-$(AZURITE_VERSION)
+export BUHO_AZURITE ?= $(AZURITE)/node_modules/.bin/azurite-blob
 PY := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SQL_FILES := $(wildcard sql/*/*/*.sql tests/projects/*/sql/*/*/*.sql)
@@ -146,12 +149,12 @@ tests/constraints.txt-refresh:
 # Storage tests say what they skip: a machine without npm has no emulator of Azure.
 .PHONY: azurite
 azurite:
-	@test -d $(TOOLS)/azurite/node_modules/azurite || ! command -v npm >/dev/null || timeout 300 $(MAKE) --no-print-directory stores \
+	@test -x $(BUHO_AZURITE) || ! command -v npm >/dev/null || timeout 300 $(MAKE) --no-print-directory stores \
 	    || echo "azurite could not be installed; its tests are skipped"
 
 .PHONY: stores
 stores: ## Azure's emulator, for the tests of storage (needs npm)
-	npm install --prefix $(TOOLS)/azurite --no-fund --no-audit --omit=dev --ignore-scripts azurite@$(AZURITE_VERSION)
+	npm install --prefix $(AZURITE) --no-fund --no-audit --omit=dev --ignore-scripts azurite@$(AZURITE_VERSION)
 
 .PHONY: clean
 clean: ## Remove what this Makefile made, but not the build cache

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -15,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 
-from tests.peers.support.places import ROOT
 from tests.peers.support.unavailable import UnavailableError
 
 # The emulator's account is the same everywhere, and so is its key: documented, no secret.
@@ -24,15 +22,13 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 CONTAINER = "conformance"
 VERSION = "2023-11-03"
 STARTS_WITHIN_S = 60
-HOW = "`make stores` installs it (it needs npm), or set BUHO_AZURITE to an azurite-blob"
+HOW = "`make stores` installs it (it needs npm) for `make test`; else set BUHO_AZURITE to an azurite-blob"
 
 
 def find() -> str:
-    tools = os.environ.get("TOOLS", str(ROOT / ".cache" / "tools"))
-    installed = os.path.join(tools, "azurite", "node_modules", ".bin", "azurite-blob")
-    for candidate in (os.environ.get("BUHO_AZURITE"), shutil.which("azurite-blob"), installed):
-        if candidate and os.access(candidate, os.X_OK):
-            return os.path.abspath(candidate)
+    command = os.environ.get("BUHO_AZURITE")
+    if command and os.access(command, os.X_OK):
+        return os.path.abspath(command)
     raise UnavailableError(f"azurite is not installed: {HOW}")
 
 

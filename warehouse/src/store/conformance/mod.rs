@@ -11,19 +11,18 @@ use url::Url;
 
 use super::{Environment, open_lake};
 use server::Server;
-use suite::Offsets;
 
 /// Opens a location as a lake and holds it to everything.
-async fn hold(url: &Url, env: &Environment<'_>, offsets: Offsets) {
+async fn hold(url: &Url, env: &Environment<'_>) {
     let (store, root) = open_lake(url, env).unwrap();
-    suite::hold(&store, &root, offsets).await;
+    suite::hold(&store, &root).await;
 }
 
-async fn hold_server(name: &str, offsets: Offsets) {
+async fn hold_server(name: &str) {
     let Some(server) = Server::start(name) else {
         return;
     };
-    hold(&server.url, &|variable| server.variable(variable), offsets).await;
+    hold(&server.url, &|variable| server.variable(variable)).await;
 }
 
 /// A server that checks secrets must not take another; how it says so is for `doctor` to tell.
@@ -43,17 +42,17 @@ async fn refuses_a_wrong_secret(name: &str, secret: &str, wrong: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_keeps_what_a_lake_needs() {
     let home = tempfile::tempdir().unwrap();
-    hold(&Url::from_directory_path(home.path()).unwrap(), &|_| None, Offsets::Kept).await;
+    hold(&Url::from_directory_path(home.path()).unwrap(), &|_| None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn moto_behind_a_lock_keeps_what_a_lake_needs() {
-    hold_server("moto", Offsets::Kept).await;
+    hold_server("moto").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn radosgw_keeps_what_a_lake_needs() {
-    hold_server("radosgw", Offsets::Kept).await;
+    hold_server("radosgw").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,8 +62,7 @@ async fn radosgw_refuses_a_wrong_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn azurite_keeps_what_a_lake_needs() {
-    // The emulator does not know `startFrom`, which Azure does.
-    hold_server("azurite", Offsets::Ignored).await;
+    hold_server("azurite").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
