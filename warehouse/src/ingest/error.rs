@@ -102,7 +102,7 @@ pub enum IngestError {
     Duplicate { path: String, twin: String, number: i64, contract: String },
 
     #[error(
-        "more than {limit} quarantined from `{path}`, which is more than is kept; first: {example}; correct the contract or the export"
+        "more than {limit} of its source do not fit the contract, which is more than is kept: reading stopped in `{path}`; {example}; see ops.quarantine, then correct the contract or the export"
     )]
     QuarantineFull { path: String, limit: String, example: String },
 

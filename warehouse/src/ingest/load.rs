@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::discover::RawFile;
 use super::error::IngestError;
-use super::options::{LoadOptions, LoadReport, OverTolerance, SinkFactory};
+use super::options::{LoadFailure, LoadOptions, LoadReport, OverTolerance, SinkFactory};
 use super::plan::IngestPlan;
 use super::quarantine::Quarantine;
 use super::read::Opener;
@@ -98,12 +98,14 @@ fn report(
             record.content = job.content().unwrap_or_default();
         }
     }
-    let failure = over_tolerance(contract, jobs, &outcome.quarantine);
+    let over = || over_tolerance(contract, jobs, &outcome.quarantine).map(LoadFailure::OverTolerance);
+    let failure = outcome.overflow.map(LoadFailure::QuarantineFull).or_else(over);
     if failure.is_some() {
         ledger = planned.ledger.clone();
     }
     let mut warnings = resolved.warnings;
     warnings.extend(outcome.warnings);
+    let quarantined = outcome.quarantine.len();
     let quarantine = outcome
         .quarantine
         .into_batches()
@@ -115,7 +117,7 @@ fn report(
         replaced: resolved.replaced,
         loaded: jobs.iter().map(|job| job.number).collect(),
         rows: jobs.iter().map(|job| job.rows()).sum(),
-        quarantined: jobs.iter().map(|job| job.quarantined()).sum(),
+        quarantined,
         bytes: jobs.iter().map(|job| job.file.size).sum(),
         warnings,
         failure,

@@ -37,7 +37,7 @@ pub use freshness::{Freshness, FreshnessState, freshness};
 pub use infer::{Inferred, infer_contract};
 pub use ledger::{DeliveryRecord, DeliveryState, Ledger};
 pub use load::{load, probe};
-pub use options::{BatchSink, Limits, LoadOptions, LoadReport, OverTolerance, SinkFactory};
+pub use options::{BatchSink, Limits, LoadFailure, LoadOptions, LoadReport, OverTolerance, SinkFactory};
 pub use pattern::check_path;
 pub use plan::{IngestPlan, PlannedDelivery, Reason, WaitingFile, plan_deliveries};
 pub use read::Codec;

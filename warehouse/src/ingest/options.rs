@@ -3,7 +3,7 @@
 use arrow::record_batch::RecordBatch;
 use chrono_tz::Tz;
 
-use super::error::SinkError;
+use super::error::{IngestError, SinkError};
 use super::ledger::Ledger;
 
 /// Where one worker writes its rows: a data file. Called on a blocking thread.
@@ -37,13 +37,21 @@ pub struct LoadOptions {
     pub threads: usize,
     /// Bytes of text a worker takes at a time.
     pub block_bytes: usize,
+    /// Bytes of a Parquet row group that a worker fetches at once; a larger one is read page by page.
+    pub row_group_bytes: u64,
     pub limits: Limits,
 }
 
 impl LoadOptions {
     /// Options with the block size that measured best and the default limits.
     pub fn new(time_zone: Tz, threads: usize) -> Self {
-        Self { time_zone, threads: threads.max(1), block_bytes: 2 << 20, limits: Limits::default() }
+        Self {
+            time_zone,
+            threads: threads.max(1),
+            block_bytes: 2 << 20,
+            row_group_bytes: 64 << 20,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -97,7 +105,16 @@ pub struct LoadReport {
     pub bytes: u64,
     /// Things to tell, that stop nothing.
     pub warnings: Vec<String>,
-    pub failure: Option<OverTolerance>,
+    pub failure: Option<LoadFailure>,
+}
+
+/// Why nothing of a load may be committed but its quarantine.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadFailure {
+    #[error("{0}")]
+    OverTolerance(OverTolerance),
+    #[error("{0}")]
+    QuarantineFull(IngestError),
 }
 
 /// A delivery with more misfits than its contract tolerates.

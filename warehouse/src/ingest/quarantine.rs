@@ -60,10 +60,15 @@ impl Quarantine {
                 continue;
             };
             let first = self.rows.first().unwrap_or(&row);
-            let example = format!("record {}: {}", first.record, described(first));
+            let example = format!("first record {}, {}", first.record, described(first));
             return Err(IngestError::QuarantineFull { path: row.file.to_string(), limit, example });
         }
         Ok(())
+    }
+
+    /// Rows that are held.
+    pub(crate) fn len(&self) -> u64 {
+        self.rows.len() as u64
     }
 
     /// The most frequent reason of a delivery.

@@ -113,6 +113,9 @@ async fn run(
     sinks: Arc<dyn SinkFactory>,
 ) -> Result<Vec<Replayed>, IngestError> {
     let outcome = work::run(Arc::new(contract.clone()), jobs, opener, options, sinks).await?;
+    if let Some(error) = outcome.overflow {
+        return Err(error);
+    }
     let refused = outcome.quarantine.records();
     let fits = |held: &Held| {
         let still_held = |record: &&i64| refused.contains(&(held.delivery.number, **record));

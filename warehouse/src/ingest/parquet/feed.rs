@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 
 use super::cast::{Cast, cast_batch};
+use super::paged::PagedFile;
 use super::reader::ObjectReader;
 use crate::ingest::csv::Header;
 use crate::ingest::error::IngestError;
@@ -66,13 +67,31 @@ impl ParquetFeed {
             }
             return Ok(false);
         };
-        self.read_group(group, *before, worker)?;
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), self.columns.iter().flatten().copied());
+        if self.stored_bytes(group, &mask) > worker.options().row_group_bytes {
+            self.read_paged(group, mask, *before, worker)?;
+        } else {
+            self.read_group(group, mask, *before, worker)?;
+        }
         Ok(true)
     }
 
-    fn read_group(&self, group: usize, before: i64, worker: &mut Worker) -> Result<(), IngestError> {
+    /// Bytes of the columns wanted of a row group, as stored.
+    fn stored_bytes(&self, group: usize, mask: &ProjectionMask) -> u64 {
+        let group = self.metadata.metadata().row_group(group);
+        let wanted = group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
+        wanted.map(|(_, column)| column.compressed_size().unsigned_abs()).sum()
+    }
+
+    /// A row group fetched at once, its columns beside each other.
+    fn read_group(
+        &self,
+        group: usize,
+        mask: ProjectionMask,
+        before: i64,
+        worker: &mut Worker,
+    ) -> Result<(), IngestError> {
         let reader = ObjectReader { store: Arc::clone(&self.opener.store), file: self.job.file.clone() };
-        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), self.columns.iter().flatten().copied());
         let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, self.metadata.clone())
             .with_row_groups(vec![group])
             .with_projection(mask)
@@ -81,6 +100,39 @@ impl ParquetFeed {
         let mut record = before;
         loop {
             let next = guarded(&self.job, || self.opener.runtime.block_on(stream.next()).transpose())?;
+            let Some(batch) = next else { return Ok(()) };
+            self.write(&batch, record, worker)?;
+            record += batch.num_rows() as i64;
+            if worker.stopped() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A row group larger than may be held: one page of each column at a time.
+    fn read_paged(
+        &self,
+        group: usize,
+        mask: ProjectionMask,
+        before: i64,
+        worker: &mut Worker,
+    ) -> Result<(), IngestError> {
+        let budget = worker.options().row_group_bytes;
+        let leaves = self.metadata.parquet_schema().num_columns();
+        let columns = (0..leaves).filter(|leaf| mask.leaf_included(*leaf)).count();
+        let file = PagedFile::new(self.opener.clone(), self.job.file.clone(), columns, budget);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), self.metadata.clone())
+            .with_row_groups(vec![group])
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS);
+        let told = |error| match file.take_failure() {
+            Some(source) => IngestError::storage(&self.job.file.path, "read", source),
+            None => error,
+        };
+        let mut batches = guarded(&self.job, || builder.build()).map_err(told)?;
+        let mut record = before;
+        loop {
+            let next = guarded(&self.job, || Ok(batches.next().transpose()?)).map_err(told)?;
             let Some(batch) = next else { return Ok(()) };
             self.write(&batch, record, worker)?;
             record += batch.num_rows() as i64;

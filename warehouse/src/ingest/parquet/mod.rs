@@ -2,6 +2,7 @@
 
 mod cast;
 mod feed;
+mod paged;
 mod reader;
 
 pub(crate) use feed::ParquetFeed;

@@ -42,6 +42,11 @@ impl Opener {
         Ok(StoredBytes::new(file, origin))
     }
 
+    /// A range of the file as it was listed.
+    pub(crate) fn range(&self, file: &RawFile, range: Range<u64>) -> object_store::Result<Bytes> {
+        self.runtime.block_on(async { get(&*self.store, file, range).await?.bytes().await })
+    }
+
     /// Whether the file is still what was listed.
     pub(crate) fn verify(&self, file: &RawFile) -> Result<(), IngestError> {
         let meta = self

@@ -245,13 +245,19 @@ async fn over_its_tolerance_a_source_fails_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_quarantine_larger_than_its_limit_stops_the_source() {
+async fn a_quarantine_larger_than_its_limit_stops_the_source_and_keeps_the_first_rows() {
     let contract = columns("path: '*'\ntolerance: 1.0", &["id BIGINT!"]);
     let mut world = World::new();
     world.options.limits.quarantine_rows = 10;
     world.put("raw/a.csv", format!("id\n{}", "x\n".repeat(1000))).await;
-    let error = world.load(&contract, "2024-06-30").await.err().unwrap().to_string();
-    has(&error, &["more than 10 rows", "column `id`: `x` is not BIGINT"]);
+    let loaded = world.load(&contract, "2024-06-30").await.unwrap();
+    let failure = loaded.report.failure.as_ref().unwrap().to_string();
+    has(&failure, &["more than 10 rows", "`a.csv`", "column `id`: `x` is not BIGINT", "ops.quarantine"]);
+    let held = quarantine(&loaded);
+    assert_eq!(held.len(), 10);
+    assert_eq!([&held[0][0], &held[0][4]], ["1", "x"], "exact as ever");
+    assert_eq!(loaded.report.quarantined, 10);
+    assert!(world.ledger.deliveries.is_empty(), "nothing was loaded");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::ingest::EPOCH_FROM_CE;
 use crate::ingest::blocks::Block;
 use crate::ingest::columns::{ColumnSet, Tokens};
 use crate::ingest::error::{IngestError, SinkError};
-use crate::ingest::options::BatchSink;
+use crate::ingest::options::{BatchSink, LoadOptions};
 use crate::ingest::quarantine::QuarantineRow;
 use crate::project::contract::Contract;
 
@@ -92,6 +92,10 @@ impl Worker {
 
     pub(crate) fn contract(&self) -> Arc<Contract> {
         Arc::clone(&self.shared.contract)
+    }
+
+    pub(crate) fn options(&self) -> &LoadOptions {
+        &self.shared.options
     }
 
     /// Whether the load is to stop.

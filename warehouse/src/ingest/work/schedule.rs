@@ -20,13 +20,15 @@ use crate::project::contract::Contract;
 /// What the workers leave beside the rows.
 pub(crate) struct Outcome {
     pub(crate) quarantine: Quarantine,
+    /// Why reading stopped, where what is held of the quarantine is still to be told.
+    pub(crate) overflow: Option<IngestError>,
     pub(crate) warnings: Vec<String>,
 }
 
 /// Read every job to its end.
 ///
 /// # Errors
-/// The first failure of any worker; the others stop at their next block.
+/// The first failure of any worker, but for a quarantine that is full; the others stop at their next block.
 pub(crate) async fn run(
     contract: Arc<Contract>,
     jobs: &[Arc<Job>],
@@ -64,13 +66,15 @@ pub(crate) async fn run(
         stop.store(true, Ordering::Relaxed);
         failed.get_or_insert(error);
     }
-    if let Some(error) = failed {
-        return Err(error);
-    }
+    let overflow = match failed {
+        Some(error @ IngestError::QuarantineFull { .. }) => Some(error),
+        Some(error) => return Err(error),
+        None => None,
+    };
     let warnings = lock(&shared.warnings).told();
     let empty = Quarantine::new(&shared.contract.name, &options.limits);
     let quarantine = std::mem::replace(&mut *lock(&shared.quarantine), empty);
-    Ok(Outcome { quarantine, warnings })
+    Ok(Outcome { quarantine, overflow, warnings })
 }
 
 struct StopOnDrop(Arc<AtomicBool>);
