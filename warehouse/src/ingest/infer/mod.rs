@@ -2,6 +2,7 @@
 //! what only people know is left to them with a comment.
 
 mod names;
+mod parquet;
 mod sample;
 mod shape;
 #[cfg(test)]

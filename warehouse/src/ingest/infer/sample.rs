@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use memchr::memchr;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 
 use super::shape::{self, Shape};
 use crate::ingest::blocks::{Block, Cutter, Dialect};
@@ -11,7 +10,6 @@ use crate::ingest::columns::Tokens;
 use crate::ingest::discover::RawFile;
 use crate::ingest::error::IngestError;
 use crate::ingest::options::Limits;
-use crate::ingest::parquet::ObjectReader;
 use crate::ingest::read::{Opener, TextReader, UnpackLimits, Unpacked};
 use crate::ingest::{csv, jsonl};
 use crate::project::contract::{Compression, FormatKind};
@@ -37,7 +35,7 @@ pub(super) struct Sample {
     pub(super) columns: Vec<SampleColumn>,
     pub(super) rows: usize,
     /// Text to read of each file.
-    file_bytes: usize,
+    pub(super) file_bytes: usize,
 }
 
 /// One column: a text a row, `None` where there is no value.
@@ -58,7 +56,7 @@ pub(super) fn read(opener: &Opener, name: &str, files: &[RawFile]) -> Result<Sam
     };
     let Some(first) = files.first() else { return Err(nothing("no file was given")) };
     if opener.open(first)?.peek(4).is_ok_and(|head| head == b"PAR1") {
-        let sample = parquet(opener, first)?;
+        let sample = super::parquet::read(opener, first)?;
         not_too_many(name, sample.columns.len())?;
         return Ok(sample);
     }
@@ -214,50 +212,5 @@ impl Sample {
             }
             self.rows += 1;
         }
-    }
-}
-
-/// The schema of a Parquet file; a column is required where its statistics count no NULL.
-fn parquet(opener: &Opener, file: &RawFile) -> Result<Sample, IngestError> {
-    let mut reader = ObjectReader { store: opener.store.clone(), file: file.clone() };
-    let loaded = opener.runtime.block_on(ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()));
-    let metadata =
-        loaded.map_err(|error| IngestError::Parquet { path: file.path.clone(), reason: error.to_string() })?;
-    let groups = metadata.metadata().row_groups();
-    let rows: i64 = groups.iter().map(|group| group.num_rows()).sum();
-    let columns = metadata.schema().fields().iter().map(|field| {
-        let no_nulls = groups.iter().all(|group| {
-            let chunk = group.columns().iter().find(|chunk| chunk.column_path().string() == *field.name());
-            chunk.and_then(|chunk| chunk.statistics()).and_then(|statistics| statistics.null_count_opt()) == Some(0)
-        });
-        // One value stands for all: whether there is always one.
-        let value = (no_nulls && rows > 0).then(String::new);
-        SampleColumn { name: field.name().clone(), values: vec![value], kind: Some(nearest(field.data_type())) }
-    });
-    Ok(Sample {
-        kind: FormatKind::Parquet,
-        shape: Shape::default(),
-        columns: columns.collect(),
-        rows: usize::try_from(rows).unwrap_or(0),
-        file_bytes: 0,
-    })
-}
-
-/// The column type a type of Parquet goes into.
-fn nearest(kind: &arrow::datatypes::DataType) -> ColumnType {
-    use arrow::datatypes::DataType as D;
-    if let Some(same) = ColumnType::from_arrow(kind) {
-        return same;
-    }
-    match kind {
-        D::Int8 | D::Int16 | D::UInt8 | D::UInt16 => ColumnType::Integer,
-        D::UInt32 => ColumnType::Bigint,
-        D::UInt64 => ColumnType::Decimal(20, 0),
-        D::Float16 | D::Float32 => ColumnType::Double,
-        D::Date64 => ColumnType::Date,
-        D::Timestamp(..) => ColumnType::Timestamp,
-        D::Decimal32(p, s) | D::Decimal64(p, s) if *s >= 0 => ColumnType::Decimal(*p, *s),
-        D::Dictionary(_, values) => nearest(values),
-        _ => ColumnType::Varchar,
     }
 }

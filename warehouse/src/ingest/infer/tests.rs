@@ -105,6 +105,27 @@ async fn files_without_header_json_lines_and_packed_files_are_described() {
 }
 
 #[tokio::test]
+async fn the_key_of_a_parquet_file_is_found_in_its_values() {
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    let of = |columns: Vec<(&str, ArrayRef)>| {
+        let batch = arrow::record_batch::RecordBatch::try_from_iter(columns).unwrap();
+        let mut writer = ::parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    };
+    let orders: ArrayRef = Arc::new(StringArray::from(vec!["a", "a", "b", "NA"]));
+    let lines: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 1, 1]));
+    let all: ArrayRef = Arc::new(Int64Array::from(vec![9, 8, 7, 6]));
+    let two = of(vec![("order_id", Arc::clone(&orders)), ("line_number", lines)]);
+    let one = of(vec![("order_id", orders), ("payment_id", all)]);
+    for (file, expected) in [(two, "key: [order_id, line_number]"), (one, "key: [payment_id]")] {
+        let (world, inferred) = infer(&[("a.parquet", &file)]).await;
+        assert!(inferred.yaml.contains(expected), "{}", inferred.yaml);
+        assert_eq!(loaded(&world, &inferred).await.rows, 4);
+    }
+}
+
+#[tokio::test]
 async fn columns_called_like_words_of_yaml_stay_names() {
     let (world, inferred) = infer(&[("a.csv", b"No,null,true,\"say \"\"hi\"\": #1\"\n1,2,3,4\n")]).await;
     let names: Vec<&str> = inferred.contract.columns.iter().map(|column| column.name.as_str()).collect();

@@ -225,7 +225,7 @@ fn unique(sample: &[SampleColumn], places: &[usize]) -> bool {
     let rows = columns.first().map_or(0, |column| column.values.len());
     let mut seen = HashSet::new();
     rows > 1
-        && columns.iter().all(|column| column.kind.is_none())
+        && columns.iter().all(|column| column.values.len() == rows)
         && (0..rows).all(|row| {
             let values: Vec<Option<&str>> =
                 columns.iter().map(|column| column.values.get(row).and_then(|value| value.as_deref())).collect();

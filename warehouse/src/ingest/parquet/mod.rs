@@ -6,4 +6,5 @@ mod paged;
 mod reader;
 
 pub(crate) use feed::ParquetFeed;
+pub(crate) use paged::PagedFile;
 pub(crate) use reader::ObjectReader;

@@ -18,7 +18,7 @@ const BLOCK_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 20;
 ///
 /// Each column is read in order, so the last block of each is all that is kept.
 #[derive(Clone)]
-pub(super) struct PagedFile(Arc<Blocks>);
+pub(crate) struct PagedFile(Arc<Blocks>);
 
 struct Blocks {
     opener: Opener,
@@ -32,7 +32,7 @@ struct Blocks {
 
 impl PagedFile {
     /// A file of which so many columns are read side by side, within about `budget` bytes.
-    pub(super) fn new(opener: Opener, file: RawFile, columns: usize, budget: u64) -> Self {
+    pub(crate) fn new(opener: Opener, file: RawFile, columns: usize, budget: u64) -> Self {
         let block_bytes = (budget / columns.max(1) as u64).clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end());
         Self(Arc::new(Blocks {
             opener,
@@ -100,7 +100,7 @@ impl ChunkReader for PagedFile {
 }
 
 /// A place in a file, from which is read on.
-pub(super) struct Place {
+pub(crate) struct Place {
     file: PagedFile,
     at: u64,
 }
