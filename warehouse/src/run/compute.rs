@@ -13,6 +13,7 @@ use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned};
 use datafusion::prelude::{DataFrame, SessionContext};
 use futures::TryStreamExt;
@@ -23,6 +24,10 @@ use crate::table::{Lake, Layout, PartitionValues, StageWriter, StagedFile};
 
 /// Bytes after which a file ends and the next begins: what a merge that touches one key of it writes anew.
 const FILE_BYTES: usize = 256 << 20;
+/// The least bytes of a file of rows in order, and how many such files there are before they grow with the
+/// table: a change of neighbouring keys or days leaves most of them as they are.
+const ORDERED_FILE_BYTES: usize = 16 << 20;
+const ORDERED_FILES: usize = 16;
 /// Rows a partition holds before it gets a file of its own; smaller ones share one.
 const OWN_FILE_ROWS: usize = 1 << 17;
 
@@ -79,8 +84,18 @@ pub(super) async fn stage_query(
     session: &SessionContext,
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let plan = in_layout(query.create_physical_plan().await?, &target.layout)?;
-    let partitions = plan.output_partitioning().partition_count();
     let streams = execute_stream_partitioned(plan, session.task_ctx())?;
+    stage_rows(lake, target, streams, session).await
+}
+
+/// Stages rows that are in the target's layout already, each stream in files of its own unless it is short.
+pub(super) async fn stage_rows(
+    lake: &Lake,
+    target: &Target,
+    streams: Vec<SendableRecordBatchStream>,
+    session: &SessionContext,
+) -> Result<Vec<StagedFile>, ComputeError> {
+    let partitions = streams.len();
     let mut tasks = JoinSet::new();
     for (partition, stream) in streams.into_iter().enumerate() {
         let writer = PartitionWriter {
@@ -94,6 +109,7 @@ pub(super) async fn stage_query(
             open: None,
             values: PartitionValues::new(),
             files: Vec::new(),
+            written: 0,
         };
         tasks.spawn(writer.drain(stream));
     }
@@ -117,8 +133,8 @@ async fn write_leftovers(
     leftovers: Vec<(usize, Vec<RecordBatch>, MemoryReservation)>,
 ) -> Result<Option<StagedFile>, ComputeError> {
     let name = format!("part-{:05}-{}.zstd.parquet", leftovers.len(), target.attempt);
-    let mut batches = leftovers.iter().flat_map(|(_, batches, _)| batches).peekable();
-    let Some(first) = batches.peek() else {
+    let batches: Vec<&RecordBatch> = leftovers.iter().flat_map(|(_, batches, _)| batches).collect();
+    let Some(first) = batches.first() else {
         return Ok(None);
     };
     let mut writer = StageWriter::open(lake, &target.table, &name, &first.schema())?;
@@ -141,6 +157,8 @@ struct PartitionWriter {
     /// The Delta partition of the open file.
     values: PartitionValues,
     files: Vec<StagedFile>,
+    /// Bytes of these.
+    written: usize,
 }
 
 /// What a partition left: files, or few rows.
@@ -185,12 +203,19 @@ impl PartitionWriter {
             writer.flush().await?;
             self.reservation.resize(writer.memory());
         }
-        let is_full = writer.written() >= FILE_BYTES;
+        let is_full = writer.written() >= self.file_bytes();
         self.open = Some(writer);
         if is_full {
             self.close().await?;
         }
         Ok(())
+    }
+
+    fn file_bytes(&self) -> usize {
+        if self.target.layout.sort.is_empty() {
+            return FILE_BYTES;
+        }
+        (self.written / ORDERED_FILES).clamp(ORDERED_FILE_BYTES, FILE_BYTES)
     }
 
     fn next_file(&self, schema: &SchemaRef) -> Result<StageWriter, ComputeError> {
@@ -202,7 +227,9 @@ impl PartitionWriter {
     /// Ends the open file, if any.
     async fn close(&mut self) -> Result<(), ComputeError> {
         if let Some(writer) = self.open.take() {
-            self.files.push(writer.finish().await?);
+            let file = writer.finish().await?;
+            self.written = self.written.saturating_add(usize::try_from(file.size).unwrap_or(usize::MAX));
+            self.files.push(file);
             self.reservation.resize(0);
         }
         Ok(())
@@ -226,7 +253,8 @@ impl PartitionWriter {
     }
 }
 
-/// The rows of each stream in the order that the layout asks for, those of one partition in one stream.
+/// The rows of each stream in the order that the layout asks for. Those of one partition are in one stream; without
+/// partitions there is one stream, so that no two files overlap.
 fn in_layout(mut plan: Arc<dyn ExecutionPlan>, layout: &Layout) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
     let schema = plan.schema();
     let streams = plan.output_partitioning().partition_count();
@@ -239,10 +267,14 @@ fn in_layout(mut plan: Arc<dyn ExecutionPlan>, layout: &Layout) -> Result<Arc<dy
         .order()
         .map(|name| Ok(PhysicalSortExpr::new(col(name, &schema)?, options)))
         .collect::<Result<Vec<_>, DataFusionError>>()?;
-    Ok(match LexOrdering::new(order) {
-        Some(order) => Arc::new(SortExec::new(order, plan).with_preserve_partitioning(true)),
-        None => plan,
-    })
+    let Some(order) = LexOrdering::new(order) else {
+        return Ok(plan);
+    };
+    plan = Arc::new(SortExec::new(order.clone(), plan).with_preserve_partitioning(true));
+    if layout.partition_by.is_empty() && streams > 1 {
+        plan = Arc::new(SortPreservingMergeExec::new(order, plan));
+    }
+    Ok(plan)
 }
 
 /// The table's columns in the order of its yml, with text in any of Arrow's layouts.

@@ -44,6 +44,7 @@ mod error;
 mod evolution;
 mod history;
 mod hold;
+mod keys;
 mod ledgers;
 mod maintain;
 mod method;

@@ -3,26 +3,25 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema};
-use datafusion::common::hash_utils::{HLL_RANDOM_STATE, create_hashes};
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::context::SessionContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::physical_plan::execute_stream;
-use datafusion::prelude::ident;
+use datafusion::physical_plan::execute_stream_partitioned;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::prelude::{DataFrame, Expr, SessionContext, ident};
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::task::JoinSet;
 
-use super::compute::{ComputeError, Target, stage_query};
+use super::compute::{ComputeError, Target, stage_query, stage_rows};
+use super::keys::KeySet;
 use super::windowed::prior_table;
 use super::work::{Attempt, Work, in_order};
 use crate::materialize::{DELTA, PRIOR, Range, others, outside};
+use crate::planted::{Bug, planted};
 use crate::project::model::Model;
 use crate::session::register;
-use crate::table::{DataFile, PinnedTable, StagedFile, TableError};
-
-/// Bytes of a hash in a set of hashes, with its share of what is empty.
-const BYTES_OF_HASH: usize = 20;
+use crate::table::{DataFile, Lake, PinnedTable, StagedFile, TableError};
 
 /// How much of a file lies in ranges of days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +63,7 @@ pub(super) async fn without_ranges(
 }
 
 /// Writes the rows of all but the keys of the delta, of the files that hold one: their paths, and what stands
-/// in their place.
+/// in their place. Rows keep the order they have in their file.
 pub(super) async fn without_keys(
     work: &Work,
     model: &Model,
@@ -73,16 +72,34 @@ pub(super) async fn without_keys(
     target: &Target,
     attempt: Attempt,
 ) -> Result<(HashSet<String>, Vec<StagedFile>), ComputeError> {
-    let touched = holding_keys(work, model, files, delta, attempt).await?;
-    let paths = touched.iter().map(|file| file.path.clone()).collect();
-    if touched.is_empty() {
+    let session = work.context.engine.session(attempt.effort);
+    register(&session, DELTA, Arc::new(keys_table(work, model, delta)?))?;
+    let reservation =
+        MemoryConsumer::new(format!("keys merged into {}", work.name)).register(session.task_ctx().memory_pool());
+    match key_set(&session, model, &reservation).await? {
+        Some(keys) => file_by_file(work, model, files, Arc::new(keys), target, attempt).await,
+        None => {
+            drop(reservation);
+            joined(work, model, files, target, &session).await
+        }
+    }
+}
+
+/// All files anew, by a join that may spill: for keys that do not fit into memory.
+async fn joined(
+    work: &Work,
+    model: &Model,
+    files: &[DataFile],
+    target: &Target,
+    session: &SessionContext,
+) -> Result<(HashSet<String>, Vec<StagedFile>), ComputeError> {
+    let paths = files.iter().map(|file| file.path.clone()).collect();
+    if files.is_empty() {
         return Ok((paths, Vec::new()));
     }
-    let session = work.context.engine.session(attempt.effort);
-    prior_table(work, model, &touched, &session)?;
-    register(&session, DELTA, Arc::new(keys_table(work, model, delta)?))?;
+    prior_table(work, model, files, session)?;
     let rows = in_order(session.sql(&others(&model.spec)).await?, model)?;
-    Ok((paths, stage_query(&work.context.lake, target, rows, &session).await?))
+    Ok((paths, stage_query(&work.context.lake, target, rows, session).await?))
 }
 
 /// The key columns of staged files.
@@ -94,72 +111,111 @@ pub(super) fn keys_table(work: &Work, model: &Model, files: &[StagedFile]) -> Re
     PinnedTable::from_staged(&work.context.lake, &work.name, &Arc::new(Schema::new(fields)), files)
 }
 
-/// The files of the table before in which a key of the delta may be: found by 64-bit hashes of the keys, so that
-/// at worst a file is written anew without need. Where memory is too short for the hashes, all files.
-async fn holding_keys(
+/// The keys of the delta; `None` where memory is too short for them.
+async fn key_set(
+    session: &SessionContext,
+    model: &Model,
+    reservation: &MemoryReservation,
+) -> Result<Option<KeySet>, ComputeError> {
+    let mut rows = in_file_order(session.table(DELTA).await?, session).await?;
+    let mut keys = KeySet::new(&rows.schema(), &model.spec.key_names()).map_err(DataFusionError::from)?;
+    while let Some(batch) = rows.try_next().await? {
+        keys.add(&batch)?;
+        if reservation.try_resize(keys.size()).is_err() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(keys))
+}
+
+/// As many files at a time as there are threads.
+async fn file_by_file(
     work: &Work,
     model: &Model,
     files: &[DataFile],
-    delta: &[StagedFile],
+    keys: Arc<KeySet>,
+    target: &Target,
     attempt: Attempt,
-) -> Result<Vec<DataFile>, ComputeError> {
-    let session = work.context.engine.session(attempt.effort);
-    register(&session, DELTA, Arc::new(keys_table(work, model, delta)?))?;
-    let reservation =
-        MemoryConsumer::new(format!("keys merged into {}", work.name)).register(session.task_ctx().memory_pool());
-    let mut rows = keys(&session, DELTA, model).await?;
-    let mut wanted = HashSet::new();
-    while let Some(batch) = rows.try_next().await? {
-        wanted.extend(hashes(&batch)?);
-        if reservation.try_resize(wanted.len() * BYTES_OF_HASH).is_err() {
-            return Ok(files.to_vec());
+) -> Result<(HashSet<String>, Vec<StagedFile>), ComputeError> {
+    let mut tasks = JoinSet::new();
+    let mut waiting = files.iter().enumerate();
+    let (mut paths, mut adds) = (HashSet::new(), Vec::new());
+    loop {
+        while tasks.len() < work.context.engine.threads()
+            && let Some((number, file)) = waiting.next()
+        {
+            let session = work.context.engine.session(attempt.effort);
+            prior_table(work, model, std::slice::from_ref(file), &session)?;
+            let one = OneFile {
+                session,
+                keys: Arc::clone(&keys),
+                key: model.spec.key_names().into_iter().map(ident).collect(),
+                columns: model.spec.columns.iter().map(|column| ident(column.name.as_str())).collect(),
+                lake: work.context.lake.clone(),
+                target: Target { attempt: format!("{}-{number}", target.attempt), ..target.clone() },
+            };
+            let path = file.path.clone();
+            tasks.spawn(async move { Ok::<_, ComputeError>((path, one.without_keys().await?)) });
+        }
+        let Some(joined) = tasks.join_next().await else {
+            adds.sort_by(|left: &StagedFile, right| left.path.cmp(&right.path));
+            return Ok((paths, adds));
+        };
+        if let (path, Some(files)) = joined.map_err(|error| DataFusionError::External(Box::new(error)))?? {
+            paths.insert(path);
+            adds.extend(files);
         }
     }
-    let wanted = &wanted;
-    let found = stream::iter(files.to_vec())
-        .map(|file| async move {
-            let holds = holds_any(work, model, &file, wanted, attempt).await?;
-            Ok::<_, ComputeError>(holds.then_some(file))
-        })
-        .buffered(work.context.engine.threads())
-        .try_filter_map(|file| async move { Ok(file) })
-        .try_collect()
-        .await;
-    drop::<MemoryReservation>(reservation);
-    found
 }
 
-async fn holds_any(
-    work: &Work,
-    model: &Model,
-    file: &DataFile,
-    wanted: &HashSet<u64>,
-    attempt: Attempt,
-) -> Result<bool, ComputeError> {
-    let session = work.context.engine.session(attempt.effort);
-    prior_table(work, model, std::slice::from_ref(file), &session)?;
-    let mut rows = keys(&session, PRIOR, model).await?;
-    while let Some(batch) = rows.try_next().await? {
-        if hashes(&batch)?.iter().any(|hash| wanted.contains(hash)) {
-            return Ok(true);
+/// One file of the table before.
+struct OneFile {
+    session: SessionContext,
+    keys: Arc<KeySet>,
+    key: Vec<Expr>,
+    columns: Vec<Expr>,
+    lake: Lake,
+    target: Target,
+}
+
+impl OneFile {
+    /// Its other rows, staged; `None` where it has none of the keys.
+    async fn without_keys(self) -> Result<Option<Vec<StagedFile>>, ComputeError> {
+        if !self.holds_one().await? {
+            return Ok(None);
         }
+        let rows = self.rows(self.columns.clone()).await?;
+        let keys = Arc::clone(&self.keys);
+        let others = rows.schema();
+        let keeps_all = planted(Bug::MergeKeepsOldRows);
+        let rows = rows.map(move |batch| if keeps_all { batch } else { keys.others(&batch?) });
+        let rows = RecordBatchStreamAdapter::new(others, rows);
+        Ok(Some(stage_rows(&self.lake, &self.target, vec![Box::pin(rows)], &self.session).await?))
     }
-    Ok(false)
+
+    async fn holds_one(&self) -> Result<bool, ComputeError> {
+        let mut rows = self.rows(self.key.clone()).await?;
+        while let Some(batch) = rows.try_next().await? {
+            if self.keys.may_hold(&batch)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn rows(&self, columns: Vec<Expr>) -> Result<SendableRecordBatchStream, ComputeError> {
+        let rows = self.session.table(PRIOR).await?.select(columns)?;
+        Ok(in_file_order(rows, &self.session).await?)
+    }
 }
 
-/// The keys of a table, in one stream.
-async fn keys(
+/// The rows of a scan, one part of its files after the other.
+async fn in_file_order(
+    scan: DataFrame,
     session: &SessionContext,
-    table: &str,
-    model: &Model,
 ) -> datafusion::error::Result<SendableRecordBatchStream> {
-    let columns: Vec<_> = model.spec.key_names().into_iter().map(ident).collect();
-    let plan = session.table(table).await?.select(columns)?.create_physical_plan().await?;
-    execute_stream(plan, session.task_ctx())
-}
-
-fn hashes(batch: &RecordBatch) -> datafusion::error::Result<Vec<u64>> {
-    let mut hashes = vec![0; batch.num_rows()];
-    create_hashes(batch.columns(), &HLL_RANDOM_STATE, &mut hashes)?;
-    Ok(hashes)
+    let plan = scan.create_physical_plan().await?;
+    let schema = plan.schema();
+    let parts = execute_stream_partitioned(plan, session.task_ctx())?;
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(parts).flatten())))
 }

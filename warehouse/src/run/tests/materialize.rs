@@ -453,6 +453,35 @@ async fn a_partitioned_table_keeps_its_partitions_apart_and_its_rows_in_order() 
     assert_eq!(shop.ask(question).await, from_scratch(&shop, &february(3), question).await);
 }
 
+/// A delivery of many rows in no order.
+fn scattered() -> String {
+    let rows =
+        (0..300_000_u32).map(|row| format!("{:06},2026-01-{:02} 10:00:00,{row}\n", row * 7919 % 300_007, row % 31 + 1));
+    format!("id,happened_at,amount\n{}", rows.collect::<String>())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_rows_in_order_do_not_overlap() {
+    let shop = shop();
+    shop.write("raw/events/events_2026-02-01.csv", &scattered());
+    shop.write("sql/marts/shop/ordered.sql", "select id, amount from staging.stg_shop__events");
+    let columns = "{ name: id, type: VARCHAR }, { name: amount, type: BIGINT }";
+    shop.write("sql/marts/shop/ordered.yml", &format!("materialized: table\nsort: [id]\ncolumns: [{columns}]"));
+    shop.night(&february(1)).await;
+    let context = shop.open().await;
+    let table = TableSnapshot::load(&context.lake, "marts.ordered", None).await.unwrap().unwrap();
+    let [file] = table.files.as_slice() else { panic!("{} files of a few MiB", table.files.len()) };
+    let path = shop.root.path().join("lake/marts/ordered").join(&file.path);
+    let file = std::fs::File::open(path).unwrap();
+    let rows = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let ids: Vec<String> = rows
+        .flat_map(|batch| {
+            batch.unwrap()["id"].as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(ids.is_sorted() && ids.len() == 300_000, "{} ids", ids.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_column_may_come_and_widen_and_goes_only_when_it_is_said() {
     let shop = Shop::new();
