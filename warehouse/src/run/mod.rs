@@ -50,6 +50,7 @@ mod method;
 mod night;
 mod ops;
 mod plan;
+mod proofs;
 mod publish;
 mod quarantine;
 mod reader;
