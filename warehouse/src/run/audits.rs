@@ -170,6 +170,7 @@ async fn audit_node(
     night: NaiveDate,
     (gate, asked): (&RwLock<()>, &Asked),
 ) -> Result<Vec<AuditReport>, RunError> {
+    let started = context.clock.now();
     let first = {
         let _company = gate.read().await;
         ask(context, build, model, (night, Effort::Fast), asked).await?
@@ -182,6 +183,7 @@ async fn audit_node(
         }
         answer => answer,
     };
+    tracing::debug!(node = %model.name, seconds = (context.clock.now() - started).as_seconds_f64(), "audited");
     match answer {
         Ok(outcomes) => Ok(outcomes.into_iter().map(report).collect()),
         // A table whose audit cannot be asked is not published, the others are.
