@@ -3,7 +3,5 @@
 select
     cast(1 as integer) as id,
     (select count(*) from core.fct_refunds) > 0 as has_refunds,
-    (select count(*) from (
-        select event_id from core.fct_page_events where funnel_step >= 2 limit 1
-    ) as events) > 0 as has_funnel_events,
+    (select count(*) from core.fct_page_events where funnel_step >= 2) > 0 as has_funnel_events,
     (select count(*) from staging.stg_shop__experiment_exposures) > 0 as has_exposures
