@@ -70,11 +70,16 @@ def check_rows(setup: Any, folder: Path, rows: int) -> None:
         sys.exit(f"bronze.order_lines holds {said[-1]} rows, the file {rows}")
 
 
+def fsync_timer(work: Path) -> Path:
+    """The library that wraps the system's fsync."""
+    library, source = work / "fsync_timer.so", Path(__file__).with_name("fsync_timer.c")
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
 def fsync_seconds(setup: Any, command: list[str], work: Path) -> tuple[int, float]:
     """One more run, not measured otherwise, with the system's fsync wrapped."""
-    library, report = work / "fsync_timer.so", work / "fsync.txt"
-    source = Path(__file__).with_name("fsync_timer.c")
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    library, report = fsync_timer(work), work / "fsync.txt"
     environment = {**base_environment(), "LD_PRELOAD": str(library), "FSYNC_REPORT": str(report)}
     subprocess.run(command, env=environment, check=True, capture_output=True)
     calls, seconds = report.read_text().split()

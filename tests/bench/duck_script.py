@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from tests.peers.support.duck import FIRST_DAY, LAST_DAY
 from tests.peers.support.project import Contract, Model, SqlProject
 
 PARQUET = "format parquet, compression zstd, compression_level 1"
 SETTINGS = "set threads = 2;\nset preserve_insertion_order = false;\n"
-NIGHT = re.compile(r"\$night\b")
+PARAMETER = re.compile(r"\$(night|window_start|window_end)\b")
 DATE_IN_NAME = re.compile(r"\{date:([^}]*)\}")
 READERS = {"csv": "read_csv", "jsonl": "read_json", "parquet": "read_parquet"}
 
 
-def bound(model: Model, night: date) -> str:
-    """The model's text with the night filled in: COPY and CREATE VIEW take no parameters."""
-    return NIGHT.sub(f"date '{night}'", model.sql).strip().rstrip(";")
+def bound(model: Model, night: date, window: tuple[date, date] = (FIRST_DAY, LAST_DAY)) -> str:
+    """The model's text with its parameters filled in: COPY and CREATE VIEW take none."""
+    values = {"night": night, "window_start": window[0], "window_end": window[1]}
+    return PARAMETER.sub(lambda found: f"date '{values[found[1]]}'", model.sql).strip().rstrip(";")
 
 
 def copied(query: str, path: Path) -> str:

@@ -18,6 +18,7 @@ with orders as (
         total_amount,
         status is distinct from 'cancelled' as is_sale
     from staging.stg_shop__orders
+    where ordered_at >= $window_start and ordered_at < $window_end
 ),
 
 lines as (
@@ -28,6 +29,7 @@ lines as (
         sum(discount_amount) as discount_amount,
         sum(gross_amount) as gross_amount
     from core.fct_order_items
+    where ordered_on >= $window_start and ordered_on < $window_end
     group by order_id
 ),
 

@@ -1,52 +1,19 @@
--- Two orders of the same instant are told apart by their number, two categories of the same value by
--- their name, so that a customer's first purchase never changes from run to run.
-with ranked_orders as (
+-- The first sale of a customer is the first of their first month.
+with first_months as (
     select
         customer_id,
-        order_id,
-        ordered_on,
-        channel,
-        row_number() over (partition by customer_id order by ordered_at nulls last, order_id nulls last) as position
-    from core.fct_orders
-    where is_sale and customer_id is not null
-),
-
-categories as (
-    select
-        ranked_orders.customer_id,
-        ranked_orders.order_id,
-        ranked_orders.ordered_on,
-        ranked_orders.channel,
-        items.category,
-        sum(items.gross_revenue) as gross_revenue
-    from ranked_orders
-    left join core.fct_order_items as items
-        on items.order_id = ranked_orders.order_id
-        and items.category is not null
-    where ranked_orders.position = 1
-    group by
-        ranked_orders.customer_id, ranked_orders.order_id, ranked_orders.ordered_on,
-        ranked_orders.channel, items.category
-),
-
-ranked_categories as (
-    select
-        customer_id,
-        order_id,
-        ordered_on,
-        channel,
-        category,
-        row_number() over (
-            partition by customer_id order by gross_revenue desc nulls last, category nulls last
-        ) as position
-    from categories
+        min(month) as month
+    from core.int_customer_months
+    group by customer_id
 )
 
 select
-    customer_id,
-    order_id as first_order_id,
-    ordered_on as first_order_on,
-    channel as first_channel,
-    category as first_category
-from ranked_categories
-where position = 1
+    months.customer_id,
+    months.first_order_id,
+    months.first_order_on,
+    months.first_channel,
+    months.first_category
+from first_months
+inner join core.int_customer_months as months
+    on months.customer_id = first_months.customer_id
+    and months.month = first_months.month

@@ -10,6 +10,7 @@ with customer_days as (
         sum(shipping_amount) as shipping_amount
     from core.fct_orders
     where is_sale
+        and ordered_on >= $window_start and ordered_on < $window_end
     group by ordered_on, coalesce(channel, 'unknown'), coalesce(sales_type, 'unknown'), customer_id
 ),
 
@@ -31,6 +32,7 @@ movements as (
         0, 0, 0, null, sum(refunded_revenue)
     from core.fct_refunds
     where refunded_revenue <> 0
+        and refunded_on >= $window_start and refunded_on < $window_end
     group by refunded_on, coalesce(channel, 'unknown'), coalesce(sales_type, 'unknown')
 ),
 
@@ -46,11 +48,6 @@ totals as (
         sum(refunds) as refunds
     from movements
     group by day, channel, sales_type
-),
-
-exports as (
-    select count(*) > 0 as has_refunds
-    from core.fct_refunds
 )
 
 select
@@ -61,8 +58,8 @@ select
     cast(customers as bigint) as customers,
     cast(gross_revenue as decimal(18, 4)) as gross_revenue,
     cast(shipping_amount as decimal(18, 2)) as shipping_amount,
-    cast(case when has_refunds then refunds end as decimal(18, 2)) as refunds,
-    cast(case when has_refunds then gross_revenue - refunds end as decimal(18, 4)) as net_revenue,
+    cast(case when exports.has_refunds then refunds end as decimal(18, 2)) as refunds,
+    cast(case when exports.has_refunds then gross_revenue - refunds end as decimal(18, 4)) as net_revenue,
     cast(gross_revenue as double) / nullif(cast(orders as double), 0) as average_order_value
 from totals
-cross join exports
+cross join core.int_exports as exports

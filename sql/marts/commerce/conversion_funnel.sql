@@ -1,12 +1,17 @@
 -- A visitor who reached a step has passed those before it, whether or not the tool caught them, so the
 -- funnel never widens. A visit is a session of the export: events of any other session are not of a visitor.
+-- An event counts from the day before its session began to the day after: a tool that goes on using a session's
+-- id has lost the visitor.
 with session_steps as (
     select
         session_id,
+        occurred_on,
         max(funnel_step) as step
     from core.fct_page_events
     where funnel_step >= 2
-    group by session_id
+        and occurred_at >= $window_start - interval '1' day
+        and occurred_at < $window_end + interval '1' day
+    group by session_id, occurred_on
 ),
 
 visitors as (
@@ -18,6 +23,9 @@ visitors as (
     from core.fct_sessions as sessions
     left join session_steps
         on session_steps.session_id = sessions.session_id
+        and session_steps.occurred_on >= sessions.started_on - 1
+        and session_steps.occurred_on <= sessions.started_on + 1
+    where sessions.started_at >= $window_start and sessions.started_at < $window_end
     group by
         sessions.started_on, coalesce(sessions.channel, 'unknown'),
         coalesce(sessions.visitor_id, sessions.session_id)
@@ -31,8 +39,7 @@ days as (
         sum(case when step >= 2 then 1 else 0 end) as product_views,
         sum(case when step >= 3 then 1 else 0 end) as carts,
         sum(case when step >= 4 then 1 else 0 end) as checkouts,
-        sum(case when step >= 5 then 1 else 0 end) as purchases,
-        sum(count(step)) over () > 0 as has_events
+        sum(case when step >= 5 then 1 else 0 end) as purchases
     from visitors
     group by day, channel
 ),
@@ -46,13 +53,14 @@ steps as (
         days.visits,
         case
             when steps.step_number = 1 then days.visits
-            when not days.has_events then null
+            when not exports.has_funnel_events then null
             when steps.step_number = 2 then days.product_views
             when steps.step_number = 3 then days.carts
             when steps.step_number = 4 then days.checkouts
             else days.purchases
         end as users
     from days
+    cross join core.int_exports as exports
     cross join (
         values (1, 'visit'), (2, 'product_view'), (3, 'cart'), (4, 'checkout'), (5, 'purchase')
     ) as steps (step_number, step)

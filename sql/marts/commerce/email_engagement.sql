@@ -1,25 +1,5 @@
--- What happens to a message counts on the day it was sent, so a rate compares like with like. A message
--- counts once however often it is opened; one whose sending was not exported was sent by its first event.
-with messages as (
-    select
-        message_id,
-        min(medium) as medium,
-        max(campaign_id) as campaign_id,
-        coalesce(
-            min(case when event_type = 'sent' then occurred_on end),
-            min(occurred_on)
-        ) as day,
-        max(case when event_type = 'delivered' then 1 else 0 end) as delivered,
-        max(case when event_type in ('opened', 'clicked') then 1 else 0 end) as opened,
-        max(case when event_type = 'clicked' then 1 else 0 end) as clicked,
-        max(case when event_type = 'bounced' then 1 else 0 end) as bounced,
-        max(case when event_type = 'unsubscribed' then 1 else 0 end) as unsubscribed,
-        max(case when event_type = 'complained' then 1 else 0 end) as complained
-    from core.fct_email_events
-    group by message_id
-),
-
-campaigns as (
+-- What happens to a message counts on the day it was sent, so a rate compares like with like.
+with campaigns as (
     select
         day,
         medium,
@@ -31,23 +11,26 @@ campaigns as (
         sum(bounced) as bounced,
         sum(unsubscribed) as unsubscribed,
         sum(complained) as complained
-    from messages
+    from core.int_messages
+    where day >= $window_start and day < $window_end
     group by day, medium, coalesce(campaign_id, 'none')
 ),
 
 flagged as (
     select
-        day,
-        medium,
-        campaign_id,
-        sent,
-        case when sum(delivered) over (partition by medium) > 0 then delivered end as delivered,
-        case when medium = 'email' then opened end as opened,
-        clicked,
-        bounced,
-        unsubscribed,
-        complained
+        campaigns.day,
+        campaigns.medium,
+        campaigns.campaign_id,
+        campaigns.sent,
+        case when media.has_deliveries then campaigns.delivered end as delivered,
+        case when campaigns.medium = 'email' then campaigns.opened end as opened,
+        campaigns.clicked,
+        campaigns.bounced,
+        campaigns.unsubscribed,
+        campaigns.complained
     from campaigns
+    left join core.int_media as media
+        on media.medium = campaigns.medium
 )
 
 select

@@ -15,6 +15,7 @@ with sold as (
         0 as refunds
     from core.fct_order_items
     where is_sale
+        and ordered_on >= $window_start and ordered_on < $window_end
     group by ordered_on, channel, category
 ),
 
@@ -27,6 +28,7 @@ sold_without_lines as (
         sum(gross_revenue) as gross_revenue
     from core.fct_orders
     where is_sale and lines is null
+        and ordered_on >= $window_start and ordered_on < $window_end
     group by ordered_on, channel
 ),
 
@@ -38,6 +40,7 @@ refunded as (
         sum(refunded_revenue) as refunds
     from core.fct_refunds
     where refunded_revenue <> 0
+        and refunded_on >= $window_start and refunded_on < $window_end
     group by refunded_on, channel, category
 ),
 
@@ -73,11 +76,6 @@ totals as (
         sum(refunds) as refunds
     from movements
     group by day, coalesce(channel, 'unknown'), coalesce(category, 'unknown')
-),
-
-exports as (
-    select count(*) > 0 as has_refunds
-    from core.fct_refunds
 )
 
 select
@@ -89,8 +87,8 @@ select
     cast(gross_revenue + discount_amount as decimal(18, 4)) as list_amount,
     cast(discount_amount as decimal(18, 2)) as discount_amount,
     cast(gross_revenue as decimal(18, 4)) as gross_revenue,
-    cast(case when has_refunds then refunds end as decimal(18, 2)) as refunds,
-    cast(case when has_refunds then gross_revenue - refunds end as decimal(18, 4)) as net_revenue,
+    cast(case when exports.has_refunds then refunds end as decimal(18, 2)) as refunds,
+    cast(case when exports.has_refunds then gross_revenue - refunds end as decimal(18, 4)) as net_revenue,
     cast(
         case when orders_without_lines = 0 and costed_lines = order_lines then cost_amount end as decimal(18, 4)
     ) as cost_amount,
@@ -99,4 +97,4 @@ select
         as decimal(18, 4)
     ) as margin_amount
 from totals
-cross join exports
+cross join core.int_exports as exports

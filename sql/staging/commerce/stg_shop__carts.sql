@@ -5,6 +5,7 @@ with newest as (
         cart_id,
         max(_delivery * 1000000000000 + _record) as version
     from bronze.carts
+    where _night >= $window_start and _night < $window_end
     group by cart_id
 )
 
@@ -18,8 +19,12 @@ select
     carts.converted_at,
     carts.order_id,
     carts.items,
-    carts.value_amount
+    carts.value_amount,
+    cast(date_trunc('month', carts.created_at) as date) as created_month,
+    carts._night as delivered_on,
+    newest.version
 from newest
 inner join bronze.carts as carts
     on carts.cart_id = newest.cart_id
     and carts._delivery * 1000000000000 + carts._record = newest.version
+where carts._night >= $window_start and carts._night < $window_end

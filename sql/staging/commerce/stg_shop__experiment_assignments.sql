@@ -3,5 +3,6 @@ select
     experiment,
     subject_id,
     variant,
-    assigned_at
+    assigned_at,
+    _night as delivered_on
 from bronze.experiment_assignments

@@ -2,5 +2,6 @@
 select
     experiment,
     subject_id,
-    exposed_at
+    exposed_at,
+    _night as delivered_on
 from bronze.experiment_exposures

@@ -6,5 +6,6 @@ select
     campaign_id,
     medium,
     event_type,
-    occurred_at
+    occurred_at,
+    _night as delivered_on
 from bronze.messages

@@ -5,5 +5,6 @@ select
     product_id,
     quantity,
     unit_price,
-    discount_amount
+    discount_amount,
+    _night as delivered_on
 from bronze.order_items

@@ -5,6 +5,7 @@ with newest as (
         order_id,
         max(_delivery * 1000000000000 + _record) as version
     from bronze.orders
+    where _night >= $window_start and _night < $window_end
     group by order_id
 )
 
@@ -22,8 +23,12 @@ select
     orders.discount_amount,
     orders.shipping_amount,
     orders.tax_amount,
-    orders.total_amount
+    orders.total_amount,
+    cast(date_trunc('month', orders.ordered_at) as date) as ordered_month,
+    orders._night as delivered_on,
+    newest.version
 from newest
 inner join bronze.orders as orders
     on orders.order_id = newest.order_id
     and orders._delivery * 1000000000000 + orders._record = newest.version
+where orders._night >= $window_start and orders._night < $window_end

@@ -9,6 +9,9 @@ import duckdb
 from tests.peers.support.lake import duckdb_with_delta, tables
 from tests.peers.support.project import Model, SqlProject
 
+# All windows there are: what was built window by window has to be what one window gives.
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2200, 1, 1)
+
 
 @dataclass
 class DuckPeer:
@@ -33,7 +36,8 @@ class DuckPeer:
         plain = "theirs." + model.name.replace(".", "__")
         self.run(f"create or replace temp table answer as {model.sql}", model)
         columns = casts(model.columns)
-        self.connection.execute(f"create or replace table {plain} as select {columns} from answer")
+        query = f"select {columns} from answer{latest(model)}"
+        self.connection.execute(f"create or replace table {plain} as {query}")
         return plain
 
     def published(self, model: Model, file: Path | None = None) -> str:
@@ -80,8 +84,18 @@ class DuckPeer:
         self.run(f"create table {model.name} as {model.sql}", model)
 
     def run(self, statement: str, model: Model) -> None:
-        parameters = {"night": self.night} if model.takes_night else None
-        self.connection.execute(statement.rstrip().rstrip(";"), parameters)
+        values = {"night": self.night, "window_start": FIRST_DAY, "window_end": LAST_DAY}
+        asked = {name: values[name] for name in model.parameters}
+        self.connection.execute(statement.rstrip().rstrip(";"), asked or None)
+
+
+def latest(model: Model) -> str:
+    """Of the rows of each key the latest delivery's: what the engine keeps of a table by key."""
+    if model.latest_by is None:
+        return ""
+    key, newest = model.latest_by
+    order = ", ".join(f"{name} desc nulls last" for name in newest)
+    return f" qualify rank() over (partition by {', '.join(key)} order by {order}) = 1"
 
 
 def casts(columns: dict[str, str]) -> str:

@@ -18,6 +18,7 @@ LINEAGE = (
 # The C reader is ten times as fast; both are safe.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NOT_MODELS = {"sources", "metrics", "alerts", "reports"}
+PARAMETER = re.compile(r"\$(\w+)")
 TABLE_NAME = re.compile(r"\b([a-z_]+)\.([a-z_][a-z0-9_]*)\b")
 COMMENT_OR_TEXT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 
@@ -65,8 +66,17 @@ class Model:
         return {f"{layer}.{table}" for layer, table in TABLE_NAME.findall(text)}
 
     @property
-    def takes_night(self) -> bool:
-        return "$night" in COMMENT_OR_TEXT.sub(" ", self.sql)
+    def parameters(self) -> set[str]:
+        """What the text asks for: `night`, `window_start`, `window_end`."""
+        return set(PARAMETER.findall(COMMENT_OR_TEXT.sub(" ", self.sql).lower()))
+
+    @property
+    def latest_by(self) -> tuple[list[str], list[str]] | None:
+        """Of a table by key: the key, and the columns of which the greatest values win."""
+        if self.spec.get("materialized") != "merge":
+            return None
+        merge = self.spec["merge"]
+        return self.spec["key"], [merge["time"], *merge.get("newest", [])]
 
 
 @dataclass(frozen=True)

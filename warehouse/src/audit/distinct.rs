@@ -4,6 +4,9 @@
 //! (among 10^8 keys with a chance of 1 in 3,700): only then does the exact query have to group the keys
 //! themselves, which for texts takes some six times as long and 14 times the memory.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use datafusion::common::hash_utils::{QualityRandomState, create_hashes};
 use datafusion::error::DataFusionError;
@@ -23,7 +26,7 @@ const PART_BITS: u32 = PARTS.trailing_zeros();
 ///
 /// # Errors
 /// Where the query fails.
-pub(super) async fn all_differ(context: &SessionContext, keys: &str) -> Result<bool, DataFusionError> {
+pub(crate) async fn all_differ(context: &SessionContext, keys: &str) -> Result<bool, DataFusionError> {
     let plan = context.sql(keys).await?.create_physical_plan().await?;
     let mut streams = JoinSet::new();
     for (number, rows) in execute_stream_partitioned(plan, context.task_ctx())?.into_iter().enumerate() {
@@ -40,6 +43,99 @@ pub(super) async fn all_differ(context: &SessionContext, keys: &str) -> Result<b
         }
     }
     differ(found).await
+}
+
+/// Whether no row of a query over one session's tables has the values of one over another's; the first are few.
+/// `false` says only that there is a doubt.
+///
+/// # Errors
+/// Where a query fails.
+pub(super) async fn none_in_both(
+    few: &SessionContext,
+    many: &SessionContext,
+    keys: &str,
+) -> Result<bool, DataFusionError> {
+    let reservation = MemoryConsumer::new("hashes of new keys").register(few.task_ctx().memory_pool());
+    let mut wanted = Wanted::default();
+    let plan = few.sql(keys).await?.create_physical_plan().await?;
+    for mut rows in execute_stream_partitioned(plan, few.task_ctx())? {
+        let mut buffer = Vec::new();
+        while let Some(batch) = rows.next().await {
+            wanted.extend(hashed(&batch?, &mut buffer)?);
+            if reservation.try_resize(wanted.bytes()).is_err() {
+                return Ok(false);
+            }
+        }
+    }
+    let wanted = Arc::new(wanted);
+    let mut streams = JoinSet::new();
+    let plan = many.sql(keys).await?.create_physical_plan().await?;
+    for mut rows in execute_stream_partitioned(plan, many.task_ctx())? {
+        let wanted = Arc::clone(&wanted);
+        streams.spawn(async move {
+            let mut buffer = Vec::new();
+            while let Some(batch) = rows.next().await {
+                if hashed(&batch?, &mut buffer)?.iter().any(|hash| wanted.holds(*hash)) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        });
+    }
+    let mut none = true;
+    while let Some(joined) = streams.join_next().await {
+        let found: Result<bool, DataFusionError> =
+            joined.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        none &= found?;
+    }
+    Ok(none)
+}
+
+/// Hashes that are looked for, behind a table of bits that is small enough to stay near the processor.
+struct Wanted {
+    bits: Vec<u64>,
+    hashes: HashSet<u64>,
+}
+
+const WANTED_BITS: u32 = 22;
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { bits: vec![0; 1 << (WANTED_BITS - 6)], hashes: HashSet::new() }
+    }
+}
+
+impl Wanted {
+    fn place(hash: u64) -> (usize, u64) {
+        let bit = hash >> (u64::BITS - WANTED_BITS);
+        ((bit >> 6) as usize, 1 << (bit & 63))
+    }
+
+    fn extend(&mut self, hashes: &[u64]) {
+        for hash in hashes {
+            let (word, bit) = Self::place(*hash);
+            if let Some(word) = self.bits.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        self.hashes.extend(hashes);
+    }
+
+    fn holds(&self, hash: u64) -> bool {
+        let (word, bit) = Self::place(hash);
+        self.bits.get(word).is_some_and(|word| word & bit != 0) && self.hashes.contains(&hash)
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(self.bits.as_slice()) + self.hashes.capacity() * (size_of::<u64>() + 1)
+    }
+}
+
+fn hashed<'a>(batch: &RecordBatch, buffer: &'a mut Vec<u64>) -> Result<&'a [u64], DataFusionError> {
+    buffer.clear();
+    buffer.resize(batch.num_rows(), 0);
+    create_hashes(batch.columns(), &QualityRandomState::with_seed(0), &mut *buffer)?;
+    Ok(buffer)
 }
 
 /// The hashes of one partition's rows, by their first bits, and the memory they take.

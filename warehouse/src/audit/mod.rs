@@ -6,11 +6,14 @@
 //! An audit reads the tables a session holds under their own names; the engine puts the staged
 //! version of the audited table there first, so that nothing is published unseen.
 
+mod asked;
 mod checks;
 mod distinct;
 mod run;
 #[cfg(test)]
 mod tests;
 
+pub use asked::Asked;
 pub use checks::{Check, Reads, checks, checks_at, compared_with, fingerprint, tables_read};
-pub use run::{AuditError, AuditOutcome, run};
+pub(crate) use distinct::all_differ;
+pub use run::{AuditError, AuditOutcome, differ, passed, run};

@@ -9,8 +9,9 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 use futures::StreamExt;
 
+use super::asked::Asked;
 use super::checks::{Check, Reads};
-use super::distinct::all_differ;
+use super::distinct::{all_differ, none_in_both};
 use crate::project::model::Severity;
 use crate::sql_text::{columns, table};
 
@@ -48,7 +49,7 @@ pub struct AuditError {
 ///
 /// # Errors
 /// The first check whose query fails (not the first that finds rows).
-pub async fn run(context: &SessionContext, checks: &[Check]) -> Result<Vec<AuditOutcome>, AuditError> {
+pub async fn run(context: &SessionContext, checks: &[Check], asked: &Asked) -> Result<Vec<AuditOutcome>, AuditError> {
     let mut scans: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, check) in checks.iter().enumerate() {
         if !matches!(check.reads, Reads::Query { .. } | Reads::Keys { .. }) {
@@ -73,7 +74,7 @@ pub async fn run(context: &SessionContext, checks: &[Check]) -> Result<Vec<Audit
             }
             (Some(found), _) => found,
             (None, Reads::Keys { columns }) => {
-                repeated(context, check, columns).await.map_err(|source| error(&check.node, &[check], source))?
+                repeated(context, check, columns, asked).await.map_err(|source| error(&check.node, &[check], source))?
             }
             (None, _) => query(context, &check.sql()).await.map_err(|source| error(&check.node, &[check], source))?,
         };
@@ -84,12 +85,44 @@ pub async fn run(context: &SessionContext, checks: &[Check]) -> Result<Vec<Audit
 
 /// Keys that more than one row has. Hashes answer first; the keys themselves are grouped only where
 /// hashes leave a doubt.
-async fn repeated(context: &SessionContext, check: &Check, keys: &[String]) -> Result<Found, DataFusionError> {
-    let of = columns(keys.iter().map(String::as_str));
-    if all_differ(context, &format!("SELECT {of} FROM {}", table(&check.node))).await? {
+async fn repeated(
+    context: &SessionContext,
+    check: &Check,
+    keys: &[String],
+    asked: &Asked,
+) -> Result<Found, DataFusionError> {
+    let of = keys_of(check, keys);
+    if asked.once(context, &of, all_differ(context, &of)).await? {
         return Ok(Found::default());
     }
     query(context, &check.sql()).await
+}
+
+fn keys_of(check: &Check, keys: &[String]) -> String {
+    format!("SELECT {} FROM {}", columns(keys.iter().map(String::as_str)), table(&check.node))
+}
+
+/// Whether no key of the table in one session, of few rows, is in the one of another; other checks hold of both
+/// where they hold of each. `false` says only that there is a doubt.
+///
+/// # Errors
+/// Where the keys cannot be read.
+pub async fn differ(
+    few: &SessionContext,
+    many: &SessionContext,
+    check: &Check,
+    asked: &Asked,
+) -> Result<bool, AuditError> {
+    let Reads::Keys { columns } = &check.reads else {
+        return Ok(true);
+    };
+    let of = keys_of(check, columns);
+    asked.once(many, &of, none_in_both(few, many, &of)).await.map_err(|source| error(&check.node, &[check], source))
+}
+
+/// The outcome of a check that is known to hold.
+pub fn passed(check: &Check) -> AuditOutcome {
+    outcome(check, Found::default())
 }
 
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use datafusion::execution::context::SessionContext;
 
-use super::{AuditOutcome, checks, checks_at, fingerprint, run, tables_read};
+use super::{Asked, AuditOutcome, checks, checks_at, fingerprint, run, tables_read};
 use crate::functions::{session, session_config};
 use crate::graph::fixtures::model;
 use crate::project::model::{Model, Severity};
@@ -29,7 +29,7 @@ const ROWS: &str = "('a', 'paid', 10.00), ('b', 'open', 5.50), ('b', 'lost', NUL
 
 async fn outcomes(yml: &str) -> Vec<AuditOutcome> {
     let context = tables(ROWS).await;
-    run(&context, &checks(&audited(yml))).await.unwrap()
+    run(&context, &checks(&audited(yml)), &Asked::default()).await.unwrap()
 }
 
 #[tokio::test]
@@ -91,9 +91,9 @@ fn what_a_key_implies_is_not_asked_twice_and_a_milder_word_of_the_yml_wins() {
 async fn a_tolerance_lets_small_differences_pass() {
     let context = tables("('a', 'paid', 15.51)").await;
     let within = "audits: [{ reconcile: { sum: amount, to: core.y, to_sum: total, tolerance: 0.01 } }]";
-    assert!(run(&context, &checks(&audited(within))).await.unwrap()[0].passed);
+    assert!(run(&context, &checks(&audited(within)), &Asked::default()).await.unwrap()[0].passed);
     let without = "audits: [{ reconcile: { sum: amount, to: core.y, to_sum: total, tolerance: 0.001 } }]";
-    assert!(!run(&context, &checks(&audited(without))).await.unwrap()[0].passed);
+    assert!(!run(&context, &checks(&audited(without)), &Asked::default()).await.unwrap()[0].passed);
 }
 
 #[tokio::test]
@@ -107,8 +107,12 @@ async fn an_empty_table_passes_all_but_a_count() {
         .await
         .unwrap();
     let yml = "key: [id]\naudits: [{ row_count: { min: 1 } }, { accepted_values: { column: status, values: [] } }]";
-    let passed: Vec<bool> =
-        run(&context, &checks(&audited(yml))).await.unwrap().iter().map(|outcome| outcome.passed).collect();
+    let passed: Vec<bool> = run(&context, &checks(&audited(yml)), &Asked::default())
+        .await
+        .unwrap()
+        .iter()
+        .map(|outcome| outcome.passed)
+        .collect();
     assert_eq!(passed, [false, true, true, true]);
 }
 
@@ -117,7 +121,7 @@ async fn each_check_has_a_query_of_its_own_that_returns_the_failing_rows() {
     let context = tables(ROWS).await;
     let yml = "key: [id]\naudits: [{ row_count: { min: 5 } }, { accepted_values: { column: status, values: [paid] } }]";
     let checks = checks(&audited(yml));
-    let together = run(&context, &checks).await.unwrap();
+    let together = run(&context, &checks, &Asked::default()).await.unwrap();
     for (check, outcome) in checks.iter().zip(together) {
         let rows = context.sql(&check.sql()).await.unwrap().count().await.unwrap();
         assert_eq!(rows as u64, outcome.failing_rows, "{}", check.name);
@@ -127,9 +131,13 @@ async fn each_check_has_a_query_of_its_own_that_returns_the_failing_rows() {
 #[tokio::test]
 async fn an_audit_that_cannot_be_asked_is_named() {
     let context = tables(ROWS).await;
-    let error = run(&context, &checks(&audited("audits: [{ sql: select * from core.nowhere, name: lost }]")))
-        .await
-        .unwrap_err();
+    let error = run(
+        &context,
+        &checks(&audited("audits: [{ sql: select * from core.nowhere, name: lost }]")),
+        &Asked::default(),
+    )
+    .await
+    .unwrap_err();
     assert!(error.to_string().starts_with("audit `lost` of `marts.x` could not be run"), "{error}");
 }
 
@@ -156,9 +164,9 @@ async fn an_audit_may_ask_about_the_night() {
     let model = audited("audits: [{ sql: \"select * from marts.x where date '2026-02-01' > $night\" }]");
     let passed = async |day: u32| {
         let night = chrono::NaiveDate::from_ymd_opt(2026, 1, day).unwrap();
-        run(&context, &checks_at(&model, night)).await.unwrap()[0].passed
+        run(&context, &checks_at(&model, night), &Asked::default()).await.unwrap()[0].passed
     };
     assert!(!passed(31).await);
     let night = chrono::NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
-    assert!(run(&context, &checks_at(&model, night)).await.unwrap()[0].passed);
+    assert!(run(&context, &checks_at(&model, night), &Asked::default()).await.unwrap()[0].passed);
 }

@@ -246,7 +246,7 @@ async fn windows(sql: &str) -> (Vec<(String, i64, i64)>, Vec<String>) {
         resolved(vec![incremental(sql), model("staging.other", "select cast('2026-01-01' as date) as day", DAY)]);
     let windowing = resolved.await.unwrap().windows.remove("staging.z").unwrap();
     let reads = windowing.reads.iter().map(|read| (read.table.clone(), read.before, read.after)).collect();
-    (reads, windowing.whole.into_iter().collect())
+    (reads, windowing.whole.into_keys().collect())
 }
 
 #[tokio::test]

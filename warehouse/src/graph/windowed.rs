@@ -16,7 +16,7 @@ use datafusion::common::{Column, Result, ScalarValue, project_schema};
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, LogicalPlan, Operator, TableProviderFilterPushDown, TableScan, TableType, cast,
+    BinaryExpr, Expr, LogicalPlan, Operator, TableProviderFilterPushDown, TableScan, TableType, cast, lit,
 };
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -45,6 +45,12 @@ pub struct WindowedRead {
 }
 
 impl WindowedRead {
+    /// A table that is read whole, as one day's rows.
+    pub fn whole(table: &str, columns: &BTreeSet<String>) -> Self {
+        let time = lit(ScalarValue::Date32(Some(0)));
+        Self { table: table.to_owned(), time, before: 0, after: 0, columns: columns.clone() }
+    }
+
     /// Tells two reads of a model apart, and a read from what it was before the SQL changed.
     pub fn id(&self) -> String {
         let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
@@ -56,8 +62,8 @@ impl WindowedRead {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Windowing {
     pub reads: Vec<WindowedRead>,
-    /// Tables of which at least one reading is not cut by the window.
-    pub whole: BTreeSet<String>,
+    /// Tables of which at least one reading is not cut by the window, and the columns that such readings ask for.
+    pub whole: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The moment whose window no date in a model comes near; a TIMESTAMP in nanoseconds, to which the planner turns
@@ -86,12 +92,22 @@ pub async fn windowing(schemas: &BTreeMap<String, SchemaRef>, parsed: &Parsed) -
             match read(scan)? {
                 Ok(read) if found.reads.contains(&read) => {}
                 Ok(read) => found.reads.push(read),
-                Err(table) => drop(found.whole.insert(table)),
+                Err(table) => found.whole.entry(table).or_default().extend(columns(scan)),
             }
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(found)
+}
+
+/// The columns that a scan gives or filters by.
+fn columns(scan: &TableScan) -> BTreeSet<String> {
+    let mut columns: BTreeSet<String> =
+        scan.projected_schema.fields().iter().map(|field| field.name().clone()).collect();
+    for filter in &scan.filters {
+        columns.extend(filter.column_refs().into_iter().map(|column| column.name.clone()));
+    }
+    columns
 }
 
 /// How one scan reads its table, or the table's name where the window does not cut it.
@@ -115,18 +131,14 @@ fn read(scan: &TableScan) -> Result<std::result::Result<WindowedRead, String>> {
     let Some((time, before, after)) = bounds else {
         return Ok(Err(table));
     };
-    let mut columns: BTreeSet<String> =
-        scan.projected_schema.fields().iter().map(|field| field.name().clone()).collect();
-    for filter in &scan.filters {
-        columns.extend(filter.column_refs().into_iter().map(|column| column.name.clone()));
-    }
     let time = time.transform(|expr| {
         Ok(match expr {
             Expr::Column(column) => Transformed::yes(Expr::Column(Column::from_name(column.name))),
             other => Transformed::no(other),
         })
     });
-    Ok(Ok(WindowedRead { table, time: cast(time.data()?, DataType::Date32), before, after, columns }))
+    let time = cast(time.data()?, DataType::Date32);
+    Ok(Ok(WindowedRead { table, time, before, after, columns: columns(scan) }))
 }
 
 /// An expression that is compared with a day; for a moment within the day, with the day itself.

@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
+use datafusion::execution::context::SessionContext;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::RwLock;
 
-use super::build::Build;
+use super::build::{Build, Scene};
 use super::context::RunContext;
 use super::decide::blocked;
 use super::error::{RunError, is_out_of_memory};
+use super::proofs::Grounds;
 use super::report::AuditReport;
 use super::state::NodeState;
-use crate::audit::{self, AuditError, AuditOutcome};
+use crate::audit::{self, Asked, AuditError, AuditOutcome};
 use crate::identity::word_of;
 use crate::planted::{Bug, planted};
 use crate::project::model::{Materialized, Model, Severity, WhenHeld};
@@ -134,12 +136,18 @@ async fn audit_all(context: &RunContext, build: &Build<'_>, night: NaiveDate) ->
         .filter(|model| !passed_before(build, model))
         .collect();
     let gate = RwLock::new(());
-    let outcomes: Vec<Vec<AuditReport>> = stream::iter(built)
-        .map(|model| audit_node(context, build, model, night, &gate))
-        .buffered(context.engine.threads())
+    let asked = Asked::default();
+    // In no order, so that nobody waits for a long audit; told in the order of the graph.
+    let mut outcomes: Vec<(usize, Vec<AuditReport>)> = stream::iter(built.into_iter().enumerate())
+        .map(async |(place, model)| {
+            let reports = audit_node(context, build, model, night, (&gate, &asked)).await?;
+            Ok::<_, RunError>((place, reports))
+        })
+        .buffer_unordered(context.engine.threads())
         .try_collect()
         .await?;
-    Ok(outcomes.into_iter().flatten().collect())
+    outcomes.sort_by_key(|(place, _)| *place);
+    Ok(outcomes.into_iter().flat_map(|(_, reports)| reports).collect())
 }
 
 /// What the audits of a node ask, of which rows; `None` where the node stands for no rows.
@@ -165,20 +173,22 @@ async fn audit_node(
     build: &Build<'_>,
     model: &Model,
     night: NaiveDate,
-    gate: &RwLock<()>,
+    (gate, asked): (&RwLock<()>, &Asked),
 ) -> Result<Vec<AuditReport>, RunError> {
+    let started = context.clock.now();
     let first = {
         let _company = gate.read().await;
-        ask(context, build, model, night, Effort::Fast).await?
+        ask(context, build, model, (night, Effort::Fast), asked).await?
     };
     let answer = match first {
         Err(error) if is_out_of_memory(&error.source) => {
             tracing::warn!(node = %model.name, audit = %error.audit, "ran out of memory beside others; asking alone");
             let _alone = gate.write().await;
-            ask(context, build, model, night, Effort::Spilling).await?
+            ask(context, build, model, (night, Effort::Spilling), asked).await?
         }
         answer => answer,
     };
+    tracing::debug!(node = %model.name, seconds = (context.clock.now() - started).as_seconds_f64(), "audited");
     match answer {
         Ok(outcomes) => Ok(outcomes.into_iter().map(report).collect()),
         // A table whose audit cannot be asked is not published, the others are.
@@ -201,15 +211,83 @@ async fn ask(
     context: &RunContext,
     build: &Build<'_>,
     model: &Model,
-    night: NaiveDate,
-    effort: Effort,
+    (night, effort): (NaiveDate, Effort),
+    asked: &Asked,
 ) -> Result<Result<Vec<AuditOutcome>, AuditError>, RunError> {
-    let checks = audit::checks_at(model, night);
     let mut reads: BTreeSet<String> = audit::tables_read(model);
     reads.insert(model.name.clone());
-    let session = context.engine.session(effort);
-    build.scene(&reads).await?.open(&session, night).await?;
-    Ok(audit::run(&session, &checks).await)
+    let scene = build.scene(&reads).await?;
+    let grounds = Grounds::find(build, model).await?;
+    let question = Question { context, model, night, effort, scene, asked };
+    let answer = match grounds.as_ref().filter(|grounds| grounds.is_small_change()) {
+        Some(grounds) => question.of_new_files(grounds).await?,
+        None => question.of_all().await?,
+    };
+    if let (Some(grounds), Ok(outcomes)) = (&grounds, &answer) {
+        grounds.store(build, model, outcomes).await?;
+    }
+    Ok(answer)
+}
+
+/// The audits of one node, and what they see.
+struct Question<'a> {
+    context: &'a RunContext,
+    model: &'a Model,
+    night: NaiveDate,
+    effort: Effort,
+    scene: Scene,
+    asked: &'a Asked,
+}
+
+type Answer = Result<Vec<AuditOutcome>, AuditError>;
+
+impl Question<'_> {
+    async fn session(&self, scene: &Scene) -> Result<SessionContext, RunError> {
+        let session = self.context.engine.session(self.effort);
+        scene.open(&session, self.night).await?;
+        Ok(session)
+    }
+
+    async fn of_all(&self) -> Result<Answer, RunError> {
+        let session = self.session(&self.scene).await?;
+        Ok(audit::run(&session, &audit::checks_at(self.model, self.night), self.asked).await)
+    }
+
+    /// What the other files passed is asked of the new ones; the rest, and what is in doubt, of all.
+    async fn of_new_files(&self, grounds: &Grounds) -> Result<Answer, RunError> {
+        let all = self.session(&self.scene).await?;
+        let (fresh, known) = grounds.scenes(&self.context.lake, &self.scene)?;
+        let (fresh, known) = (self.session(&fresh).await?, self.session(&known).await?);
+        let scoped = self.asked.of(grounds.scope());
+        let checks = audit::checks_at(self.model, self.night);
+        let (mut apart, mut whole) = (Vec::new(), Vec::new());
+        for (check, written) in checks.iter().zip(audit::checks(self.model)) {
+            let list = if grounds.splits(&all, check, &written).await { &mut apart } else { &mut whole };
+            list.push(check.clone());
+        }
+        let found: Answer = async {
+            let mut found = Vec::new();
+            let new = match grounds.brings_nothing() {
+                true => apart.iter().map(audit::passed).collect(),
+                false => audit::run(&fresh, &apart, &scoped.of(format!("new {}", grounds.scope()))).await?,
+            };
+            for (check, outcome) in apart.into_iter().zip(new) {
+                if outcome.passed
+                    && (grounds.brings_nothing() || audit::differ(&fresh, &known, &check, &scoped).await?)
+                {
+                    found.push(outcome);
+                } else {
+                    whole.push(check);
+                }
+            }
+            found.extend(audit::run(&all, &whole, self.asked).await?);
+            let place = |outcome: &AuditOutcome| checks.iter().position(|check| check.name == outcome.audit);
+            found.sort_by_key(place);
+            Ok(found)
+        }
+        .await;
+        Ok(found)
+    }
 }
 
 fn report(outcome: AuditOutcome) -> AuditReport {

@@ -59,6 +59,11 @@ impl FileDigests {
         self.by_day().into_keys().collect()
     }
 
+    /// Whether they are the same rows, in whatever files.
+    pub fn same_rows(&self, other: &Self) -> bool {
+        self.by_day() == other.by_day()
+    }
+
     /// Days of which the rows are not the ones that `before` had.
     pub fn changed_since(&self, before: &Self) -> BTreeSet<NaiveDate> {
         let (now, then) = (self.by_day(), before.by_day());

@@ -16,7 +16,7 @@ use super::error::RunError;
 use super::hold::holding;
 use super::ops::ops_schemas;
 use super::publish::committed_recipe;
-use super::{compact, ledgers, quarantine, stage, standing};
+use super::{compact, ledgers, proofs, quarantine, stage, standing};
 use crate::clock::run_id;
 use crate::failpoint;
 use crate::lease::Lease;
@@ -98,6 +98,7 @@ async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> 
             None => None,
         };
         standing::forget_old(lake, &table, &identities.chain(ahead).collect(), now - UNFINISHED).await?;
+        proofs::forget_old(lake, &table, &needed, now - UNFINISHED).await?;
         let won = vacuum(lake, &table, &versions, &staged, now - GRACE).await?;
         failpoint::reached("maintain.vacuumed");
         done.files_removed += won.files;

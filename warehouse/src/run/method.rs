@@ -14,7 +14,7 @@ use super::standing::Standing;
 use super::state::Candidate;
 use super::windowed::{BaseTable, ReadFiles, WindowedInputs};
 use super::work::Method;
-use crate::graph::Node;
+use crate::graph::{Node, WindowedRead};
 use crate::identity::word_of;
 use crate::project::model::Materialized;
 use crate::table::TableSnapshot;
@@ -36,19 +36,16 @@ impl Build<'_> {
         let lookups: BTreeSet<&str> = model.spec.lookups().iter().map(|table| table.as_str()).collect();
         let mut reads = Vec::new();
         for read in &windowing.reads {
-            let scene = self.scene(&BTreeSet::from([read.table.clone()])).await?;
-            let base = match self.row_wise(&read.table) {
-                Some(table) => self.base_table(table).await?,
-                None => None,
-            };
-            reads.push((read.clone(), ReadFiles { scene, base }));
+            reads.push((read.clone(), self.read_files(&read.table).await?));
         }
-        let whole = windowing.whole.iter().filter(|table| !lookups.contains(table.as_str()));
-        let whole = whole.map(|table| (table.clone(), self.identities.get(table).cloned().unwrap_or_default()));
+        let mut whole = Vec::new();
+        for (table, columns) in windowing.whole.iter().filter(|(table, _)| !lookups.contains(table.as_str())) {
+            whole.push((WindowedRead::whole(table, columns), self.read_files(table).await?));
+        }
         let prior_identity = self.identity_before(node, base).await?;
         Ok(WindowedInputs {
             reads,
-            whole: whole.collect(),
+            whole,
             code: self.code(node),
             prior: self.standing(node, prior_identity.as_deref()).await?,
             prior_identity,
@@ -86,7 +83,7 @@ impl Build<'_> {
     }
 
     /// Fingerprint of a node and of all views behind it, down to the next stored tables.
-    fn code(&self, node: &Node) -> String {
+    pub(super) fn code(&self, node: &Node) -> String {
         let mut waiting: Vec<&Node> = vec![node];
         let mut seen = BTreeSet::new();
         while let Some(reader) = waiting.pop() {
@@ -134,6 +131,31 @@ impl Build<'_> {
         Some(table)
     }
 
+    /// Whether a view on the way from a table or view to what is stored asks for the night.
+    fn asks_for_night(&self, table: &str) -> bool {
+        let view = self.context.graph.node(table).filter(|node| node.materialized == Materialized::View);
+        view.is_some_and(|view| {
+            !view.parsed.parameters.is_empty() || view.inputs.iter().any(|input| self.asks_for_night(input))
+        })
+    }
+
+    /// Where the rows of a table or view come from.
+    async fn read_files(&self, table: &str) -> Result<ReadFiles, RunError> {
+        let scene = self.scene(&BTreeSet::from([table.to_owned()])).await?;
+        let base = self.stored_behind(table).await?;
+        Ok(ReadFiles { scene, base })
+    }
+
+    /// The stored table of which each row makes at most one row of a table or view.
+    pub(super) async fn stored_behind(&self, table: &str) -> Result<Option<BaseTable>, RunError> {
+        let by_night = self.asks_for_night(table);
+        let base = match self.row_wise(table) {
+            Some(table) => self.base_table(table).await?,
+            None => None,
+        };
+        Ok(base.map(|base| BaseTable { by_night, ..base }))
+    }
+
     async fn base_table(&self, table: String) -> Result<Option<BaseTable>, RunError> {
         let contract = self.contract(&table).cloned();
         let candidate = match (self.candidates.get(&table), self.kept.get(&table)) {
@@ -143,12 +165,12 @@ impl Build<'_> {
                 .map(|found| Candidate::Unchanged { schema: found.schema.clone(), snapshot: Some(found) }),
             (None, None) => None,
         };
-        Ok(candidate.map(|candidate| BaseTable { table, candidate, contract }))
+        Ok(candidate.map(|candidate| BaseTable { table, candidate, contract, by_night: false }))
     }
 }
 
 /// The table of a plan that only filters and computes row by row.
-fn only_scan(plan: &LogicalPlan) -> Option<String> {
+pub(super) fn only_scan(plan: &LogicalPlan) -> Option<String> {
     let mut scans = Vec::new();
     let mut row_wise = true;
     let walked = plan.apply_with_subqueries(|node| {

@@ -51,6 +51,7 @@ mod method;
 mod night;
 mod ops;
 mod plan;
+mod proofs;
 mod publish;
 mod quarantine;
 mod reader;

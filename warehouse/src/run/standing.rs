@@ -26,9 +26,9 @@ pub(super) struct Standing {
     /// Digests of what is read by the window, by [`crate::graph::WindowedRead::id`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reads: BTreeMap<String, FileDigests>,
-    /// Identities of the tables that are read whole.
+    /// Digests of what is read whole.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub whole: BTreeMap<String, String>,
+    pub entire: BTreeMap<String, FileDigests>,
     /// Nights of which the state was seen, and what identifies what was delivered up to each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nights: BTreeMap<NaiveDate, String>,

@@ -16,18 +16,20 @@ use super::standing::Standing;
 use super::state::Candidate;
 use super::views;
 use super::work::{Attempt, Made, Work, in_order};
+use crate::audit;
 use crate::graph::{Moment, WindowedRead};
 use crate::materialize::{self, DELTA, PRIOR, ROWS, Range};
 use crate::project::contract::Contract;
 use crate::project::model::{Materialized, Model, WindowLength};
 use crate::session::register;
+use crate::sql_text::columns;
 use crate::table::{DataFile, Lake, PinnedTable, StagedFile};
 
 /// What a windowed node is made from, and what it was made from before.
 pub(super) struct WindowedInputs {
     pub reads: Vec<(WindowedRead, ReadFiles)>,
-    /// Identities of the tables that are read whole and are no lookups.
-    pub whole: BTreeMap<String, String>,
+    /// What is read whole and is no lookup.
+    pub whole: Vec<(WindowedRead, ReadFiles)>,
     /// Fingerprint of the model and of the views behind it.
     pub code: String,
     pub prior: Option<Standing>,
@@ -59,16 +61,16 @@ pub(super) struct BaseTable {
     pub candidate: Candidate,
     /// Of a bronze table.
     pub contract: Option<Contract>,
+    /// Whether a view before it asks for the night, so that the same file gives other rows at another.
+    pub by_night: bool,
 }
 
 impl BaseTable {
     /// The file in one night's eyes: rows that wait for a later night are not read yet.
-    fn key(&self, file: &DataFile, night: NaiveDate) -> String {
+    pub fn key(&self, file: &DataFile, night: NaiveDate) -> String {
         let one = self.of(std::slice::from_ref(file));
-        match &self.contract {
-            Some(contract) if !views::sees_everything(contract, &one, night) => format!("{}@{night}", file.path),
-            _ => file.path.clone(),
-        }
+        let waits = self.contract.as_ref().is_some_and(|contract| !views::sees_everything(contract, &one, night));
+        if waits || self.by_night { format!("{}@{night}", file.path) } else { file.path.clone() }
     }
 
     /// The table as if these were all its files.
@@ -76,11 +78,21 @@ impl BaseTable {
         Candidate::Files { schema: Arc::clone(self.candidate.schema()), files: files.to_vec() }
     }
 
-    fn provider(&self, work: &Work, file: &DataFile) -> Result<Arc<dyn TableProvider>, RunError> {
-        let candidate = self.of(std::slice::from_ref(file));
+    pub fn files(&self) -> Vec<DataFile> {
+        self.candidate.files()
+    }
+
+    /// Some of its files as a night sees them.
+    pub fn provider(
+        &self,
+        lake: &Lake,
+        files: &[DataFile],
+        night: NaiveDate,
+    ) -> Result<Arc<dyn TableProvider>, RunError> {
+        let candidate = self.of(files);
         match &self.contract {
-            Some(contract) => views::bronze_as_of(&work.context.lake, contract, &candidate, work.night),
-            None => Ok(candidate.provider(&work.context.lake, &self.table)?),
+            Some(contract) => views::bronze_as_of(lake, contract, &candidate, night),
+            None => Ok(candidate.provider(lake, &self.table)?),
         }
     }
 }
@@ -94,8 +106,9 @@ pub(super) async fn make(
     attempt: Attempt,
 ) -> Result<Option<Made>, ComputeError> {
     let lake = &work.context.lake;
-    let prior = inputs.prior.as_ref().filter(|prior| prior.code == inputs.code && prior.whole == inputs.whole);
+    let prior = inputs.prior.as_ref().filter(|prior| prior.code == inputs.code);
     let standing = stand(work, inputs, prior, attempt).await?;
+    let prior = prior.filter(|prior| same_entire(prior, &standing));
     let (all, changed) = windows(work, model, inputs, prior, &standing);
     if prior.is_some() && changed.is_empty() {
         let same = Standing { same_as: inputs.prior_identity.clone(), ..standing };
@@ -124,6 +137,13 @@ pub(super) async fn make(
     Ok(Some(Made { standing: Some(standing), ..made }))
 }
 
+/// Whether all that is read whole has the rows that it had.
+fn same_entire(prior: &Standing, now: &Standing) -> bool {
+    let same =
+        |(id, digests): (&String, &FileDigests)| prior.entire.get(id).is_some_and(|before| before.same_rows(digests));
+    prior.entire.len() == now.entire.len() && now.entire.iter().all(same)
+}
+
 /// The digests of all inputs: of files that were there before, those from before.
 async fn stand(
     work: &Work,
@@ -131,16 +151,20 @@ async fn stand(
     prior: Option<&Standing>,
     attempt: Attempt,
 ) -> Result<Standing, ComputeError> {
-    let mut reads = BTreeMap::new();
+    let (mut reads, mut entire) = (BTreeMap::new(), BTreeMap::new());
     for (read, from) in &inputs.reads {
         let before = prior.and_then(|prior| prior.reads.get(&read.id()));
         reads.insert(read.id(), read_digests(work, read, from, before, attempt).await?);
+    }
+    for (read, from) in &inputs.whole {
+        let before = prior.and_then(|prior| prior.entire.get(&read.id()));
+        entire.insert(read.id(), read_digests(work, read, from, before, attempt).await?);
     }
     Ok(Standing {
         engine: Standing::engine(),
         code: inputs.code.clone(),
         reads,
-        whole: inputs.whole.clone(),
+        entire,
         nights: BTreeMap::new(),
         same_as: None,
     })
@@ -163,14 +187,16 @@ async fn read_digests(
         digests.0.insert("all".to_owned(), digest(&open(&from.scene).await?, read).await?);
         return Ok(digests);
     };
-    for file in base.candidate.files() {
+    for file in base.files() {
         let key = base.key(&file, work.night);
         let known = before.and_then(|before| before.0.get(&key)).cloned();
         let days = match known {
             Some(days) => days,
             None => {
                 let mut scene = from.scene.clone();
-                let provider = base.provider(work, &file).map_err(ComputeError::Other)?;
+                let provider = base
+                    .provider(&work.context.lake, std::slice::from_ref(&file), work.night)
+                    .map_err(ComputeError::Other)?;
                 scene.tables.insert(base.table.clone(), provider);
                 digest(&open(&scene).await?, read).await?
             }
@@ -286,11 +312,7 @@ async fn window_rows(
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let mut rows = Vec::new();
     for (number, range) in ranges.iter().enumerate() {
-        let target = match model.spec.materialized {
-            // Delivered rows are told apart by key before they are the table's.
-            Materialized::Merge => work.scratch(attempt, &format!("-w{number}")),
-            _ => work.target(model, attempt, &format!("-w{number}")),
-        };
+        let target = work.target(model, attempt, &format!("-w{number}"));
         let moment = Moment::window(work.night, range.start, range.end);
         let staged = work.stage_model(model, &work.scene, moment, attempt, &target).await?;
         inside(work, model, &staged, range).map_err(ComputeError::Other)?;
@@ -332,6 +354,11 @@ async fn resolved(
     let target = work.target(model, attempt, "-newest");
     let session = work.context.engine.session(attempt.effort);
     staged_table(work, model, ROWS, &rows, &session)?;
+    // A model that gives one row of each key already has said which is the newest.
+    let keys = format!("SELECT {} FROM {ROWS}", columns(model.spec.key_names()));
+    if audit::all_differ(&session, &keys).await? {
+        return Ok(rows);
+    }
     let query = session.sql(&materialize::newest(&model.spec)).await?;
     stage_query(&work.context.lake, &target, in_order(query, model)?, &session).await
 }

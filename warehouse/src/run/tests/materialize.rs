@@ -569,3 +569,62 @@ pub(super) const EVERY_KIND: &str =
     "select 'window' as kind, order_id, amount, delivered_on, null as valid_to from core.by_window
 union all select 'key', order_id, amount, delivered_on, null from core.by_key
 union all select 'state', order_id, amount, valid_from, valid_to from core.states order by 1, 2, 4";
+
+const PRICED: &str =
+    "select cast(events.happened_at as date) as day, cast(sum(events.amount * prices.price) as bigint) as amount
+from staging.stg_shop__events as events
+cross join core.prices as prices
+where events.happened_at >= $window_start and events.happened_at < $window_end
+group by cast(events.happened_at as date)";
+const PRICES: &str =
+    "select cast(1 as integer) as id, max(amount) as price, count(*) as days from staging.stg_shop__prices";
+
+/// A table by day that reads the highest of all prices whole.
+fn priced() -> Shop {
+    let shop = shop();
+    shop.write("sql/sources/prices.yml", &EVENTS.replace("events", "prices"));
+    shop.write("sql/staging/shop/stg_shop__prices.sql", &STG_EVENTS.replace("events", "prices"));
+    shop.write("sql/staging/shop/stg_shop__prices.yml", STG_EVENTS_YML);
+    shop.write("sql/core/shop/prices.sql", PRICES);
+    let columns =
+        "columns: [ { name: id, type: INTEGER }, { name: price, type: BIGINT }, { name: days, type: BIGINT } ]\n";
+    shop.write("sql/core/shop/prices.yml", columns);
+    shop.write("sql/marts/shop/by_day.sql", PRICED);
+    shop.write("sql/marts/shop/by_day.yml", BY_DAY_YML);
+    shop
+}
+
+fn prices(shop: &Shop, day: &str, amount: i64) {
+    let rows = format!("id,happened_at,amount\np,{day} 00:00:00,{amount}\n");
+    shop.write(&format!("raw/prices/prices_{day}.csv"), &rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_read_whole_rebuilds_all_windows_only_where_the_columns_that_are_read_changed() {
+    let shop = priced();
+    for day in 1..=3 {
+        prices(&shop, &february(day), 10);
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), i64::from(day))]);
+        assert_eq!(shop.night(&february(day)).await.status, RunStatus::Done);
+    }
+    let before = files(&shop, "marts.by_day").await;
+    assert_eq!(before.len(), 3, "the table that is read whole grew each night, in a column that is not read");
+    prices(&shop, &february(4), 20);
+    events(&shop, &february(4), &[("a", "2026-02-04 10:00:00", 4)]);
+    assert_eq!(shop.night(&february(4)).await.status, RunStatus::Done);
+    assert!(files(&shop, "marts.by_day").await.is_disjoint(&before));
+    assert_eq!(shop.ask(DAYS).await, from_scratch(&shop, &february(4), DAYS).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_asks_for_the_night_is_looked_at_anew_each_night() {
+    let shop = windowed();
+    let due = "select id, happened_at, case when cast(happened_at as date) < $night then amount else 0 end as amount
+        from bronze.events";
+    shop.write("sql/staging/shop/stg_shop__events.sql", due);
+    for day in 1..=3 {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), i64::from(day))]);
+        shop.night(&february(day)).await;
+    }
+    assert_eq!(shop.ask(DAYS).await, from_scratch(&shop, &february(3), DAYS).await);
+}

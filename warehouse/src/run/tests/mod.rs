@@ -6,6 +6,7 @@ mod maintain;
 mod materialize;
 mod memory;
 mod pairs;
+mod proofs;
 mod replay;
 mod simulator;
 mod stages;

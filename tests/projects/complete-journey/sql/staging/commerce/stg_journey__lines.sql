@@ -11,6 +11,7 @@ select
     transacted_at,
     cast(case when quantity >= 1000 then 1 else quantity end as integer) as quantity,
     cast(sales_value as decimal(18, 2)) as paid_amount,
-    cast(sales_value + retail_disc + coupon_match_disc as decimal(18, 2)) as shelf_amount
+    cast(sales_value + retail_disc + coupon_match_disc as decimal(18, 2)) as shelf_amount,
+    _night as delivered_on
 from bronze.transactions
 where quantity > 0

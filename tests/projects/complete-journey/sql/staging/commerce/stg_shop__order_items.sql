@@ -7,6 +7,7 @@ with priced as (
         product_id,
         quantity,
         paid_amount,
+        delivered_on,
         cast(ceil(
             round(cast(shelf_amount as double) * 100) / nullif(cast(quantity as double), 0)
         ) / 100 as decimal(18, 4)) as unit_price
@@ -19,5 +20,6 @@ select
     product_id,
     quantity,
     unit_price,
-    cast(quantity * unit_price - paid_amount as decimal(18, 2)) as discount_amount
+    cast(quantity * unit_price - paid_amount as decimal(18, 2)) as discount_amount,
+    delivered_on
 from priced

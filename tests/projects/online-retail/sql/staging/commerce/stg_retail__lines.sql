@@ -12,7 +12,8 @@ with lines as (
         lines.unit_price,
         lines.customer_id,
         countries.country_code,
-        lines._record
+        lines._record,
+        lines._night
     from bronze.online_retail as lines
     left join staging.stg_retail__countries as countries
         on countries.country = lines.country
@@ -34,5 +35,6 @@ select
     unit_price,
     customer_id,
     country_code,
-    _record as record
+    _record as record,
+    _night as delivered_on
 from lines

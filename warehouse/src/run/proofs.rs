@@ -1,0 +1,164 @@
+//! What audits proved of a table's files, so that the next night asks only of files that came.
+//!
+//! Files never change. Where a check looks at rows one by one and no row of some files failed it, none of them
+//! ever will; keys that differ among some files differ among any of them, and a new file's keys have to differ
+//! from theirs. `_buho/audited/<node>/<identity>.json`, written before the release that names the identity; where
+//! it is missing, all is asked of all rows.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use datafusion::execution::context::SessionContext;
+use object_store::ObjectStoreExt;
+use serde::{Deserialize, Serialize};
+
+use super::audits::audited_as;
+use super::build::{Build, Scene};
+use super::error::RunError;
+use super::maintain::remove_old;
+use super::method::only_scan;
+use super::windowed::BaseTable;
+use crate::audit::{self, AuditOutcome, Check, Reads};
+use crate::identity::word_of;
+use crate::project::model::{Materialized, Model};
+use crate::release::Release;
+use crate::table::{DataFile, Lake, TableError};
+
+const FOLDER: &str = "_buho/audited";
+/// A night that brings more than this share of the rows asks of all of them.
+const SMALL_SHARE: u64 = 4;
+
+/// What was asked of which files, and passed.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Proof {
+    /// The checks, and the SQL through which the files are seen.
+    asked: String,
+    files: BTreeSet<String>,
+    /// Names of the checks that passed.
+    passed: BTreeSet<String>,
+}
+
+fn file(table: &str, identity: &str) -> String {
+    format!("{FOLDER}/{table}/{identity}.json")
+}
+
+/// What a node's rows come from, and what is known of its files.
+pub(super) struct Grounds {
+    base: BaseTable,
+    asked: String,
+    known: Vec<DataFile>,
+    fresh: Vec<DataFile>,
+    passed: BTreeSet<String>,
+    night: NaiveDate,
+}
+
+impl Grounds {
+    /// `None` where a node's rows cannot be told apart by the files they come from.
+    pub async fn find(build: &Build<'_>, model: &Model) -> Result<Option<Self>, RunError> {
+        let lake = &build.context.lake;
+        let (Some(node), Some(base)) = (build.context.graph.node(&model.name), build.stored_behind(&model.name).await?)
+        else {
+            return Ok(None);
+        };
+        if node.materialized == Materialized::Table {
+            return Ok(None);
+        }
+        let asked = word_of([audit::fingerprint(model).to_hex().to_string(), build.code(node)]);
+        let before = match build.previous().and_then(|release| name_in(release, &model.name)) {
+            Some(identity) => lake.read(&file(&model.name, &identity)).await?,
+            None => None,
+        };
+        // A record that cannot be read proves nothing.
+        let before = before.and_then(|found| serde_json::from_slice::<Proof>(&found).ok());
+        let proof = before.filter(|proof| proof.asked == asked).unwrap_or_default();
+        let night = build.night();
+        let (known, fresh) = base.files().into_iter().partition(|file| proof.files.contains(&base.key(file, night)));
+        Ok(Some(Self { base, asked, known, fresh, passed: proof.passed, night }))
+    }
+
+    /// Whether little enough came for asking of it apart.
+    pub fn is_small_change(&self) -> bool {
+        let rows = |files: &[DataFile]| files.iter().map(|file| file.rows).sum::<Option<u64>>();
+        match (rows(&self.known), rows(&self.fresh)) {
+            (Some(known), Some(fresh)) => known > 0 && fresh.saturating_mul(SMALL_SHARE) <= known,
+            _ => false,
+        }
+    }
+
+    pub fn brings_nothing(&self) -> bool {
+        self.fresh.is_empty()
+    }
+
+    /// The scene with nothing but the files that came, or but those that are known.
+    pub fn scenes(&self, lake: &Lake, scene: &Scene) -> Result<(Scene, Scene), RunError> {
+        let of = |files: &[DataFile]| -> Result<Scene, RunError> {
+            let mut part = scene.clone();
+            part.tables.insert(self.base.table.clone(), self.base.provider(lake, files, self.night)?);
+            Ok(part)
+        };
+        Ok((of(&self.fresh)?, of(&self.known)?))
+    }
+
+    /// One word for the files that came.
+    pub fn scope(&self) -> String {
+        word_of(self.fresh.iter().chain(&self.known).map(|file| format!("{}\n", file.path)))
+    }
+
+    /// Whether a check that the known files passed has to be asked of the others alone.
+    pub async fn splits(&self, session: &SessionContext, check: &Check, as_written: &Check) -> bool {
+        if !self.passed.contains(&check.name) {
+            return false;
+        }
+        match (&check.reads, &as_written.reads) {
+            (Reads::Rows { .. } | Reads::Keys { .. }, _) => true,
+            (Reads::Count { .. }, _) => false,
+            // What asks for the night may pass at one and fail at another.
+            (Reads::Query { sql }, Reads::Query { sql: written }) if sql == written => {
+                let plan = session.state().create_logical_plan(sql).await;
+                plan.is_ok_and(|plan| only_scan(&plan).is_some_and(|table| table == check.node))
+            }
+            (Reads::Query { .. }, _) => false,
+        }
+    }
+
+    /// Notes what passed, of all files.
+    pub async fn store(&self, build: &Build<'_>, model: &Model, outcomes: &[AuditOutcome]) -> Result<(), RunError> {
+        let lake = &build.context.lake;
+        let Some(identity) = name_now(build, model) else {
+            return Ok(());
+        };
+        let files = self.known.iter().chain(&self.fresh).map(|file| self.base.key(file, self.night)).collect();
+        let passed = outcomes.iter().filter(|outcome| outcome.passed).map(|outcome| outcome.audit.clone()).collect();
+        let below = file(&model.name, &identity);
+        let proof = Proof { asked: self.asked.clone(), files, passed };
+        let body = serde_json::to_vec(&proof).map_err(|source| RunError::Form { what: below.clone(), source })?;
+        let path = lake.path(&below);
+        lake.store().put(&path, body.into()).await.map_err(|error| TableError::write(&model.name, &path, error))?;
+        Ok(())
+    }
+}
+
+/// Under which name a release's node has its proof.
+fn name_in(release: &Release, node: &str) -> Option<String> {
+    let table = release.tables.get(node).map(|table| table.recipe.identity());
+    table.or_else(|| release.views.get(node).map(|view| view.audited.clone()))
+}
+
+fn name_now(build: &Build<'_>, model: &Model) -> Option<String> {
+    match model.spec.materialized {
+        Materialized::View => audited_as(build, model),
+        _ => build.identity(&model.name).map(str::to_owned),
+    }
+}
+
+/// Removes what no release in use needs.
+pub(super) async fn forget_old(
+    lake: &Lake,
+    node: &str,
+    needed: &[Release],
+    before: DateTime<Utc>,
+) -> Result<(), RunError> {
+    let names: BTreeSet<String> = needed.iter().filter_map(|release| name_in(release, node)).collect();
+    let is_unneeded = |name: &str| name.strip_suffix(".json").is_some_and(|identity| !names.contains(identity));
+    remove_old(lake, &format!("{FOLDER}/{node}"), before, is_unneeded).await
+}
