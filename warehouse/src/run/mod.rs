@@ -65,6 +65,7 @@ mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
+mod turns;
 pub mod views;
 mod windowed;
 mod work;
@@ -82,3 +83,4 @@ pub use records::{last_runs, run_by_id};
 pub use replay::{Choice, Tried, discard, replay, replay_with};
 pub use report::{AuditReport, NodeReport, RunReport, RunStatus, SourceReport};
 pub use rollback::rollback;
+pub use turns::Turns;

@@ -91,7 +91,7 @@ pub(super) async fn ingest_all(
     let contracts: Vec<&Contract> = context.project.contracts.values().filter(is_wanted).collect();
     stream::iter(contracts)
         .map(|contract| ingest_source(context, contract, wanted.night, wanted.may_load, attempt))
-        .buffered(SOURCES_AT_ONCE)
+        .buffered(context.turns.at_once(SOURCES_AT_ONCE))
         .try_collect()
         .await
 }
