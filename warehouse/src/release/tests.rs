@@ -36,7 +36,7 @@ async fn the_default_is_the_latest_sequence_of_the_highest_night() {
 #[tokio::test]
 async fn a_listing_that_is_behind_gives_no_two_releases_one_number() {
     let lake = lake();
-    let behind = lake.over(Arc::new(FaultyStore::new(Arc::clone(lake.store()), Rule::Unlisted)));
+    let behind = lake.over(Arc::new(FaultyStore::new(Arc::clone(lake.store()), Rule::Unlisted(FOLDER))));
     for (number, run) in ["a", "b", "c"].into_iter().enumerate() {
         let sequence = next_sequence(&behind, "2026-01-31".parse().unwrap()).await.unwrap();
         assert_eq!(sequence as usize, number + 1);
