@@ -63,6 +63,12 @@ impl Ledger {
         self.deliveries.iter().rev().find(|record| record.path == path && !record.is_replaced())
     }
 
+    /// Whether the file of a path was left out for a content that no delivery has brought by now.
+    pub(crate) fn is_left_out(&self, path: &str) -> bool {
+        let current = self.current(path).filter(|record| record.is_skipped());
+        current.is_some_and(|left_out| !self.loaded().any(|record| record.content == left_out.content))
+    }
+
     /// Deliveries whose rows are in bronze.
     pub fn loaded(&self) -> impl Iterator<Item = &DeliveryRecord> {
         self.deliveries.iter().filter(|record| record.is_loaded())
@@ -109,6 +115,10 @@ impl Ledger {
 }
 
 impl DeliveryRecord {
+    pub(crate) fn is_skipped(&self) -> bool {
+        matches!(self.state, DeliveryState::Skipped { .. })
+    }
+
     pub(crate) fn is_replaced(&self) -> bool {
         matches!(self.state, DeliveryState::Replaced { .. })
     }

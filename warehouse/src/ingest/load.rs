@@ -39,7 +39,8 @@ pub async fn load(
         .to_load
         .iter()
         .map(|(number, planned)| {
-            let expected = hashes.get(&planned.file.path).cloned();
+            let known = resolved.ledger.current(&planned.file.path).map(|record| record.content.clone());
+            let expected = known.filter(|content| !content.is_empty());
             Arc::new(Job::new(*number, planned.night, planned.file.clone(), expected))
         })
         .collect();

@@ -18,6 +18,8 @@ pub struct IngestPlan {
     pub unchanged: Vec<String>,
     /// Files that belong to a later night.
     pub waiting: Vec<WaitingFile>,
+    /// Files that were left out, for their content was there under another name: they are loaded once it is not.
+    pub skipped: Vec<PlannedDelivery>,
     /// What was loaded before.
     pub ledger: Ledger,
 }
@@ -39,6 +41,8 @@ pub enum Reason {
     New,
     /// A known name, changed since delivery `number` (by its size, etag or time).
     Changed { number: i64 },
+    /// Delivery `number`, unchanged, of which nothing was loaded: another name had its content.
+    Skipped { number: i64 },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +54,13 @@ pub struct WaitingFile {
 impl IngestPlan {
     /// Whether there is nothing to read.
     pub fn is_empty(&self) -> bool {
-        self.deliveries.is_empty()
+        self.deliveries.is_empty() && self.left_out().next().is_none()
+    }
+
+    /// Files that were left out for a content that is nowhere in bronze any more.
+    pub fn left_out(&self) -> impl Iterator<Item = &str> {
+        let is_left_out = |file: &&PlannedDelivery| self.ledger.is_left_out(&file.file.path);
+        self.skipped.iter().filter(is_left_out).map(|file| file.file.path.as_str())
     }
 }
 
@@ -58,19 +68,25 @@ impl IngestPlan {
 ///
 /// A dated file belongs to the night in its name, whenever it is first seen; an undated one to
 /// the first night that saw it. Both are recorded once: a changed file keeps its night, and a
-/// night before that never sees it.
+/// night before that never sees it. A file that was left out for its twin stands for that night's
+/// rows too, whatever night is run when the twin goes.
 pub fn plan_deliveries(contract: &Contract, files: &[RawFile], ledger: &Ledger, night: NaiveDate) -> IngestPlan {
     let mut plan = IngestPlan {
         night,
         deliveries: Vec::new(),
         unchanged: Vec::new(),
         waiting: Vec::new(),
+        skipped: Vec::new(),
         ledger: ledger.clone(),
     };
     let known: HashMap<&str, &DeliveryRecord> = current_by_path(ledger);
     for file in files {
         let record = known.get(file.path.as_str()).copied();
         let its_night = record.map(|record| record.night).or(file.date).unwrap_or(night);
+        if let Some(record) = record.filter(|record| record.is_skipped() && record.looks_like(file)) {
+            let reason = Reason::Skipped { number: record.number };
+            plan.skipped.push(PlannedDelivery { file: file.clone(), night: its_night, reason, hash_first: false });
+        }
         if its_night > night {
             plan.waiting.push(WaitingFile { path: file.path.clone(), night: its_night });
             continue;

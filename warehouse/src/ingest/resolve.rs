@@ -34,6 +34,8 @@ pub(crate) fn resolve(
             resolved.number(contract, planned, content)?;
         }
     }
+    resolved.take_left_out(plan);
+    resolved.to_load.sort_by_key(|(number, _)| *number);
     Ok(resolved)
 }
 
@@ -79,6 +81,24 @@ impl Resolved {
         }
         self.ledger.deliveries.push(record(number, planned, content, state));
         Ok(())
+    }
+
+    /// A file that was left out for its twin is loaded, under its own number, once the twin has another content.
+    fn take_left_out(&mut self, plan: &IngestPlan) {
+        for planned in plan.deliveries.iter().chain(&plan.skipped) {
+            let path = &planned.file.path;
+            if !self.ledger.is_left_out(path) {
+                continue;
+            }
+            let number = self.ledger.current(path).map(|record| record.number).unwrap_or_default();
+            if let Some(record) = self.ledger.record_mut(number) {
+                record.state = DeliveryState::Loaded;
+                self.to_load.push((number, planned.clone()));
+                self.warnings.push(format!(
+                    "`{path}` was skipped for another file with its content, which has another by now: it is loaded"
+                ));
+            }
+        }
     }
 
     fn twin(&self, content: &str, path: &str) -> Option<&DeliveryRecord> {

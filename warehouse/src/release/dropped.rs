@@ -32,14 +32,15 @@ fn file(id: ReleaseId) -> String {
 ///
 /// # Errors
 /// [`ReleaseError::Storage`] where the lake cannot be written.
-pub(crate) async fn drop_release(lake: &Lake, id: ReleaseId, at: DateTime<Utc>) -> Result<(), ReleaseError> {
+pub(crate) async fn drop_release(lake: &Lake, id: ReleaseId, at: DateTime<Utc>) -> Result<Dropped, ReleaseError> {
     let dropped = Dropped { at, release: super::read(lake, id).await? };
     let path = lake.path(&file(id));
     let body = serde_json::to_vec(&dropped).map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
     lake.store().put(&path, body.into()).await.map_err(|source| ReleaseError::storage(&path, source))?;
     failpoint::reached("maintain.release_noted");
     let listed = lake.path(&id.file());
-    lake.store().delete(&listed).await.map_err(|source| ReleaseError::storage(&listed, source))
+    lake.store().delete(&listed).await.map_err(|source| ReleaseError::storage(&listed, source))?;
+    Ok(dropped)
 }
 
 /// Every release that was dropped and not yet forgotten.

@@ -22,6 +22,7 @@ pub use error::ReleaseError;
 pub(crate) use format::PROBES;
 pub use format::{LAKE_FORMAT, check_format};
 pub use kept::Keep;
+pub(crate) use pins::is_pinned;
 pub use pins::{Pin, pin, pins, unpin};
 
 use crate::table::Lake;

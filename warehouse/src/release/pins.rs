@@ -45,6 +45,14 @@ pub async fn unpin(lake: &Lake, id: ReleaseId) -> Result<bool, ReleaseError> {
     Ok(pinned)
 }
 
+/// Whether a release is pinned, by the pin itself: a listing may be behind.
+///
+/// # Errors
+/// [`ReleaseError::Storage`] where the lake cannot be read.
+pub(crate) async fn is_pinned(lake: &Lake, id: ReleaseId) -> Result<bool, ReleaseError> {
+    super::exists(lake, &file(id)).await
+}
+
 /// The pinned releases, oldest night first.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 
 use super::*;
+use crate::store::faults::{FaultyStore, Rule};
 
 pub(crate) fn lake() -> Lake {
     Lake::new("memory:///lake".parse().unwrap(), Arc::new(InMemory::new()), Path::from("lake"))
@@ -30,6 +31,18 @@ async fn the_default_is_the_latest_sequence_of_the_highest_night() {
     }
     let latest = latest(&lake).await.unwrap().unwrap();
     assert_eq!((latest.id().to_string().as_str(), latest.run_id.as_str()), ("2026-02-01.2", "d"));
+}
+
+#[tokio::test]
+async fn a_listing_that_is_behind_gives_no_two_releases_one_number() {
+    let lake = lake();
+    let behind = lake.over(Arc::new(FaultyStore::new(Arc::clone(lake.store()), Rule::Unlisted(FOLDER))));
+    for (number, run) in ["a", "b", "c"].into_iter().enumerate() {
+        let sequence = next_sequence(&behind, "2026-01-31".parse().unwrap()).await.unwrap();
+        assert_eq!(sequence as usize, number + 1);
+        write(&behind, &Release { sequence, ..release("2026-01-31", run) }).await.unwrap();
+    }
+    assert_eq!(list(&lake).await.unwrap().len(), 3);
 }
 
 #[tokio::test]

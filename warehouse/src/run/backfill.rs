@@ -8,6 +8,7 @@ use super::context::{RunContext, RunRequest};
 use super::error::RunError;
 use super::night::run_night;
 use super::report::{RunReport, RunStatus};
+use crate::error::ErrorKind;
 use crate::release;
 
 /// Runs the nights from one to another; `told` hears of each run as it ends.
@@ -18,7 +19,8 @@ use crate::release;
 ///
 /// # Errors
 /// [`RunError::User`] where the nights are in the wrong order; else those of [`run_night`]. A night of which
-/// nothing went out ends the backfill, for the next would build on it.
+/// nothing went out ends the backfill, for the next would build on it; so does one that storage failed, for the
+/// next would take its deliveries for its own, or go out without its state. The same command goes on from there.
 pub async fn backfill(
     context: &RunContext,
     from: NaiveDate,
@@ -41,7 +43,8 @@ pub async fn backfill(
         let report = run_night(context, &request).await?;
         // A night that went out in part before says nothing new the second time: it stands.
         let highest = release::latest(&context.lake).await?.map(|release| release.night);
-        let stops = report.status == RunStatus::Failed && highest.is_none_or(|highest| highest < night);
+        let is_missing = report.status == RunStatus::Failed && highest.is_none_or(|highest| highest < night);
+        let stops = is_missing || report.kinds.contains(&ErrorKind::Retry);
         told(report);
         if stops {
             break;

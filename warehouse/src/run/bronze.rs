@@ -35,9 +35,9 @@ pub(super) async fn commit_sources(
         quarantine::append(context, lease, source, run_id).await?;
         failpoint::reached("quarantine.appended");
     }
-    let committed: Vec<SourceOutcome> = stream::iter(sources)
+    let committed: Vec<SourceOutcome> = stream::iter(context.turns.order(sources))
         .map(|source| commit_source(context, lease, source, run_id))
-        .buffered(COMMITS_AT_ONCE)
+        .buffered(context.turns.at_once(COMMITS_AT_ONCE))
         .try_collect()
         .await?;
     for source in &committed {

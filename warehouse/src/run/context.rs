@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::error::RunError;
 use super::ops::ops_schemas;
+use super::turns::Turns;
 use crate::clock::{Clock, default_night};
 use crate::graph::{self, Graph, Resolved};
 use crate::project::Project;
@@ -31,6 +32,7 @@ pub struct RunContext {
     pub engine: Engine,
     pub clock: Arc<dyn Clock>,
     pub stop: Stop,
+    pub turns: Turns,
 }
 
 /// Tells a run from outside that it should end: what it has begun is given up, its lease given back.
@@ -85,6 +87,7 @@ impl RunContext {
             engine,
             clock,
             stop: Stop::never(),
+            turns: Turns::default(),
         })
     }
 }

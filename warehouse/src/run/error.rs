@@ -82,17 +82,49 @@ pub(super) fn is_out_of_memory(error: &DataFusionError) -> bool {
     matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
 }
 
+/// Whether storage failed somewhere below: readers of files wrap what it said.
+fn is_of_storage(error: &DataFusionError) -> bool {
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source())
+        .any(|error| error.is::<object_store::Error>() || error.is::<std::io::Error>())
+}
+
 /// Whose turn it is, judged by the root of the error.
 fn query_kind(error: &DataFusionError) -> ErrorKind {
     match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
-            ErrorKind::Retry
-        }
+        // Files of the lake are ours: no row that a user could correct makes one unreadable.
+        DataFusionError::ResourcesExhausted(_) | DataFusionError::ParquetError(_) => ErrorKind::Retry,
+        root if is_of_storage(root) => ErrorKind::Retry,
         DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => ErrorKind::User,
         DataFusionError::NotImplemented(_) | DataFusionError::Configuration(_) => ErrorKind::User,
-        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) | DataFusionError::ParquetError(_) => {
-            ErrorKind::Data
-        }
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => ErrorKind::Data,
         _ => ErrorKind::Defect,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::error::ArrowError;
+    use parquet::errors::ParquetError;
+
+    use super::*;
+
+    #[test]
+    fn a_query_that_storage_failed_is_worth_another_try_however_its_error_is_wrapped() {
+        let storage = || {
+            let source = std::io::Error::other("connection reset").into();
+            Box::new(object_store::Error::Generic { store: "S3", source })
+        };
+        let wrapped = [
+            DataFusionError::ObjectStore(storage()),
+            DataFusionError::External(storage()),
+            DataFusionError::from(ParquetError::External(storage())),
+            DataFusionError::from(ArrowError::ExternalError(storage())),
+            DataFusionError::from(ArrowError::ExternalError(storage())).context("reading core.orders"),
+        ];
+        for error in wrapped {
+            assert_eq!(RunError::while_running("core.orders", &error).kind(), ErrorKind::Retry, "{error}");
+        }
+        let overflow = DataFusionError::from(ArrowError::ArithmeticOverflow("too much".to_owned()));
+        assert_eq!(RunError::while_running("core.orders", &overflow).kind(), ErrorKind::Data);
     }
 }

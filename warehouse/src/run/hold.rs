@@ -54,9 +54,9 @@ async fn fence_tables(context: &RunContext, lease: &Lease, run_id: &str) -> Resu
     let released = previous.iter().flat_map(|release| release.tables.keys().cloned());
     let quarantine = std::iter::once(super::quarantine::TABLE.to_owned());
     let tables: BTreeSet<String> = sources.chain(nodes).chain(released).chain(quarantine).collect();
-    stream::iter(tables)
+    stream::iter(context.turns.order(tables))
         .map(|table| async move { fence(&context.lake, &table, lease.token(), run_id, context.clock.now()).await })
-        .buffer_unordered(FENCES_AT_ONCE)
+        .buffer_unordered(context.turns.at_once(FENCES_AT_ONCE))
         .try_collect::<()>()
         .await?;
     Ok(())

@@ -22,7 +22,7 @@ use crate::failpoint;
 use crate::lease::Lease;
 use crate::planted::{Bug, planted};
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
-use crate::release::{self, Keep, Release};
+use crate::release::{self, Keep, Release, ReleaseId};
 use crate::table::{Lake, TableError, TableSnapshot, vacuum};
 
 /// How long what an unfinished night has staged is kept for it.
@@ -57,28 +57,7 @@ async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> 
     let now = context.clock.now();
     let mut done = Maintained::default();
 
-    let all = release::list(lake).await?;
-    let mut pins = release::pins(lake).await?;
-    pins.retain(|_| !planted(Bug::PinsIgnored));
-    let kept = keep.of(&all, &pins);
-    for id in all.iter().filter(|id| !kept.contains(id)) {
-        drop_release(lake, *id, now).await?;
-        failpoint::reached("maintain.release_dropped");
-        done.releases_dropped += 1;
-    }
-    done.releases_kept = kept.len();
-    let mut needed: Vec<Release> = Vec::new();
-    for id in &kept {
-        needed.push(release::read(lake, *id).await?);
-    }
-    let mut unneeded = Vec::new();
-    for dropped in dropped(lake).await? {
-        if now - dropped.at < GRACE && !planted(Bug::NoGrace) {
-            needed.push(dropped.release);
-        } else {
-            unneeded.push(dropped.release.id());
-        }
-    }
+    let (needed, unneeded) = drop_old(context, keep, now, &mut done).await?;
 
     // Rows of the quarantine are found by the names of their files: those stay as they are.
     for (table, _) in ops_schemas().into_iter().filter(|(table, _)| *table != quarantine::TABLE) {
@@ -115,6 +94,49 @@ async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> 
         failpoint::reached("maintain.release_forgotten");
     }
     Ok(done)
+}
+
+/// Drops the releases past their age. Those that are kept or still read, and the ids of those that are neither.
+async fn drop_old(
+    context: &RunContext,
+    keep: Keep,
+    now: DateTime<Utc>,
+    done: &mut Maintained,
+) -> Result<(Vec<Release>, Vec<ReleaseId>), RunError> {
+    let lake = &context.lake;
+    let all = release::list(lake).await?;
+    let mut pins = release::pins(lake).await?;
+    pins.retain(|_| !planted(Bug::PinsIgnored));
+    let mut kept = keep.of(&all, &pins);
+    let mut gone = Vec::new();
+    for id in all {
+        // A listing of the pins may be behind, or short.
+        if !kept.contains(&id) && release::is_pinned(lake, id).await? && !planted(Bug::PinsIgnored) {
+            kept.insert(id);
+        }
+        if !kept.contains(&id) {
+            gone.push(drop_release(lake, id, now).await?);
+            failpoint::reached("maintain.release_dropped");
+            done.releases_dropped += 1;
+        }
+    }
+    done.releases_kept = kept.len();
+    let mut needed: Vec<Release> = Vec::new();
+    for id in &kept {
+        needed.push(release::read(lake, *id).await?);
+    }
+    // So may that of dropped releases.
+    let listed = dropped(lake).await?;
+    gone.retain(|dropped| listed.iter().all(|other| other.release.id() != dropped.release.id()));
+    let mut unneeded = Vec::new();
+    for dropped in listed.into_iter().chain(gone) {
+        if now - dropped.at < GRACE && !planted(Bug::NoGrace) {
+            needed.push(dropped.release);
+        } else {
+            unneeded.push(dropped.release.id());
+        }
+    }
+    Ok((needed, unneeded))
 }
 
 /// Every table folder of the lake, with the versions that releases in use name.

@@ -67,6 +67,7 @@ mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
+mod turns;
 pub mod views;
 mod windowed;
 mod work;
@@ -84,3 +85,4 @@ pub use records::{last_runs, run_by_id};
 pub use replay::{Choice, Tried, discard, replay, replay_with};
 pub use report::{AuditReport, NodeReport, RunReport, RunStatus, SourceReport};
 pub use rollback::rollback;
+pub use turns::Turns;

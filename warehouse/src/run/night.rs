@@ -60,14 +60,16 @@ async fn phases(
     let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context);
 
+    let mut missed = BTreeMap::new();
     for night in &request.earlier {
-        let wanted = Wanted { night: *night, may_load: true, tables: None };
+        let wanted = Wanted { night: *night, may_load: true, tables: None, missed: missed.clone() };
         let sources = ingest_all(context, &wanted, &attempt(&run_id, *night)).await?;
         report.take_sources(&sources);
+        missed.extend(Wanted::missing(&sources));
         commit_sources(context, lease, sources, &run_id).await?;
     }
     let may_load = request.includes(Stage::Ingest);
-    let wanted = Wanted { night: request.night, may_load, tables: wanted_tables(context, request) };
+    let wanted = Wanted { night: request.night, may_load, tables: wanted_tables(context, request), missed };
     let sources = ingest_all(context, &wanted, &attempt(&run_id, request.night)).await?;
     failpoint::reached("sources.staged");
     report.take_sources(&sources);

@@ -13,7 +13,7 @@ use super::error::RunError;
 use super::report::RunReport;
 use crate::failpoint;
 use crate::project::types::ColumnType;
-use crate::table::{Change, StageWriter, StagedFile, TableError, TableSnapshot, commit, refuse_stale};
+use crate::table::{Change, StageWriter, StagedFile, TableError, TableSnapshot, commit};
 
 /// Application id of appends to `ops` tables.
 const APP_ID: &str = "buho/ops";
@@ -197,9 +197,6 @@ pub(super) async fn append_batches(context: &RunContext, append: &Append<'_>, ru
     failpoint::reached("append.staged");
     for _ in 0..RACES {
         let base = TableSnapshot::load(&context.lake, table, None).await?;
-        if let (Some(base), Some(token)) = (&base, token) {
-            refuse_stale(base, token).await?;
-        }
         let at = context.clock.now();
         let change = Change {
             table: table.to_owned(),

@@ -141,10 +141,11 @@ async fn look(
     for delivery in &found.deliveries {
         let path = delivery.file.path.clone();
         match delivery.reason {
-            Reason::New => plan.new.push(path),
+            Reason::New | Reason::Skipped { .. } => plan.new.push(path),
             Reason::Changed { .. } => plan.corrected.push(path),
         }
     }
+    plan.new.extend(found.left_out().map(str::to_owned));
     plan.unchanged = found.unchanged.len();
     plan.waiting = found.waiting.len();
     if !found.is_empty() {

@@ -47,9 +47,9 @@ pub(super) async fn commit_all(
     previous: Option<&Release>,
 ) -> Result<Committed, RunError> {
     let build = audited.build();
-    let nodes: BTreeMap<String, ReleasedTable> = stream::iter(&context.graph.nodes)
+    let nodes: BTreeMap<String, ReleasedTable> = stream::iter(context.turns.order(&context.graph.nodes))
         .map(|node| release_node(context, lease, build, &node.name, previous))
-        .buffered(COMMITS_AT_ONCE)
+        .buffered(context.turns.at_once(COMMITS_AT_ONCE))
         .try_filter_map(|released| async move { Ok(released) })
         .try_collect()
         .await?;

@@ -1,6 +1,6 @@
 //! The ingest phase: every source's new deliveries become staged bronze files.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -79,6 +79,17 @@ pub(super) struct Wanted {
     pub may_load: bool,
     /// Only sources of these bronze tables; `None` is all.
     pub tables: Option<BTreeSet<String>>,
+    /// Sources that storage did not give for an earlier night of the run: they stay as they are, for what a later
+    /// night finds of theirs would be the later night's.
+    pub missed: BTreeMap<String, Blocked>,
+}
+
+impl Wanted {
+    /// Notes which sources storage did not give.
+    pub fn missing(outcomes: &[SourceOutcome]) -> impl Iterator<Item = (String, Blocked)> {
+        let missed = outcomes.iter().filter_map(|outcome| Some((outcome.source.clone(), outcome.blocked.clone()?)));
+        missed.filter(|(_, blocked)| blocked.failed == Some(ErrorKind::Retry))
+    }
 }
 
 /// Ingests the sources of the project; the failure of one does not stop the others.
@@ -90,8 +101,8 @@ pub(super) async fn ingest_all(
     let is_wanted = |contract: &&Contract| wanted.tables.as_ref().is_none_or(|tables| tables.contains(&contract.table));
     let contracts: Vec<&Contract> = context.project.contracts.values().filter(is_wanted).collect();
     stream::iter(contracts)
-        .map(|contract| ingest_source(context, contract, wanted.night, wanted.may_load, attempt))
-        .buffered(SOURCES_AT_ONCE)
+        .map(|contract| ingest_source(context, contract, wanted, attempt))
+        .buffered(context.turns.at_once(SOURCES_AT_ONCE))
         .try_collect()
         .await
 }
@@ -99,15 +110,20 @@ pub(super) async fn ingest_all(
 async fn ingest_source(
     context: &RunContext,
     contract: &Contract,
-    night: NaiveDate,
-    may_load: bool,
+    wanted: &Wanted,
     attempt: &str,
 ) -> Result<SourceOutcome, RunError> {
+    let night = wanted.night;
     let started = context.clock.now();
     let snapshot = TableSnapshot::load(&context.lake, &contract.table, None).await?;
     let numbered = ledgers::load(&context.lake, &contract.name, snapshot.as_ref()).await?;
     let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, ingest::bronze_schema(contract), attempt));
-    let mut outcome = match read(context, contract, &numbered, night, may_load, Arc::clone(&sinks)).await {
+    if let Some(missed) = wanted.missed.get(&contract.name) {
+        let mut outcome = unchanged(contract, snapshot, numbered);
+        outcome.blocked = Some(missed.clone());
+        return Ok(outcome);
+    }
+    let mut outcome = match read(context, contract, &numbered, wanted, Arc::clone(&sinks)).await {
         Ok(Read::Loaded(report)) => loaded(context, contract, snapshot, numbered, *report, &sinks, attempt).await?,
         Ok(Read::Nothing) => unchanged(contract, snapshot, numbered),
         Ok(Read::Waiting { path, others }) => {
@@ -147,12 +163,12 @@ async fn read(
     context: &RunContext,
     contract: &Contract,
     numbered: &NumberedLedger,
-    night: NaiveDate,
-    may_load: bool,
+    wanted: &Wanted,
     sinks: Arc<StagedSinks>,
 ) -> Result<Read, IngestError> {
     let files = ingest::discover(context.raw.as_ref(), &context.raw_root, contract).await?;
-    let plan = ingest::plan_deliveries(contract, &files, &numbered.ledger, night);
+    let plan = ingest::plan_deliveries(contract, &files, &numbered.ledger, wanted.night);
+    let may_load = wanted.may_load;
     match plan.deliveries.as_slice() {
         _ if plan.is_empty() => return Ok(Read::Nothing),
         [first, others @ ..] if !may_load => {

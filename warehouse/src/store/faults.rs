@@ -60,6 +60,10 @@ pub(crate) enum Rule {
         write: u64,
         applied: bool,
     },
+    /// The first listings fail, as many as this.
+    Listings(AtomicU64),
+    /// Listings of folders that are named like this are empty: what was written shows only much later.
+    Unlisted(&'static str),
     /// Each operation fails with this chance, by seed.
     BySeed {
         chance: f64,
@@ -176,7 +180,11 @@ impl FaultyStore {
 
     fn happens(&self, fault: Fault) -> bool {
         match self.rule.as_ref() {
-            Rule::Never | Rule::Storm(_) => false,
+            Rule::Never | Rule::Unlisted(_) | Rule::Storm(_) => false,
+            Rule::Listings(left) => {
+                let less = |left: u64| left.checked_sub(1);
+                fault == Fault::Listing && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+            }
             Rule::DiesAt { write, applied } => match fault {
                 Fault::Read | Fault::Listing => self.writes() > *write - u64::from(*applied),
                 _ => false,
@@ -193,7 +201,7 @@ impl FaultyStore {
         self.ask();
         let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
         match self.rule.as_ref() {
-            Rule::Never => None,
+            Rule::Never | Rule::Listings(_) | Rule::Unlisted(_) => None,
             Rule::Storm(storm) => storm.fault(operation, location),
             Rule::DiesAt { write, applied } if number == *write => {
                 Some(if *applied { Fault::AfterWrite } else { Fault::BeforeWrite })
@@ -318,6 +326,9 @@ impl ObjectStore for FaultyStore {
             return futures::stream::once(async { Err(error) }).boxed();
         }
         let location = prefix.map(ToString::to_string).unwrap_or_default();
+        if matches!(*self.rule, Rule::Unlisted(folder) if location.ends_with(folder)) {
+            return futures::stream::empty().boxed();
+        }
         match self.storm_fault(Operation::List, &location) {
             None => self.inner.list(prefix),
             Some(fault @ (Fault::ShortListing | Fault::StaleListing)) => {

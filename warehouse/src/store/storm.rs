@@ -134,6 +134,12 @@ impl Storm {
         (drawn % 1000 < often).then(|| kind(operation, drawn / 1000))
     }
 
+    /// What was written and deleted, in order, without what differs from run to run.
+    pub(crate) fn trace(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.written.iter().map(|path| without_run_ids(path)).collect()
+    }
+
     /// The last objects that were written, which a stale listing does not show.
     pub(super) fn recent(&self) -> HashSet<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

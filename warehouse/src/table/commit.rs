@@ -58,9 +58,13 @@ pub struct Change {
 /// An answer that was lost is settled by reading the log: if version n + 1 carries our `txn`, it is ours.
 ///
 /// # Errors
-/// [`TableError::Conflict`] where somebody else wrote n + 1, [`TableError::Fenced`] where that was a run
-/// that took the lease from this one; nothing was overwritten.
+/// [`TableError::Conflict`] where somebody else wrote n + 1, [`TableError::Fenced`] where that or an earlier
+/// version is of a run that took the lease from this one; nothing was overwritten.
 pub async fn commit(lake: &Lake, base: Option<&TableSnapshot>, change: &Change) -> Result<TableSnapshot, TableError> {
+    // A run that lost its lease may have read the table after the next holder wrote to it.
+    if let (Some(base), Some(token)) = (base, change.token) {
+        refuse_stale(base, token).await?;
+    }
     let version = base.map_or(0, |snapshot| snapshot.version + 1);
     let bytes = log_entry(base, change)?;
     let log_store = lake.log_store(&change.table)?;
@@ -196,11 +200,8 @@ pub async fn fence(lake: &Lake, table: &str, token: u64, run_id: &str, at: DateT
     Err(TableError::Conflict { table: table.to_owned(), version: 0 })
 }
 
-/// Whether a holder with this token may still commit on top of a version.
-///
-/// # Errors
-/// [`TableError::Fenced`] where a later holder was here.
-pub async fn refuse_stale(base: &TableSnapshot, token: u64) -> Result<(), TableError> {
+/// A holder with this token commits on top of a version only where no later holder was before it.
+async fn refuse_stale(base: &TableSnapshot, token: u64) -> Result<(), TableError> {
     match base.transaction(FENCE).await?.map(i64::unsigned_abs) {
         Some(seen) if seen > token => {
             Err(TableError::Fenced { table: base.table.clone(), version: base.version, token: seen })

@@ -21,7 +21,7 @@ mod stats;
 mod vacuum;
 mod writer;
 
-pub use commit::{Change, commit, fence, refuse_stale};
+pub use commit::{Change, commit, fence};
 pub use error::TableError;
 pub use lake::Lake;
 pub use layout::{Layout, PartitionValues};

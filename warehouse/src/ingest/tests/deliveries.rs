@@ -110,6 +110,45 @@ async fn a_content_under_another_name_is_skipped_where_names_have_no_date() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_skipped_for_its_twin_is_loaded_when_the_twin_changes() {
+    let (contract, mut world) = (undated(""), World::new());
+    world.put("raw/a.csv", "id\n1\n").await;
+    world.load(&contract, "2024-01-05").await.unwrap();
+    world.put("raw/b.csv", "id\n1\n").await;
+    world.put("raw/c.csv", "id\n1\n").await;
+    world.load(&contract, "2024-01-06").await.unwrap();
+    world.put("raw/a.csv", "id\n7\n").await;
+    // Even a night before its own: the rows are in the tables already.
+    let loaded = world.load(&contract, "2024-01-05").await.unwrap();
+    assert_eq!((joined(&loaded), loaded.report.replaced), (vec!["1|1".to_owned(), "7|1".to_owned()], vec![1]));
+    assert_eq!(
+        numbers(&world.ledger),
+        [
+            (1, "a.csv".into(), "2024-01-05".into(), DeliveryState::Replaced { by: 4 }),
+            (2, "b.csv".into(), "2024-01-06".into(), DeliveryState::Loaded),
+            (3, "c.csv".into(), "2024-01-06".into(), DeliveryState::Skipped { twin: 1 }),
+            (4, "a.csv".into(), "2024-01-05".into(), DeliveryState::Loaded),
+        ]
+    );
+    assert!(world.plan(&contract, "2024-01-06").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_file_that_a_run_before_left_without_its_twin_is_loaded_by_the_next() {
+    let (contract, mut world) = (undated(""), World::new());
+    world.put("raw/a.csv", "id\n1\n").await;
+    world.put("raw/b.csv", "id\n1\n").await;
+    world.load(&contract, "2024-01-05").await.unwrap();
+    world.put("raw/a.csv", "id\n7\n").await;
+    world.load(&contract, "2024-01-05").await.unwrap();
+    let left_out = world.ledger.deliveries.iter_mut().find(|record| record.path == "b.csv").unwrap();
+    left_out.state = DeliveryState::Skipped { twin: 1 };
+    let plan = world.plan(&contract, "2024-01-05").await.unwrap();
+    assert_eq!((plan.is_empty(), plan.left_out().collect::<Vec<_>>()), (false, vec!["b.csv"]));
+    assert_eq!(joined(&world.load(&contract, "2024-01-05").await.unwrap()), ["1|1"]);
+}
+
+#[tokio::test]
 async fn a_content_under_another_date_is_loaded_with_a_warning_that_names_its_twin() {
     let (contract, mut world) = (dated(""), World::new());
     world.put("raw/orders_2024-01-01.csv", "id\n1\n").await;

@@ -59,6 +59,37 @@ async fn a_run_that_comes_late_puts_nothing_into_quarantine() {
     assert!(held.contains("worse") && !held.contains("bad"), "{held}");
 }
 
+/// The mart is read by the first run only when the second has released it: its log says whose it is by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_comes_late_commits_nothing_on_top_of_what_the_run_after_it_released() {
+    for seed in 0..4 {
+        let shop = super::materialize::every_kind();
+        shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
+        shop.night("2026-02-01").await;
+        shop.orders(DAY, &[("b", "2026-02-02 10:00:00", "1.00")]);
+        let (context, store) = attempt(&shop, 0, Rule::Storm(Storm::new(0, 0).pauses_on("core/by_key"))).await;
+        let context = RunContext { turns: Turns::BySeed(seed), ..context };
+        let local = tokio::task::LocalSet::new();
+        let first = local.spawn_local(async move { run_night(&context, &second_night()).await });
+        local
+            .run_until(async {
+                store.storm().unwrap().hangs().await;
+                shop.orders(DAY, &[("b", "2026-02-02 10:00:00", "7.00")]);
+                let (second, _) = attempt(&shop, 2, Rule::Never).await;
+                run_night(&second, &second_night()).await.unwrap();
+                let of_mart = async || {
+                    TableSnapshot::load(&second.lake, "marts.daily", None).await.unwrap().map(|found| found.version)
+                };
+                let released = of_mart().await;
+                store.storm().unwrap().let_go();
+                let error = first.await.unwrap().unwrap_err();
+                assert!(matches!(error, RunError::Table(TableError::Fenced { .. })), "seed {seed}: {error}");
+                assert_eq!(of_mart().await, released, "seed {seed}");
+            })
+            .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_restored_after_a_crash_has_its_held_rows_still() {
     let bad = [("a", "2026-02-02 10:00:00", "1.00"), ("b", "2026-02-02 11:00:00", "bad")];

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::release::{Keep, Pin, ReleaseId};
+use crate::store::faults::{FaultyStore, Rule};
 
 /// Files are stamped by the machine's clock: these are later.
 const LATER: &str = "2096-01-01T03:00:00Z";
@@ -49,6 +50,21 @@ async fn kept_and_pinned_releases_are_read_after_the_others_are_gone() {
     }
     let gone = revenue(&shop, "2026-02-03.1").await.unwrap_err();
     assert!(gone.to_string().contains("does not exist"), "{gone}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_keeps_its_release_also_where_no_listing_shows_it() {
+    let shop = five_nights().await;
+    let pin = Pin { reason: "the first".to_owned(), at: LATER.parse().unwrap() };
+    release::pin(&shop.open().await.lake, id("2026-02-01.1"), &pin).await.unwrap();
+    for now in [LATER, TWO_HOURS_LATER] {
+        let mut context = shop.open_at(now).await;
+        let behind = FaultyStore::new(Arc::clone(context.lake.store()), Rule::Unlisted("_buho/pins"));
+        context.lake = context.lake.over(Arc::new(behind));
+        maintain(&context, KEEP).await.unwrap();
+    }
+    let seen = revenue(&shop, "2026-02-01.1").await.unwrap();
+    assert!(seen.contains("1.00"), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

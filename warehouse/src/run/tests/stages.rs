@@ -1,6 +1,7 @@
 //! A night in parts, and many nights at once.
 
 use super::*;
+use crate::store::faults::{FaultyStore, Rule};
 
 async fn stage(shop: &Shop, night: &str, stage: Stage) -> Result<RunReport, RunError> {
     let context = shop.open().await;
@@ -96,6 +97,42 @@ async fn a_backfill_releases_night_after_night_and_goes_on_where_it_stopped() {
     assert_eq!(nights, ["2026-02-01", "2026-02-02", "2026-02-03", "2026-02-04"]);
     let wrong = backfill(&context, "2026-02-04".parse().unwrap(), "2026-02-01".parse().unwrap(), None, |_| {}).await;
     assert!(wrong.unwrap_err().to_string().contains("--from 2026-02-01 --to 2026-02-04"));
+}
+
+/// Of a night whose source was not read, neither the history nor the files go to a later one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_that_storage_failed_ends_there_and_takes_the_night_in_when_it_is_run_again() {
+    let delivered = || {
+        let shop = super::materialize::every_kind();
+        // Names without dates: a file is of the night that sees it first.
+        shop.write("sql/sources/orders.yml", &ORDERS.replace("orders_{date:%Y-%m-%d}", "*"));
+        shop.orders("2026-02-02", &[("a", "2026-02-02 10:00:00", "10.50")]);
+        shop
+    };
+    let later = |shop: &Shop| {
+        shop.orders("2026-02-01", &[("b", "2026-02-01 10:00:00", "1.00")]);
+        shop.orders("2026-02-03", &[("c", "2026-02-03 10:00:00", "2.00")]);
+    };
+    let shop = delivered();
+    shop.night("2026-02-02").await;
+    later(&shop);
+    let mut context = shop.open().await;
+    // The first listing of raw fails: that of the earliest night.
+    let raw = FaultyStore::new(Arc::clone(&context.raw), Rule::Listings(1.into()));
+    context.raw = Arc::new(raw);
+    let mut told = Vec::new();
+    let (from, to) = ("2026-02-01".parse().unwrap(), "2026-02-03".parse().unwrap());
+    backfill(&context, from, to, None, |report| told.push((report.status, report.worst()))).await.unwrap();
+    assert_eq!(told, [(RunStatus::Partial, Some(crate::error::ErrorKind::Retry))]);
+    assert_eq!(release::latest(&context.lake).await.unwrap().unwrap().night.to_string(), "2026-02-02");
+    let healed = backfilled(&shop, "2026-02-01", "2026-02-03").await;
+    assert_eq!(healed.iter().map(|(_, status)| *status).collect::<Vec<_>>(), [RunStatus::Done, RunStatus::Done]);
+    let undisturbed = delivered();
+    undisturbed.night("2026-02-02").await;
+    later(&undisturbed);
+    backfilled(&undisturbed, "2026-02-01", "2026-02-03").await;
+    let question = super::materialize::EVERY_KIND;
+    assert_eq!(shop.ask(question).await, undisturbed.ask(question).await);
 }
 
 /// What the highest night could not release stays so; the nights after it are run all the same.

@@ -136,7 +136,7 @@ impl World {
             Step::Replay(source) => self.exports[*source].settle(Misfit::InBronze),
             Step::Discard(source) => self.exports[*source].settle(Misfit::Discarded),
             Step::Pin(id) => drop(self.known.pinned.insert(*id)),
-            Step::Rollback(_) => self.moment = self.known.latest().map(|seen| seen.moment.clone()),
+            Step::Rollback(_) => self.moment = self.rolled_back(),
             _ => {}
         }
         if runs.is_empty() {
@@ -150,6 +150,19 @@ impl World {
             self.check_kept().await?;
         }
         Ok(())
+    }
+
+    /// What the lake stands at after a rollback. A history that the release before did not have, for it failed or was
+    /// held in its first night, is not taken out of the lake: the next night builds on the nights that it has seen.
+    fn rolled_back(&self) -> Option<Moment> {
+        let latest = self.known.latest()?;
+        let mut moment = latest.moment.clone();
+        for (history, nights) in self.moment.iter().flat_map(|before| &before.observed) {
+            if !latest.release.tables.contains_key(history) {
+                moment.observed.insert(history.clone(), nights.clone());
+            }
+        }
+        Some(moment)
     }
 
     /// One process that does a step, in some weather.

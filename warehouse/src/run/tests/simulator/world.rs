@@ -19,9 +19,10 @@ use super::reader::Stranger;
 use super::weather::Weather;
 use crate::clock::FixedClock;
 use crate::project::{Overrides, Project};
-use crate::run::RunContext;
+use crate::run::{RunContext, Turns};
 use crate::session::Engine;
 use crate::store::faults::{Fault, FaultyStore, Rule};
+use crate::store::storm::Storm;
 use crate::table::Lake;
 
 /// Bytes that queries may take.
@@ -55,6 +56,8 @@ pub(super) struct World {
     pub moment: Option<Moment>,
     /// What was done so far.
     pub story: Vec<String>,
+    /// Every write to the lake, in order.
+    pub writes: Vec<String>,
     /// Faults that were injected, by kind.
     pub faults: BTreeMap<Fault, u64>,
 }
@@ -96,6 +99,7 @@ impl World {
             today: day(0),
             moment: None,
             story: Vec::new(),
+            writes: Vec::new(),
             faults: BTreeMap::new(),
         }
     }
@@ -145,6 +149,7 @@ impl World {
         let engine = context.engine.clone();
         lake.watch(move || engine.reserved());
         context.clock = Arc::new(FixedClock::new(self.time.now()));
+        context.turns = Turns::BySeed(self.seed.wrapping_add(self.story.len() as u64));
         Attempt { context, lake, raw }
     }
 
@@ -153,6 +158,7 @@ impl World {
         for (fault, _) in attempt.lake.injected().into_iter().chain(attempt.raw.injected()) {
             *self.faults.entry(fault).or_default() += 1;
         }
+        self.writes.extend(attempt.lake.storm().into_iter().flat_map(Storm::trace));
         let (peak, left) = (attempt.lake.highest(), attempt.context.engine.reserved());
         if peak > MEMORY as usize || left > 0 {
             return Err(format!("memory: {peak} of {MEMORY} bytes were taken, {left} never given back"));
@@ -169,5 +175,7 @@ async fn open(design: &Design, root: &TempDir) -> RunContext {
     }
     let project = Project::load(root.path(), &Overrides::default(), &|_| None, &[]).unwrap();
     let clock = FixedClock::new("2026-02-10T03:00:00Z".parse().unwrap());
-    RunContext::open(project, &|_| None, Arc::new(clock)).await.unwrap()
+    let context = RunContext::open(project, &|_| None, Arc::new(clock)).await.unwrap();
+    // Faults go by path, which the name of the folder would change from run to run.
+    RunContext { raw_root: Path::from("raw"), ..context }
 }
