@@ -2,7 +2,8 @@
 //!
 //! Files never change. Where a check looks at rows one by one and no row of some files failed it, none of them
 //! ever will; keys that differ among some files differ among any of them, and a new file's keys have to differ
-//! from theirs. `_buho/audited/<node>/<identity>.json`, written before the release that names the identity; where
+//! from theirs. A file that a change wrote anew without some of its rows is as known as it was before.
+//! `_buho/audited/<node>/<identity>.json`, written before the release that names the identity; where
 //! it is missing, all is asked of all rows.
 
 use std::collections::BTreeSet;
@@ -72,7 +73,10 @@ impl Grounds {
         let before = before.and_then(|found| serde_json::from_slice::<Proof>(&found).ok());
         let proof = before.filter(|proof| proof.asked == asked).unwrap_or_default();
         let night = build.night();
-        let (known, fresh) = base.files().into_iter().partition(|file| proof.files.contains(&base.key(file, night)));
+        let is_proven = |file: &DataFile| proof.files.contains(&base.key(file, night));
+        let handed_on = base.candidate.handed_on(is_proven);
+        let (known, fresh) =
+            base.files().into_iter().partition(|file| is_proven(file) || handed_on.contains(file.path.as_str()));
         Ok(Some(Self { base, asked, known, fresh, passed: proof.passed, night }))
     }
 

@@ -59,7 +59,14 @@ pub(super) async fn without_ranges(
     let session = work.context.engine.session(attempt.effort);
     prior_table(work, model, files, &session)?;
     let rows = in_order(session.sql(&outside(&model.spec, ranges)).await?, model)?;
-    stage_query(&work.context.lake, &work.target(model, attempt, "-rest"), rows, &session).await
+    let rest = stage_query(&work.context.lake, &work.target(model, attempt, "-rest"), rows, &session).await?;
+    Ok(handed_on(work, files, rest))
+}
+
+/// Says of files with some of the rows of others that they hold nothing new, where these are of the version before.
+fn handed_on(work: &Work, from: &[DataFile], rest: Vec<StagedFile>) -> Vec<StagedFile> {
+    let hands_on = from.iter().all(|file| work.base_files().any(|base| base.path == file.path));
+    rest.into_iter().map(|file| StagedFile { hands_on, ..file }).collect()
 }
 
 /// Writes the rows of all but the keys of the delta, of the files that hold one: their paths, and what stands
@@ -99,7 +106,8 @@ async fn joined(
     }
     prior_table(work, model, files, session)?;
     let rows = in_order(session.sql(&others(&model.spec)).await?, model)?;
-    Ok((paths, stage_query(&work.context.lake, target, rows, session).await?))
+    let rest = stage_query(&work.context.lake, target, rows, session).await?;
+    Ok((paths, handed_on(work, files, rest)))
 }
 
 /// The key columns of staged files.
@@ -137,6 +145,7 @@ async fn file_by_file(
     target: &Target,
     attempt: Attempt,
 ) -> Result<(HashSet<String>, Vec<StagedFile>), ComputeError> {
+    let keeps_all = planted(Bug::MergeKeepsOldRows);
     let mut tasks = JoinSet::new();
     let mut waiting = files.iter().enumerate();
     let (mut paths, mut adds) = (HashSet::new(), Vec::new());
@@ -151,19 +160,20 @@ async fn file_by_file(
                 keys: Arc::clone(&keys),
                 key: model.spec.key_names().into_iter().map(ident).collect(),
                 columns: model.spec.columns.iter().map(|column| ident(column.name.as_str())).collect(),
+                keeps_all,
                 lake: work.context.lake.clone(),
                 target: Target { attempt: format!("{}-{number}", target.attempt), ..target.clone() },
             };
-            let path = file.path.clone();
-            tasks.spawn(async move { Ok::<_, ComputeError>((path, one.without_keys().await?)) });
+            let file = file.clone();
+            tasks.spawn(async move { Ok::<_, ComputeError>((file, one.without_keys().await?)) });
         }
         let Some(joined) = tasks.join_next().await else {
             adds.sort_by(|left: &StagedFile, right| left.path.cmp(&right.path));
             return Ok((paths, adds));
         };
-        if let (path, Some(files)) = joined.map_err(|error| DataFusionError::External(Box::new(error)))?? {
-            paths.insert(path);
-            adds.extend(files);
+        if let (file, Some(rest)) = joined.map_err(|error| DataFusionError::External(Box::new(error)))?? {
+            adds.extend(handed_on(work, std::slice::from_ref(&file), rest));
+            paths.insert(file.path);
         }
     }
 }
@@ -174,6 +184,8 @@ struct OneFile {
     keys: Arc<KeySet>,
     key: Vec<Expr>,
     columns: Vec<Expr>,
+    /// A planted defect.
+    keeps_all: bool,
     lake: Lake,
     target: Target,
 }
@@ -186,10 +198,9 @@ impl OneFile {
         }
         let rows = self.rows(self.columns.clone()).await?;
         let keys = Arc::clone(&self.keys);
-        let others = rows.schema();
-        let keeps_all = planted(Bug::MergeKeepsOldRows);
+        let (schema, keeps_all) = (rows.schema(), self.keeps_all);
         let rows = rows.map(move |batch| if keeps_all { batch } else { keys.others(&batch?) });
-        let rows = RecordBatchStreamAdapter::new(others, rows);
+        let rows = RecordBatchStreamAdapter::new(schema, rows);
         Ok(Some(stage_rows(&self.lake, &self.target, vec![Box::pin(rows)], &self.session).await?))
     }
 

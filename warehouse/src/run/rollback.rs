@@ -107,5 +107,6 @@ fn again(file: &DataFile) -> StagedFile {
         rows: file.rows.unwrap_or_default(),
         stats: file.stats.clone().unwrap_or_default(),
         partition: file.partition.clone(),
+        hands_on: false,
     }
 }

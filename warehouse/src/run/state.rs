@@ -44,6 +44,19 @@ impl StagedTable {
         kept.cloned().chain(self.adds.iter().map(DataFile::from)).collect()
     }
 
+    /// Paths of the added files that hold nothing but rows of files which leave. None where they hold more rows than
+    /// these.
+    pub fn handed_on(&self) -> HashSet<&str> {
+        let rewritten = || self.adds.iter().filter(|file| file.hands_on);
+        let left = self.base.iter().flat_map(|base| &base.files).filter(|file| self.removes.contains(&file.path));
+        match left.map(|file| file.rows).sum::<Option<u64>>() {
+            Some(left) if rewritten().map(|file| file.rows).sum::<u64>() <= left => {
+                rewritten().map(|file| file.path.as_str()).collect()
+            }
+            _ => HashSet::new(),
+        }
+    }
+
     pub fn next_version(&self) -> u64 {
         self.base.as_ref().map_or(0, |base| base.version + 1)
     }
@@ -69,6 +82,14 @@ impl Candidate {
             Self::Unchanged { snapshot, .. } => snapshot.as_ref().map(|found| found.files.clone()).unwrap_or_default(),
             Self::Staged(staged) => staged.files(),
             Self::Files { files, .. } => files.clone(),
+        }
+    }
+
+    /// Paths of files that hold nothing but rows of the version before, where a property is known of all its files.
+    pub fn handed_on(&self, is_known: impl Fn(&DataFile) -> bool) -> HashSet<&str> {
+        match self {
+            Self::Staged(staged) if staged.base.iter().flat_map(|base| &base.files).all(is_known) => staged.handed_on(),
+            _ => HashSet::new(),
         }
     }
 

@@ -39,6 +39,9 @@ pub struct StagedFile {
     /// The one value that each partition column has in it.
     #[serde(default, skip_serializing_if = "PartitionValues::is_empty")]
     pub partition: PartitionValues,
+    /// Whether all its rows are rows of the version that the change goes on top of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hands_on: bool,
 }
 
 /// How data files are written: zstd level 1, statistics per column chunk. Long numbers and times are
@@ -123,7 +126,7 @@ impl StageWriter {
         let stats = serde_json::to_string(&FileStats::from_footer(&self.schema, &footer))
             .map_err(|error| TableError::defect(&self.table, error))?;
         let size = self.writer.bytes_written() as u64;
-        Ok(StagedFile { path: self.path, size, rows: self.rows, stats, partition: self.partition })
+        Ok(StagedFile { path: self.path, size, rows: self.rows, stats, partition: self.partition, hands_on: false })
     }
 }
 

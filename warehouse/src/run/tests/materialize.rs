@@ -3,6 +3,7 @@
 use arrow::array::cast::AsArray;
 
 use super::*;
+use crate::planted::{Bug, plant};
 
 const EVENTS: &str = "
 description: Events.
@@ -312,6 +313,25 @@ async fn files_without_a_changed_key_are_not_written_anew_by_a_merge() {
     shop.night(&february(3)).await;
     let third = files(&shop, "core.dim_customer").await;
     assert!(first.is_subset(&third) && !second.is_subset(&third), "{first:?} {second:?} {third:?}");
+}
+
+/// What a merge hands on of files is as proven as they were; that a key went from it is not taken on trust.
+#[tokio::test]
+async fn a_key_that_a_merge_did_not_take_out_of_a_file_fails_the_audit() {
+    let shop = merging();
+    let names: Vec<String> = (0..20).map(|number| format!("c{number:02}")).collect();
+    let all: Vec<(&str, &str, &str)> = names.iter().map(|name| (name.as_str(), "Madrid", "")).collect();
+    customers(&shop, 1, &all);
+    assert_eq!(shop.night(&february(1)).await.status, RunStatus::Done);
+    customers(&shop, 2, &[("c07", "Vigo", "")]);
+    let context = shop.open().await;
+    let request = RunRequest { night: february(2).parse().unwrap(), ..RunRequest::default() };
+    plant(Some(Bug::MergeKeepsOldRows));
+    let report = run_night(&context, &request).await.unwrap();
+    plant(None);
+    assert_eq!(status(&report, "core.dim_customer"), "failed", "{report:#?}");
+    let repeated = report.audits.iter().find(|audit| audit.audit == "key_unique" && !audit.passed).unwrap();
+    assert!(repeated.examples.as_ref().is_some_and(|found| found.contains("c07")), "{repeated:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
