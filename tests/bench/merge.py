@@ -53,7 +53,7 @@ def project(folder: Path) -> None:
         "sql/staging/stg_items.sql": STAGED,
         "sql/staging/stg_items.yml": "materialized: view\n" + columns({"delivered_on": "DATE"}),
         "sql/core/items.sql": MERGED,
-        "sql/core/items.yml": "materialized: merge\nmerge: { time: delivered_on }\nkey: [id]\n"
+        "sql/core/items.yml": "materialized: merge\nmerge: { time: delivered_on }\nkey: [id]\nsort: [id]\n"
         + columns({"delivered_on": "DATE"}),
     }.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
