@@ -11,6 +11,7 @@ use std::time::Instant;
 use linfa::DatasetBase;
 use linfa::traits::Fit;
 use models::boosting::BoostingClassifier;
+use models::forest::{ForestClassifier, Mtry};
 use ndarray::{Array1, Array2};
 use serde_json::{Value, json};
 
@@ -72,31 +73,76 @@ fn auc(scores: &[f64], y: &Array1<f64>) -> f64 {
     wins / (positives * below)
 }
 
+/// A fitted model of either kind.
+enum Model {
+    Boosting(BoostingClassifier),
+    Forest(ForestClassifier),
+}
+
+impl Model {
+    fn probabilities(&self, x: &Array2<f64>) -> Vec<f64> {
+        match self {
+            Self::Boosting(model) => model.predict_probabilities(&x.view()).to_vec(),
+            Self::Forest(model) => model.predict_probabilities(&x.view()).to_vec(),
+        }
+    }
+}
+
+fn forest(settings: &Value, x: Array2<f64>, y: Array1<f64>) -> Answer<ForestClassifier> {
+    let given = settings.get("forest").ok_or("no settings of the forest")?;
+    let params = ForestClassifier::params()
+        .trees(whole(given, "trees")?)
+        .depth(whole(given, "depth")?)
+        .min_samples(whole(given, "min_samples")?)
+        .mtry(Mtry::Sqrt)
+        .seed(whole(settings, "seed")? as u64)
+        .threads(whole(settings, "threads")?);
+    Ok(params.fit(&DatasetBase::new(x, y))?)
+}
+
+/// Largest difference between a row's score and the sum of its reasons.
+fn gap(model: &BoostingClassifier, x: &Array2<f64>, reasons: &Array2<f64>) -> f64 {
+    let scores = model.predict_raw(&x.view());
+    let sums = reasons.rows().into_iter().map(|row| row.sum());
+    scores.iter().zip(sums).fold(0.0, |most, (score, sum)| f64::max(most, (score - sum).abs()))
+}
+
 fn main() -> Answer<()> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let [task, settings, train, test, columns] = given.as_slice() else {
-        return Err("trees <task> <settings.json> <train folder> <test folder> <columns>".into());
+        return Err("trees <boosting|forest|score|shap> <settings.json> <train folder> <test folder> <columns>".into());
     };
     let settings: Value = serde_json::from_reader(File::open(settings)?)?;
     let columns: usize = columns.parse()?;
     let (x, y) = table(train, columns)?;
     let started = Instant::now();
-    let model = boosting(&settings, x, y)?;
-    let fit_s = started.elapsed().as_secs_f64();
-    let (x, y) = table(test, columns)?;
-    let answer = match task.as_str() {
-        "boosting" => json!({"seconds": fit_s, "auc": auc(&model.predict_raw(&x.view()).to_vec(), &y)}),
-        "score" => {
-            let started = Instant::now();
-            let scores = model.predict_probabilities(&x.view());
-            json!({"seconds": started.elapsed().as_secs_f64(), "auc": auc(&scores.to_vec(), &y)})
-        }
-        _ => return Err(format!("no task `{task}`").into()),
+    let model = match task.as_str() {
+        "forest" => Model::Forest(forest(&settings, x, y)?),
+        _ => Model::Boosting(boosting(&settings, x, y)?),
     };
-    // The answer is this program's output.
-    #[expect(clippy::print_stdout, reason = "standard output is the answer")]
-    {
-        println!("{answer}");
+    let mut seconds = started.elapsed().as_secs_f64();
+    let (x, y) = table(test, columns)?;
+    let started = Instant::now();
+    let mut answer = json!({});
+    match (&model, task.as_str()) {
+        (Model::Boosting(model), "shap") => {
+            let reasons = model.contributions(&x.view())?;
+            seconds = started.elapsed().as_secs_f64();
+            answer = json!({"gap": gap(model, &x, &reasons)});
+        }
+        (_, "score") => {
+            let scores = model.probabilities(&x);
+            seconds = started.elapsed().as_secs_f64();
+            answer = json!({"auc": auc(&scores, &y)});
+        }
+        _ => answer["auc"] = json!(auc(&model.probabilities(&x), &y)),
     }
+    answer["seconds"] = json!(seconds);
+    write(&answer);
     Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "standard output is the answer")]
+fn write(answer: &Value) {
+    println!("{answer}");
 }

@@ -1,8 +1,6 @@
 //! A thread's rows of a boosting fit.
 
-use crate::tree::{
-    BinnedRows, Chance, Columns, Grown, Lane, Moment, Partition, Purpose, Sample, Scale, rows_of,
-};
+use crate::tree::{BinnedRows, Chance, Columns, Grown, Lane, Moment, Partition, Purpose, Sample, Scale, rows_of};
 
 use super::loss::Loss;
 
@@ -55,8 +53,7 @@ impl Rows {
         let rows = rows_of(self.place, self.lanes, sample.rows());
         self.bins = BinnedRows::new(columns, sample.x, &rows);
         self.targets = rows.iter().filter_map(|&row| sample.targets.get(row).copied()).collect();
-        self.weights =
-            sample.weights.map(|weights| rows.iter().filter_map(|&row| weights.get(row).copied()).collect());
+        self.weights = sample.weights.map(|weights| rows.iter().filter_map(|&row| weights.get(row).copied()).collect());
         self.scores = vec![start; rows.len()];
         self.moments = vec![Moment::default(); rows.len()];
         self.rows = rows.into_iter().map(|row| row as u32).collect();
@@ -69,9 +66,10 @@ impl Rows {
     /// The largest gradient and hessian.
     pub(super) fn largest(&self) -> (f64, f64) {
         if let Some((gradient, hessian)) = self.loss.largest_slopes() {
-            let heaviest = self.weights.as_ref().map_or(1.0, |weights| {
-                weights.iter().fold(0.0, |most, weight| f64::max(most, f64::from(*weight)))
-            });
+            let heaviest = self
+                .weights
+                .as_ref()
+                .map_or(1.0, |weights| weights.iter().fold(0.0, |most, weight| f64::max(most, f64::from(*weight))));
             return (gradient * heaviest, hessian * heaviest);
         }
         let rows = self.targets.iter().zip(&self.scores).enumerate();

@@ -165,13 +165,8 @@ pub(crate) fn quantile(mut values: Vec<(f64, f64)>, level: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const ALL: [Loss; 5] = [
-        Loss::Logistic,
-        Loss::Squared,
-        Loss::Quantile { level: 0.3 },
-        Loss::Poisson,
-        Loss::Tweedie { power: 1.4 },
-    ];
+    const ALL: [Loss; 5] =
+        [Loss::Logistic, Loss::Squared, Loss::Quantile { level: 0.3 }, Loss::Poisson, Loss::Tweedie { power: 1.4 }];
 
     #[test]
     fn slopes_are_the_derivatives_of_the_loss() {

@@ -46,8 +46,7 @@ impl Boosting<Regressor> {
 
 impl<K: Task> BoostingParams<K> {
     fn new(loss: Loss) -> Self {
-        let shape =
-            Shape { bins: 255, depth: 64, min_samples: 20, categorical: Vec::new(), seed: 0, threads: 1 };
+        let shape = Shape { bins: 255, depth: 64, min_samples: 20, categorical: Vec::new(), seed: 0, threads: 1 };
         Self(BoostingValidParams {
             task: K::default(),
             loss,
@@ -171,7 +170,12 @@ impl<K: Task> ParamGuard for BoostingParams<K> {
         given.shape.check()?;
         given.loss.check()?;
         let is_logistic = given.loss == Loss::Logistic;
-        wanted("loss", format!("{:?}", given.loss), is_logistic == K::CLASSES, "one for numbers: logistic is for classes")?;
+        wanted(
+            "loss",
+            format!("{:?}", given.loss),
+            is_logistic == K::CLASSES,
+            "one for numbers: logistic is for classes",
+        )?;
         within("rounds", given.rounds, 1, 1_000_000, "at least 1")?;
         within("leaves", given.leaves, 2, 1 << 16, "from 2 to 65536")?;
         let share = |share: f64| share > 0.0 && share <= 1.0;

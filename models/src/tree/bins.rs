@@ -170,9 +170,7 @@ impl Columns {
         self.check_width(x)?;
         let count = |(column, values): (&Column, ArrayView1<f64>)| match column {
             Column::Numeric { .. } => 0,
-            Column::Categorical { .. } => {
-                values.iter().filter(|x| !x.is_nan() && column.bin(**x) == MISSING).count()
-            }
+            Column::Categorical { .. } => values.iter().filter(|x| !x.is_nan() && column.bin(**x) == MISSING).count(),
         };
         Ok(self.0.iter().zip(x.axis_iter(Axis(1))).map(count).collect())
     }
@@ -185,10 +183,9 @@ impl Columns {
         }
     }
 
-    /// The bins of some rows, row by row.
-    pub(crate) fn bin(&self, x: ArrayView2<f64>, rows: &[usize]) -> Vec<u8> {
+    /// The bins of some rows, row by row, into as many bytes.
+    pub(crate) fn bin(&self, x: ArrayView2<f64>, rows: &[usize], found: &mut [u8]) {
         let width = self.len();
-        let mut found = vec![MISSING; rows.len() * width];
         let padded: Vec<Option<Box<[f64; 256]>>> = self.0.iter().map(padded).collect();
         // A few rows at a time: they stay in the cache until their last column is done.
         for (bins, rows) in found.chunks_mut(SIDE_BY_SIDE * width.max(1)).zip(rows.chunks(SIDE_BY_SIDE)) {
@@ -206,7 +203,6 @@ impl Columns {
                 }
             }
         }
-        found
     }
 }
 
@@ -263,7 +259,8 @@ mod tests {
         asked[[4, 1]] = f64::INFINITY;
         asked[[5, 1]] = f64::NEG_INFINITY;
         let rows: Vec<usize> = (0..1_000).collect();
-        let bins = columns.bin(asked.view(), &rows);
+        let mut bins = vec![7; 2_000];
+        columns.bin(asked.view(), &rows, &mut bins);
         for ((row, column), &x) in asked.indexed_iter() {
             assert_eq!(bins[row * 2 + column], columns.all()[column].bin(x), "{x}");
         }

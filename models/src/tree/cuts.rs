@@ -11,9 +11,7 @@ pub(crate) fn cuts(mut sample: Vec<f64>, bins: usize) -> Vec<f64> {
     sample.sort_unstable_by(f64::total_cmp);
     let distinct = distinct(&sample);
     let ends = if distinct.len() <= bins { (1..distinct.len()).collect() } else { ends(&distinct, sample.len(), bins) };
-    ends.into_iter()
-        .filter_map(|end| Some(between(distinct.get(end - 1)?.0, distinct.get(end)?.0)))
-        .collect()
+    ends.into_iter().filter_map(|end| Some(between(distinct.get(end - 1)?.0, distinct.get(end)?.0))).collect()
 }
 
 fn distinct(sorted: &[f64]) -> Vec<(f64, usize)> {

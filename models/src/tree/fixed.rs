@@ -35,14 +35,6 @@ pub(crate) struct Scale {
     shift: u32,
 }
 
-/// A cell in numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Sums {
-    pub(crate) gradient: f64,
-    pub(crate) hessian: f64,
-    pub(crate) count: u64,
-}
-
 impl Scale {
     pub(crate) fn new(rows: usize, max_gradient: f64, max_hessian: f64) -> Self {
         let count_bits = usize::BITS - rows.max(1).leading_zeros();
@@ -78,10 +70,6 @@ impl Scale {
     pub(crate) fn count(&self, cell: Cell) -> u64 {
         cell[1] >> self.shift
     }
-
-    pub(crate) fn sums(&self, cell: Cell) -> Sums {
-        Sums { gradient: self.gradient(cell), hessian: self.hessian(cell), count: self.count(cell) }
-    }
 }
 
 pub(crate) fn add(one: Cell, other: Cell) -> Cell {
@@ -104,16 +92,14 @@ mod tests {
                 let t = (i * 7919 % 1000) as f64 / 1000.0;
                 ((t - 0.5) * 6.0, t * 0.25)
             };
-            let forwards =
-                (0..rows).map(rows_of).fold(EMPTY, |sum, (g, h)| add(sum, scale.cell(scale.moment(g, h))));
+            let forwards = (0..rows).map(rows_of).fold(EMPTY, |sum, (g, h)| add(sum, scale.cell(scale.moment(g, h))));
             let backwards =
                 (0..rows).rev().map(rows_of).fold(EMPTY, |sum, (g, h)| add(sum, scale.cell(scale.moment(g, h))));
             assert_eq!(forwards, backwards);
-            let sums = scale.sums(forwards);
-            assert_eq!(sums.count, rows as u64);
+            assert_eq!(scale.count(forwards), rows as u64);
             let (gradient, hessian) = (0..rows).map(rows_of).fold((0.0, 0.0), |(a, b), (g, h)| (a + g, b + h));
-            assert!((sums.gradient - gradient).abs() < rows as f64 * 3e-9, "{rows}");
-            assert!((sums.hessian - hessian).abs() < rows as f64 * 1e-8, "{rows}");
+            assert!((scale.gradient(forwards) - gradient).abs() < rows as f64 * 3e-9, "{rows}");
+            assert!((scale.hessian(forwards) - hessian).abs() < rows as f64 * 1e-8, "{rows}");
         }
     }
 
@@ -122,9 +108,8 @@ mod tests {
         let scale = Scale::new(MAX_ROWS, 1.0, 1.0);
         let one = scale.cell(scale.moment(-1.0, 1.0));
         let whole = [one[0].wrapping_mul(MAX_ROWS as u64), one[1].wrapping_mul(MAX_ROWS as u64)];
-        let sums = scale.sums(whole);
-        assert_eq!(sums.count, MAX_ROWS as u64);
-        assert!((sums.gradient / -(MAX_ROWS as f64) - 1.0).abs() < 1e-9);
-        assert!((sums.hessian / MAX_ROWS as f64 - 1.0).abs() < 1e-9);
+        assert_eq!(scale.count(whole), MAX_ROWS as u64);
+        assert!((scale.gradient(whole) / -(MAX_ROWS as f64) - 1.0).abs() < 1e-9);
+        assert!((scale.hessian(whole) / MAX_ROWS as f64 - 1.0).abs() < 1e-9);
     }
 }

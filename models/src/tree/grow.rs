@@ -96,9 +96,7 @@ impl<'scope, L: Lane + 'scope> Growing<'_, 'scope, L> {
         })?;
         let histogram = self.reduce(parts);
         let first = self.columns.first().and_then(|&column| histogram.0.get(column));
-        let total = first.map_or(EMPTY, |cells| {
-            cells.values(256).iter().fold(EMPTY, |sum, cell| add(sum, *cell))
-        });
+        let total = first.map_or(EMPTY, |cells| cells.values(256).iter().fold(EMPTY, |sum, cell| add(sum, *cell)));
         let step = self.growth.limits.max_step;
         let bounds = Bounds { low: -step, high: step };
         self.open.push(Open { depth: 0, parent: None, total, bounds, histogram: None, best: None });

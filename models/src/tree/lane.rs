@@ -31,7 +31,25 @@ pub(crate) struct BinnedRows {
 
 impl BinnedRows {
     pub(crate) fn new(columns: &Columns, x: ArrayView2<f64>, rows: &[usize]) -> Self {
-        Self { bins: columns.bin(x, rows), width: columns.len() }
+        let mut bins = vec![MISSING; rows.len() * columns.len()];
+        columns.bin(x, rows, &mut bins);
+        Self { bins, width: columns.len() }
+    }
+
+    /// All rows in their order.
+    pub(crate) fn all(columns: &Columns, x: ArrayView2<f64>, threads: usize) -> Self {
+        let (rows, width) = (x.nrows(), columns.len());
+        let mut bins = vec![MISSING; rows * width];
+        let share = rows.div_ceil(threads.max(1)).max(1);
+        std::thread::scope(|scope| {
+            for (part, bins) in bins.chunks_mut(share * width.max(1)).enumerate() {
+                scope.spawn(move || {
+                    let rows: Vec<usize> = (part * share..rows.min((part + 1) * share)).collect();
+                    columns.bin(x, &rows, bins);
+                });
+            }
+        });
+        Self { bins, width }
     }
 
     pub(crate) fn row(&self, row: usize) -> &[u8] {

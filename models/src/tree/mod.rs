@@ -19,19 +19,21 @@ mod shap;
 mod split;
 mod task;
 mod team;
+#[cfg(test)]
+mod tests;
 
 pub use bins::{Column, Columns, MAX_BINS, MAX_CODE};
 pub use error::TreeError;
 pub use task::{Classifier, Regressor, Task};
 
 pub(crate) use chance::{Chance, Purpose};
-pub(crate) use fixed::{Cell, EMPTY, MAX_ROWS, Moment, Scale, add};
+pub(crate) use fixed::{Cell, EMPTY, Moment, Scale, add};
 pub(crate) use grow::{Grown, Growth, Lane, grow};
 pub(crate) use histogram::Cells;
 pub(crate) use input::{Sample, Shape, wanted, within};
 pub(crate) use lane::{BinnedRows, Partition, rows_of};
 pub(crate) use model::{Child, Leaf, Tree, importance};
-pub(crate) use score::{in_blocks, score};
+pub(crate) use score::score;
 pub(crate) use shap::contributions;
 pub(crate) use split::{Bounds, Limits, Search, Split, Splitting, Way};
 pub(crate) use team::Team;

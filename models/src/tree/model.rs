@@ -121,15 +121,8 @@ impl Tree {
                 (0.0, Some(self.sets.len() as u32 - 1))
             }
         };
-        let node = Node {
-            threshold,
-            column: way.column as u32,
-            left: 0,
-            right: 0,
-            set,
-            missing_left: way.missing_left,
-            gain,
-        };
+        let node =
+            Node { threshold, column: way.column as u32, left: 0, right: 0, set, missing_left: way.missing_left, gain };
         self.nodes.push(node);
         self.nodes.len() - 1
     }

@@ -26,6 +26,7 @@ const TABLE_NUMBERS: usize = 1 << 19;
 pub(crate) const MAX_DEPTH: usize = 64;
 
 /// The way to a leaf.
+#[derive(Default)]
 struct Path {
     value: f64,
     /// Distinct columns, in the order in which the path meets them.
@@ -34,6 +35,8 @@ struct Path {
     shares: Vec<f64>,
     /// Nodes: which, the place of its column in `columns`, and which side the path takes.
     steps: Vec<Step>,
+    /// `s! (D-1-s)! / D!`.
+    weights: Vec<f64>,
     /// What each column gets, for each set of columns that agree; empty where it is computed for each row.
     table: Vec<f64>,
 }
@@ -53,7 +56,7 @@ impl Path {
             columns: self.columns.clone(),
             shares: self.shares.clone(),
             steps: self.steps.clone(),
-            table: Vec::new(),
+            ..Self::default()
         };
         let slot = next.columns.iter().position(|known| *known == column).unwrap_or(next.columns.len());
         match next.shares.get_mut(slot) {
@@ -82,7 +85,8 @@ impl Path {
     }
 
     /// What each column gets if those of `agree` agree.
-    fn shares_of(&self, agree: u64, weights: &[f64], found: &mut [f64]) {
+    fn shares_of(&self, agree: u64, found: &mut [f64]) {
+        let weights = &self.weights;
         // Coefficients of prod_{k in A} (x + z_k): that of x^s is the sum over sets of s columns.
         let mut coefficients = [0.0; MAX_DEPTH + 1];
         if let Some(first) = coefficients.first_mut() {
@@ -103,20 +107,16 @@ impl Path {
         let coefficients = coefficients.get(..=degree).unwrap_or(&coefficients);
         let against = -rest * coefficients.iter().zip(weights).map(|(c, w)| c * w).sum::<f64>();
         for (slot, (&z, found)) in self.shares.iter().zip(found).enumerate() {
-            *found = if agree >> slot & 1 == 0 {
-                against
-            } else {
-                rest * (1.0 - z) * without(coefficients, z, weights)
-            };
+            *found =
+                if agree >> slot & 1 == 0 { against } else { rest * (1.0 - z) * without(coefficients, z, weights) };
         }
     }
 
     fn fill_table(&mut self) {
         let width = self.columns.len();
-        let weights = weights(width);
         let mut table = vec![0.0; width << width];
         for (agree, found) in (0_u64..).zip(table.chunks_exact_mut(width.max(1))) {
-            self.shares_of(agree, &weights, found);
+            self.shares_of(agree, found);
         }
         self.table = table;
     }
@@ -148,12 +148,12 @@ fn weights(d: usize) -> Vec<f64> {
 fn paths(tree: &Tree) -> Vec<Path> {
     let covers = tree.covers();
     let mut found = Vec::with_capacity(tree.leaves.len());
-    let empty = Path { value: 0.0, columns: Vec::new(), shares: Vec::new(), steps: Vec::new(), table: Vec::new() };
-    let mut open = vec![(tree.root(), empty)];
+    let mut open = vec![(tree.root(), Path::default())];
     while let Some((at, path)) = open.pop() {
         let place = match at {
             Child::Leaf(leaf) => {
-                found.push(Path { value: tree.value(leaf), ..path });
+                let weights = weights(path.columns.len());
+                found.push(Path { value: tree.value(leaf), weights, ..path });
                 continue;
             }
             Child::Node(place) => place,
@@ -196,7 +196,7 @@ fn explain(tree: &Tree, paths: &[Path], row: &[f64], decisions: &mut Vec<bool>, 
         let width = path.columns.len();
         let agree = path.agreeing(decisions);
         let shares = if path.table.is_empty() {
-            path.shares_of(agree, &weights(width), &mut own);
+            path.shares_of(agree, &mut own);
             own.get(..width)
         } else {
             let place = (agree & ((1 << width) - 1)) as usize * width;
@@ -286,10 +286,7 @@ mod tests {
             Child::Leaf(leaf) => tree.leaves[leaf].cover,
             Child::Node(node) => covers[node],
         };
-        [left, right]
-            .map(|child| cover(child) / covers[place] * game(tree, covers, row, set, child))
-            .iter()
-            .sum()
+        [left, right].map(|child| cover(child) / covers[place] * game(tree, covers, row, set, child)).iter().sum()
     }
 
     /// A tree of random splits, some of them of a column that is already on the path.
