@@ -1,7 +1,7 @@
 """Tables to learn from, as raw little-endian f64 files, the same bytes for the same seed.
 
-Columns are what a churn table has: amounts (log-normal), counts (Poisson), shares, ages in days, some of them with
-missing values. The target is drawn from a logistic law of main effects, a threshold and interactions.
+Columns are what a churn table has: amounts (log-normal), counts (geometric), shares, trends that are
+sometimes missing, ages in days. The target is drawn from a logistic law of main effects, a threshold and interactions.
 """
 
 from pathlib import Path

@@ -35,7 +35,8 @@ fn fit<K: Task>(params: &ForestValidParams<K>, sample: &Sample) -> Result<Forest
     let shape = &params.shape;
     let columns = Columns::learn(sample.x, &shape.categorical, shape.bins, shape.seed, shape.threads)?;
     let rows = BinnedRows::all(&columns, sample.x, shape.threads);
-    let mean = sample.mean();
+    // Classes are exact as they are; numbers far from 0 are more so around their mean.
+    let mean = if K::CLASSES { 0.0 } else { sample.mean() };
     let weights = sample.weights.unwrap_or(&[]).iter().map(|weight| f64::from(*weight));
     let heaviest = if sample.weights.is_some() { weights.fold(0.0, f64::max) } else { 1.0 };
     let farthest = sample.targets.iter().fold(0.0, |most, y| f64::max(most, (y - mean).abs()));

@@ -17,7 +17,7 @@ pub(super) struct Soil<'a> {
     pub(super) depth: usize,
     pub(super) mtry: usize,
     pub(super) seed: u64,
-    /// Added to every leaf: targets are learned as deviations from their mean.
+    /// Added to every leaf: numbers are learned as deviations from their mean, classes as they are.
     pub(super) mean: f64,
     /// Targets of 0 and 1, so that a node of one class is known by its value.
     pub(super) classes: bool,

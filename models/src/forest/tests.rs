@@ -120,15 +120,16 @@ fn the_error_is_that_of_smartcores_forest() {
 
 #[test]
 fn whole_weights_count_as_repeated_rows() {
-    let data = classes(500);
+    let mut data = classes(500);
+    // So few values that every one has a bin: bins are made of rows, not of weights.
+    data.records.mapv_inplace(|x| (x * 8.0).floor());
     let repeated: Vec<usize> = (0..500).flat_map(|row| std::iter::repeat_n(row, 1 + row % 3)).collect();
     let (x, y) = (data.records().select(Axis(0), &repeated), data.targets().select(Axis(0), &repeated));
     let weighted = data.clone().with_weights(Array1::from_shape_fn(500, |row| (1 + row % 3) as f32));
-    let params = ForestClassifier::params().trees(1).bootstrap(false).mtry(Mtry::All).depth(3).bins(255);
+    let params = ForestClassifier::params().trees(1).bootstrap(false).mtry(Mtry::All).depth(6);
     let one = params.fit(&weighted).unwrap().predict_probabilities(&data.records().view());
     let other = params.fit(&DatasetBase::new(x, y)).unwrap().predict_probabilities(&data.records().view());
-    let gap = (&one - &other).mapv(f64::abs).mean().unwrap();
-    assert!(gap < 0.02, "{gap}");
+    assert!(far(&one, &other) < 1e-9);
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn a_stored_forest_is_the_forest_and_a_spoiled_one_is_refused() {
     let forest = ForestClassifier::params().trees(3).out_of_bag(true).fit(&data).unwrap();
     let text = serde_json::to_string(&forest).unwrap();
     let loaded: ForestClassifier = serde_json::from_str(&text).unwrap();
-    assert_eq!(loaded.trees, forest.trees);
+    assert!(loaded.trees == forest.trees);
     assert_eq!(serde_json::to_string(&loaded).unwrap(), text);
     assert!(serde_json::from_str::<ForestRegressor>(&text).is_err());
     let mut spoiled: serde_json::Value = serde_json::from_str(&text).unwrap();
