@@ -1,7 +1,8 @@
 """Tables to learn from, as raw little-endian f64 files, the same bytes for the same seed.
 
 Columns are what a churn table has: amounts (log-normal), counts (geometric), shares, trends that are
-sometimes missing, ages in days. The target is drawn from a logistic law of main effects, a threshold and interactions.
+sometimes missing, ages in days. The target is drawn from a logistic law of main effects, a
+threshold and interactions.
 """
 
 from pathlib import Path

@@ -169,6 +169,9 @@ fn rounds<K: Task>(
     })
 }
 
+/// Gradients from here on are a fit that runs away, if they are numbers at all.
+const LARGEST: f64 = 1e300;
+
 fn one_round<'scope, K: Task>(
     params: &BoostingValidParams<K>,
     growth: &Growth,
@@ -178,7 +181,7 @@ fn one_round<'scope, K: Task>(
 ) -> Result<Arc<Grown>, TreeError> {
     let largest = team.all(|rows: &mut Rows| rows.largest())?;
     let (gradient, hessian) = largest.into_iter().fold((0.0, 0.0), |(a, b), (c, d)| (larger(a, c), larger(b, d)));
-    if !gradient.is_finite() || !hessian.is_finite() {
+    if !(0.0..LARGEST).contains(&gradient) || !(0.0..LARGEST).contains(&hessian) {
         return Err(TreeError::Diverged { round });
     }
     let scale = Scale::new(rows, gradient, hessian);

@@ -82,7 +82,8 @@ fn scores_are_those_of_lightgbm_where_every_value_has_a_bin() {
     let model = model.fit(&DatasetBase::new(x.clone(), classes)).unwrap();
     let gap = far(&model.predict_raw(&x.view()), &reference("logistic"));
     assert!(gap < 1e-4, "{gap}");
-    let model = BoostingRegressor::params(Loss::Squared).rounds(12).leaves(7).min_samples(1).min_hessian(5.0).shrinkage(0.2);
+    let model =
+        BoostingRegressor::params(Loss::Squared).rounds(12).leaves(7).min_samples(1).min_hessian(5.0).shrinkage(0.2);
     let model = model.fit(&DatasetBase::new(x.clone(), y)).unwrap();
     let gap = far(&model.predict_raw(&x.view()), &reference("squared"));
     assert!(gap < 1e-4, "{gap}");

@@ -40,9 +40,6 @@ fn fit<K: Task>(params: &ForestValidParams<K>, sample: &Sample) -> Result<Forest
     let weights = sample.weights.unwrap_or(&[]).iter().map(|weight| f64::from(*weight));
     let heaviest = if sample.weights.is_some() { weights.fold(0.0, f64::max) } else { 1.0 };
     let farthest = sample.targets.iter().fold(0.0, |most, y| f64::max(most, (y - mean).abs()));
-    if !(farthest * heaviest).is_finite() {
-        return Err(TreeError::Diverged { round: 0 });
-    }
     let soil = Soil {
         columns: &columns,
         splitting: columns.all().iter().map(|column| Splitting::of(column, 0)).collect(),

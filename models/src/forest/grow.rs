@@ -91,7 +91,7 @@ impl<'a> Growing<'a> {
     fn may_split(&self, node: &Open) -> bool {
         let is_pure = self.soil.classes && {
             let value = self.value(node.total);
-            value < 1e-7 || value > 1.0 - 1e-7
+            !(1e-7..=1.0 - 1e-7).contains(&value)
         };
         let count = self.soil.scale.count(node.total);
         node.depth < self.soil.depth

@@ -24,8 +24,8 @@ const MAX_HESSIAN_BITS: u32 = 31;
 
 /// What one unit is worth, for a set of rows and the largest gradient and hessian among them.
 ///
-/// Units are powers of two of the largest, so that targets of 0 and 1 and weights of 1 are kept exactly.
-/// A gradient is rounded to 2^-30 of the largest. With n < 2^b rows the count takes b bits of its word and the sum of
+/// Units are powers of two, so that whole weights and targets of 0 and 1 are kept exactly. A gradient is rounded to
+/// 2^-30 of the power of two above the largest. With n < 2^b rows the count takes b bits of its word and the sum of
 /// hessians the rest, so that one hessian has min(31, 64 - 2b) bits: 28 at 200,000 rows, 22 at 2 million.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
@@ -41,8 +41,8 @@ impl Scale {
         let count_bits = usize::BITS - rows.max(1).leading_zeros();
         let shift = 64 - count_bits;
         let hessian_bits = MAX_HESSIAN_BITS.min(shift - count_bits);
-        let per_gradient = f64::from(1_u32 << GRADIENT_BITS) / max_gradient.max(f64::MIN_POSITIVE * 1e30);
-        let per_hessian = f64::from(1_u32 << hessian_bits) / max_hessian.max(f64::MIN_POSITIVE * 1e30);
+        let per_gradient = f64::from(1_u32 << GRADIENT_BITS) / power_of_two(max_gradient);
+        let per_hessian = f64::from(1_u32 << hessian_bits) / power_of_two(max_hessian);
         Self { per_gradient, per_hessian, gradient_unit: 1.0 / per_gradient, hessian_unit: 1.0 / per_hessian, shift }
     }
 
@@ -73,6 +73,13 @@ impl Scale {
     }
 }
 
+/// The least power of two that is not below x, and not so small that its inverse is infinite.
+fn power_of_two(x: f64) -> f64 {
+    let x = x.max(f64::MIN_POSITIVE * 1e30);
+    let below = f64::from_bits(x.to_bits() & !((1 << (f64::MANTISSA_DIGITS - 1)) - 1));
+    if below < x { below * 2.0 } else { below }
+}
+
 pub(crate) fn add(one: Cell, other: Cell) -> Cell {
     [one[0].wrapping_add(other[0]), one[1].wrapping_add(other[1])]
 }
@@ -99,7 +106,7 @@ mod tests {
             assert_eq!(forwards, backwards);
             assert_eq!(scale.count(forwards), rows as u64);
             let (gradient, hessian) = (0..rows).map(rows_of).fold((0.0, 0.0), |(a, b), (g, h)| (a + g, b + h));
-            assert!((scale.gradient(forwards) - gradient).abs() < rows as f64 * 3e-9, "{rows}");
+            assert!((scale.gradient(forwards) - gradient).abs() < rows as f64 * 4e-9, "{rows}");
             assert!((scale.hessian(forwards) - hessian).abs() < rows as f64 * 1e-8, "{rows}");
         }
     }

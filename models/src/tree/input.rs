@@ -11,6 +11,8 @@ use super::error::TreeError;
 use super::fixed::MAX_ROWS;
 use super::task::Task;
 
+const LARGEST_TARGET: f64 = 1e150;
+
 /// What a fit reads.
 pub(crate) struct Sample<'a> {
     pub(crate) x: ArrayView2<'a, f64>,
@@ -41,6 +43,9 @@ impl<'a> Sample<'a> {
         let weights = dataset.weights();
         if let Some(weights) = weights {
             check_weights(weights, rows)?;
+        }
+        if let Some((row, &value)) = targets.iter().enumerate().find(|(_, y)| y.abs() > LARGEST_TARGET) {
+            return Err(TreeError::Target { row, value, need: "within 1e150 of 0: its square is needed" });
         }
         Ok(Self { x, targets, weights })
     }

@@ -1,8 +1,8 @@
 """AUC of LightGBM and of scikit-learn's forest on real sets, split by row number.
 
 Made with lightgbm 4.7.0, scikit-learn 1.9.1: `python real_sets.py <data folder> > real_sets.json`. Every
-fifth row is tested. A column of numbers stays as it is, empty is missing; any other column becomes the place of
-its text in sorted order, for both sides the same way.
+fifth row is tested. A column of numbers stays as it is, empty is missing; any other column becomes the place
+of its text in sorted order, for both sides the same way.
 """
 
 import csv
