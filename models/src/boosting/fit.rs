@@ -13,7 +13,7 @@ use super::loss::quantile;
 use super::model::Boosting;
 use super::params::{BoostingParams, BoostingValidParams};
 use crate::tree::{
-    Chance, Columns, Grown, Growth, Purpose, Sample, Scale, Splitting, Task, Team, Tree, TreeError, grow,
+    Chance, Columns, Grown, Growth, Histogram, Purpose, Sample, Scale, Splitting, Task, Team, Tree, TreeError, grow,
 };
 
 impl<K, D, T> Fit<ArrayBase<D, Ix2>, T, TreeError> for BoostingValidParams<K>
@@ -145,6 +145,7 @@ fn rounds<K: Task>(
         limits: params.limits(),
         leaves: params.leaves,
         depth: params.shape.depth,
+        held: params.histogram_bytes / Histogram::bytes(columns.len()),
     };
     let lanes = params.shape.threads;
     std::thread::scope(|scope| {

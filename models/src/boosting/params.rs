@@ -21,6 +21,7 @@ pub struct BoostingValidParams<K> {
     pub(super) column_share: f64,
     pub(super) monotone: Vec<(usize, i8)>,
     pub(super) patience: Option<usize>,
+    pub(super) histogram_bytes: usize,
     pub(super) shape: Shape,
 }
 
@@ -60,6 +61,7 @@ impl<K: Task> BoostingParams<K> {
             column_share: 1.0,
             monotone: Vec::new(),
             patience: None,
+            histogram_bytes: 256 << 20,
             shape,
         })
     }
@@ -145,6 +147,13 @@ impl<K: Task> BoostingParams<K> {
     /// Stop when the loss of the validation set has not fallen for so many rounds, and keep the best of them.
     pub fn early_stopping(mut self, rounds: usize) -> Self {
         self.0.patience = Some(rounds);
+        self
+    }
+
+    /// Memory for histograms of leaves that wait for their split, 256 MiB unless given: 4 KiB a column and leaf. Beyond
+    /// it they are made again, which takes time and changes nothing.
+    pub fn histogram_bytes(mut self, bytes: usize) -> Self {
+        self.0.histogram_bytes = bytes;
         self
     }
 

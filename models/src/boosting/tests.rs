@@ -121,6 +121,16 @@ fn the_model_is_the_same_bytes_for_any_number_of_threads_and_another_for_another
 }
 
 #[test]
+fn histograms_that_may_not_be_held_are_made_again_to_the_same_model() {
+    let data = classes(3_000);
+    let params = BoostingClassifier::params().rounds(4);
+    let held = params.fit(&data).unwrap();
+    for bytes in [0, 50_000] {
+        assert!(params.clone().histogram_bytes(bytes).threads(2).fit(&data).unwrap().with_threads(1) == held);
+    }
+}
+
+#[test]
 fn scores_and_reasons_do_not_depend_on_threads_and_reasons_add_up() {
     let data = classes(3_000);
     let model = BoostingClassifier::params().rounds(30).categorical([3]).fit(&data).unwrap();

@@ -1,6 +1,6 @@
 //! Leaf-wise growth: the leaf whose split gains most is split next (Shi 2007, as in LightGBM).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::bins::Columns;
 use super::error::TreeError;
@@ -26,6 +26,8 @@ pub(crate) struct Growth<'a> {
     pub(crate) limits: Limits,
     pub(crate) leaves: usize,
     pub(crate) depth: usize,
+    /// Histograms of leaves that may be held at once.
+    pub(crate) held: usize,
 }
 
 /// A tree with what its makers need besides.
@@ -86,15 +88,7 @@ pub(crate) fn grow<'scope, L: Lane + 'scope>(
 
 impl<'scope, L: Lane + 'scope> Growing<'_, 'scope, L> {
     fn start(&mut self) -> Result<(), TreeError> {
-        let (width, scale, columns) = (self.growth.columns.len(), self.scale, self.some_columns());
-        let parts = self.team.all(move |lane: &mut L| {
-            let mut histogram = Histogram::empty(width);
-            let (rows, moments, partition) = lane.parts();
-            let data = Data { rows, moments, scale, columns: columns.as_deref() };
-            partition.sum(0, &data, &mut histogram);
-            histogram
-        })?;
-        let histogram = self.reduce(parts);
+        let histogram = self.sum(0)?;
         let first = self.columns.first().and_then(|&column| histogram.0.get(column));
         let total = first.map_or(EMPTY, |cells| cells.values(256).iter().fold(EMPTY, |sum, cell| add(sum, *cell)));
         let step = self.growth.limits.max_step;
@@ -123,51 +117,62 @@ impl<'scope, L: Lane + 'scope> Growing<'_, 'scope, L> {
     fn split(&mut self, leaf: usize) -> Result<(), TreeError> {
         let Some(split) = self.open.get_mut(leaf).and_then(|open| open.best.take()) else { return Ok(()) };
         let small_left = self.scale.count(split.left) <= self.scale.count(split.right);
-        // The last split needs no histograms, but its rows must still be divided.
-        let parts = self.divide(leaf, split.way, small_left)?;
-        let small = self.reduce(parts);
+        let small = self.divide(leaf, split.way, small_left)?;
         let right = self.attach(leaf, &split);
-        let large = self.open.get_mut(leaf).and_then(|open| open.histogram.take()).map(|mut parent| {
-            parent.subtract(&small);
-            parent
-        });
         let (small_leaf, large_leaf) = if small_left { (leaf, right) } else { (right, leaf) };
+        let large = match self.open.get_mut(leaf).and_then(|open| open.histogram.take()) {
+            Some(mut parent) => {
+                parent.subtract(&small);
+                Some(parent)
+            }
+            None if self.open.len() < self.growth.leaves => Some(self.sum(large_leaf)?),
+            None => None,
+        };
         self.search([(small_leaf, Some(small)), (large_leaf, large)])
     }
 
-    fn divide(&mut self, leaf: usize, way: Way, small_left: bool) -> Result<Vec<Histogram>, TreeError> {
+    /// The histogram of a leaf, from its rows.
+    fn sum(&mut self, leaf: usize) -> Result<Histogram, TreeError> {
+        self.build(move |partition, data, histogram| partition.sum(leaf, data, histogram))
+    }
+
+    /// Divides the rows of a leaf; the histogram of the smaller side.
+    fn divide(&mut self, leaf: usize, way: Way, small_left: bool) -> Result<Histogram, TreeError> {
+        self.build(move |partition, data, histogram| partition.split(leaf, &way, data, small_left, histogram))
+    }
+
+    /// The sum of what the lanes fill in.
+    fn build<F>(&mut self, fill: F) -> Result<Histogram, TreeError>
+    where
+        F: FnOnce(&mut Partition, &Data, &mut Histogram) + Clone + Send + 'scope,
+    {
         let (width, scale, columns) = (self.growth.columns.len(), self.scale, self.some_columns());
-        let spare = Arc::new(std::sync::Mutex::new(std::mem::take(&mut self.spare)));
+        let spare = Arc::new(Mutex::new(std::mem::take(&mut self.spare)));
         let shared = spare.clone();
         let parts = self.team.all(move |lane: &mut L| {
             let held = shared.lock().ok().and_then(|mut spare| spare.pop());
-            let mut histogram = held.map_or_else(
-                || Histogram::empty(width),
-                |mut held| {
+            let mut histogram = match held {
+                Some(mut held) => {
                     held.clear();
                     held
-                },
-            );
+                }
+                None => Histogram::empty(width),
+            };
             let (rows, moments, partition) = lane.parts();
             let data = Data { rows, moments, scale, columns: columns.as_deref() };
-            partition.split(leaf, &way, &data, small_left, &mut histogram);
+            fill(partition, &data, &mut histogram);
             histogram
-        });
+        })?;
         if let Some(spare) = Arc::into_inner(spare).and_then(|spare| spare.into_inner().ok()) {
             self.spare = spare;
         }
-        parts
-    }
-
-    /// The sum of the lanes' histograms.
-    fn reduce(&mut self, parts: Vec<Histogram>) -> Histogram {
         let mut parts = parts.into_iter();
-        let mut whole = parts.next().unwrap_or_else(|| Histogram::empty(0));
+        let mut whole = parts.next().ok_or(TreeError::Worker)?;
         for part in parts {
             whole.add(&part);
             self.spare.push(part);
         }
-        whole
+        Ok(whole)
     }
 
     /// Makes a node of a leaf: its left child keeps the leaf's number. Returns the number of the right one.
@@ -249,12 +254,15 @@ impl<'scope, L: Lane + 'scope> Growing<'_, 'scope, L> {
             }
             found
         })?;
+        let mut kept = self.open.iter().filter(|open| open.histogram.is_some()).count();
         for (place, (leaf, _, _, histogram)) in Arc::into_inner(asked).unwrap_or_default().into_iter().enumerate() {
             let best = found.iter().filter_map(|found| *found.get(place)?).reduce(better);
             let Some(open) = self.open.get_mut(leaf) else { continue };
             open.best = best;
-            if best.is_some() {
+            // Beyond what may be held, a leaf's histogram is made of its rows again: the same, only later.
+            if best.is_some() && kept < self.growth.held {
                 open.histogram = Some(histogram);
+                kept += 1;
             } else {
                 self.spare.push(histogram);
             }

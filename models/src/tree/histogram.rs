@@ -39,6 +39,11 @@ impl Histogram {
         Self(vec![Cells::EMPTY; columns])
     }
 
+    /// What one of so many columns takes.
+    pub(crate) fn bytes(columns: usize) -> usize {
+        columns.max(1) * size_of::<Cells>()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.fill(Cells::EMPTY);
     }

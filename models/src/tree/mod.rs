@@ -29,7 +29,7 @@ pub use task::{Classifier, Regressor, Task};
 pub(crate) use chance::{Chance, Purpose};
 pub(crate) use fixed::{Cell, EMPTY, Moment, Scale, add};
 pub(crate) use grow::{Grown, Growth, Lane, grow};
-pub(crate) use histogram::Cells;
+pub(crate) use histogram::{Cells, Histogram};
 pub(crate) use input::{Sample, Shape, wanted, within};
 pub(crate) use lane::{BinnedRows, Partition, rows_of};
 pub(crate) use model::{Child, Leaf, Tree, importance};
