@@ -88,13 +88,20 @@ impl Model {
     }
 }
 
+fn mtry(given: &Value) -> Answer<Mtry> {
+    match given.get("columns_per_split").and_then(Value::as_str) {
+        Some("sqrt") => Ok(Mtry::Sqrt),
+        other => Err(format!("columns_per_split is {other:?}: it must be `sqrt`").into()),
+    }
+}
+
 fn forest(settings: &Value, x: Array2<f64>, y: Array1<f64>) -> Answer<ForestClassifier> {
     let given = settings.get("forest").ok_or("no settings of the forest")?;
     let params = ForestClassifier::params()
         .trees(whole(given, "trees")?)
         .depth(whole(given, "depth")?)
         .min_samples(whole(given, "min_samples")?)
-        .mtry(Mtry::Sqrt)
+        .mtry(mtry(given)?)
         .seed(whole(settings, "seed")? as u64)
         .threads(whole(settings, "threads")?);
     Ok(params.fit(&DatasetBase::new(x, y))?)

@@ -1,7 +1,7 @@
 //! What boosting and forests share: bins, histograms, splits, trees, and reasons.
 //!
 //! A value is first a bin (one byte of at most 255, and one for missing), a row's gradient and hessian are whole numbers
-//! in units of the largest ([`fixed`]), and a histogram is their exact sum: the same bytes of a model for a seed
+//! in units of the largest (`fixed.rs`), and a histogram is their exact sum: the same bytes of a model for a seed
 //! whatever the number of threads.
 
 mod bins;
