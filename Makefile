@@ -59,6 +59,11 @@ bench-night: venv ## What one more night costs; writes target/bench/night.json
 	$(CARGO) build --locked --release --workspace --bin buho
 	BUHO_BIN=$(TARGET)/release/buho $(PY)/python -m tests.bench.nightly --out target/bench/night.json
 
+.PHONY: bench-models
+bench-models: venv ## Estimators against LightGBM, XGBoost, scikit-learn; writes target/bench/models.json
+	$(CARGO) build --locked --release -p models --example trees
+	$(PY)/python -m tests.bench.models --out target/bench/models.json
+
 .PHONY: build
 build: ## The binary, as tests and demo use it
 	$(CARGO) build --locked --profile $(PROFILE) --workspace --bin buho
