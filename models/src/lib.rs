@@ -2,7 +2,10 @@
 
 mod input;
 pub mod linear;
+pub mod metrics;
 mod parallel;
 mod random;
+#[cfg(test)]
+mod testing;
 
 pub use input::InputError;

@@ -228,3 +228,12 @@ impl<D: Data<Elem = f64>> PredictInplace<ArrayBase<D, Ix2>, Array1<f64>> for Fit
         Array1::zeros(x.nrows())
     }
 }
+
+#[cfg(test)]
+impl FittedLogistic {
+    /// A model that no fit made, to start from.
+    pub(super) fn try_from_parts(coefficients: Vec<f64>, intercept: f64) -> Self {
+        let means = vec![0.0; coefficients.len()];
+        Self { coefficients, intercept, means, objective: 0.0, iterations: 0, converged: false }
+    }
+}

@@ -29,10 +29,6 @@ pub(crate) struct Slope {
     pub(crate) gradient: Vec<f64>,
 }
 
-/// log(1 + e^m) without overflow.
-pub(crate) fn softplus(margin: f64) -> f64 {
-    margin.max(0.0) + (1.0 + (-margin.abs()).exp()).ln()
-}
 
 /// 1 / (1 + e^-m).
 pub(crate) fn sigmoid(margin: f64) -> f64 {
