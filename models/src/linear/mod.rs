@@ -21,3 +21,4 @@ pub use ridge::{FittedRidge, RidgeParams, RidgeValidParams};
 pub use shap::LinearContributions;
 
 pub(crate) use newton::fit_plain;
+pub(crate) use objective::sigmoid;
