@@ -39,5 +39,9 @@ fn print(line: &str) {
 fn read(path: &str) -> Result<Vec<f64>, Box<dyn Error>> {
     let bytes = std::fs::read(path)?;
     let (words, rest) = bytes.as_chunks::<8>();
-    if rest.is_empty() { Ok(words.iter().map(|word| f64::from_le_bytes(*word)).collect()) } else { Err("not f64".into()) }
+    if rest.is_empty() {
+        Ok(words.iter().map(|word| f64::from_le_bytes(*word)).collect())
+    } else {
+        Err("not f64".into())
+    }
 }

@@ -12,7 +12,9 @@ pub enum InputError {
     #[error("{what} has {found} rows where {expected} are expected: every row needs exactly one")]
     Rows { what: &'static str, found: usize, expected: usize },
     /// A matrix of another width than the model was fitted on.
-    #[error("the matrix has {found} columns where the model was fitted on {expected}: prepare it with the same encoder")]
+    #[error(
+        "the matrix has {found} columns where the model was fitted on {expected}: prepare it with the same encoder"
+    )]
     Columns { found: usize, expected: usize },
     /// A feature that is NaN or infinite.
     #[error("column {column} ({name}) is {value} in row {row}: fill missing and infinite values first, with `encode`")]

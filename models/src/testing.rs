@@ -18,7 +18,8 @@ pub(crate) fn park_miller(count: usize) -> Vec<f64> {
 pub(crate) fn logistic_law(rows: usize, columns: usize, seed: u64) -> (Array2<f64>, Array1<f64>, Array1<f64>) {
     let mut random = Random::new(seed);
     let x = Array2::from_shape_simple_fn((rows, columns), || random.normal());
-    let truth: Vec<f64> = (0..columns).map(|column| if column % 2 == 0 { 1.0 } else { -0.5 } / (1 + column) as f64).collect();
+    let truth: Vec<f64> =
+        (0..columns).map(|column| if column % 2 == 0 { 1.0 } else { -0.5 } / (1 + column) as f64).collect();
     let y = x
         .rows()
         .into_iter()

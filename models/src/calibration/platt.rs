@@ -56,8 +56,7 @@ impl PlattCalibration {
         let low = 1.0 / (total - positive + 2.0);
         let targets = y.mapv(|label| if label == 1.0 { high } else { low });
         let x = scores.insert_axis(Axis(1));
-        let (slopes, intercept) =
-            fit_plain(x, targets.view(), weights, true).map_err(CalibrationError::regression)?;
+        let (slopes, intercept) = fit_plain(x, targets.view(), weights, true).map_err(CalibrationError::regression)?;
         Ok(Self { slope: slopes.first().copied().unwrap_or(0.0), intercept })
     }
 

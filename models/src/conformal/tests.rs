@@ -32,7 +32,12 @@ fn quantile_intervals_cover_and_follow_the_spread() {
     for seed in 0..200 {
         let mut random = Random::new(seed);
         let mut sample = |rows: usize| -> (Array1<f64>, Array1<f64>) {
-            (0..rows).map(|_| { let x = random.uniform(); (x, (0.1 + x) * random.normal()) }).unzip_arrays()
+            (0..rows)
+                .map(|_| {
+                    let x = random.uniform();
+                    (x, (0.1 + x) * random.normal())
+                })
+                .unzip_arrays()
         };
         let ((x, y), (new_x, new_y)) = (sample(99), sample(200));
         // Quantiles that are half as wide as they should be.

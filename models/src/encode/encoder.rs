@@ -94,9 +94,8 @@ impl EncoderValidParams {
         input::same_rows("the target", y.len(), x.nrows())?;
         input::finite("the target", &y)?;
         let places: Vec<(usize, ColumnKind)> = self.kinds.iter().copied().enumerate().collect();
-        let learnt = parallel::map(&places, self.threads, |(column, kind)| {
-            self.learn(*column, *kind, &x.column(*column), &y)
-        });
+        let learnt =
+            parallel::map(&places, self.threads, |(column, kind)| self.learn(*column, *kind, &x.column(*column), &y));
         let learnt = learnt.into_iter().collect::<Result<Vec<Learnt>, EncodeError>>()?;
         let (mut columns, mut reports, mut own) = (Vec::new(), Vec::new(), Vec::new());
         for part in learnt {

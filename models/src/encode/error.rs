@@ -21,7 +21,9 @@ pub enum EncodeError {
     #[error("column {column} ({name}) is categorical, but row {row} holds {value}: codes are whole numbers from 0")]
     Code { column: usize, name: String, row: usize, value: f64 },
     /// No column is left.
-    #[error("no column is left: all {columns} are constant, empty or identifiers; the feature query gives no information")]
+    #[error(
+        "no column is left: all {columns} are constant, empty or identifiers; the feature query gives no information"
+    )]
     NothingLeft { columns: usize },
     /// A stored encoder that no fit could have written.
     #[error("the stored encoder is damaged: {what}; fit it again or load an intact copy")]

@@ -39,9 +39,7 @@ impl Levels {
     /// The code of a text.
     pub fn code(&self, value: Option<&str>) -> f64 {
         match value {
-            Some(value) => {
-                self.0.binary_search_by(|level| level.as_str().cmp(value)).unwrap_or(self.0.len()) as f64
-            }
+            Some(value) => self.0.binary_search_by(|level| level.as_str().cmp(value)).unwrap_or(self.0.len()) as f64,
             None => f64::NAN,
         }
     }

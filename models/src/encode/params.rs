@@ -50,7 +50,7 @@ pub struct EncoderValidParams {
 ///
 /// The target statistic of a training row uses only rows before it in a random order (from the seed), so that its own
 /// label is not in it: `(sum of y + a p) / (count + a)` with `p` the mean of y and `a` = `prior_rows`
-/// (Prokhorenkova et al. 2018, eq. 5). Scoring uses all training rows.
+/// (Prokhorenkova et al. 2018, eq. 5). Scoring uses all training rows. Weights of rows play no part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderParams(EncoderValidParams);
 
@@ -135,7 +135,12 @@ impl ParamGuard for EncoderParams {
             if holds { Ok(()) } else { Err(EncodeError::Parameter { parameter, value, must }) }
         };
         let params = &self.0;
-        range("prior_rows", params.prior_rows, "positive and finite", params.prior_rows > 0.0 && params.prior_rows.is_finite())?;
+        range(
+            "prior_rows",
+            params.prior_rows,
+            "positive and finite",
+            params.prior_rows > 0.0 && params.prior_rows.is_finite(),
+        )?;
         range("level_limit", params.level_limit as f64, "at least 1", params.level_limit > 0)?;
         range("threads", params.threads as f64, "at least 1", params.threads > 0)?;
         let named = params.names.is_empty() || params.names.len() == params.kinds.len();

@@ -82,35 +82,30 @@ impl Profile {
 
 /// That codes are whole numbers from 0.
 pub(super) fn check_codes(column: usize, name: &str, values: &ArrayView1<'_, f64>) -> Result<(), EncodeError> {
-    let bad = |value: &f64| !value.is_nan() && !(*value >= 0.0 && value.fract() == 0.0 && *value < 4e9);
-    match values.iter().enumerate().find(|(_, value)| bad(value)) {
+    let good = |value: f64| value.is_nan() || (value >= 0.0 && value.fract() == 0.0 && value < 4e9);
+    match values.iter().enumerate().find(|(_, value)| !good(**value)) {
         Some((row, value)) => Err(EncodeError::Code { column, name: name.to_owned(), row, value: *value }),
         None => Ok(()),
     }
 }
 
+/// Rows of each class below which a column agrees with the label by chance too easily.
+const CLASS_ROWS: usize = 10;
+
 /// Whether a column says the target: one value for each of two classes, or the target itself.
 pub(super) fn tells_label(values: &ArrayView1<'_, f64>, y: &ArrayView1<'_, f64>) -> bool {
-    // Among a handful of rows that happens by chance.
-    if y.len() < 20 {
-        return false;
+    if y.len() >= 2 * CLASS_ROWS && y.iter().any(|target| *target != 0.0 && *target != 1.0) {
+        return values.iter().zip(y).all(|(value, target)| value == target) && y.iter().any(|t| Some(t) != y.first());
     }
-    if values.iter().zip(y).all(|(value, target)| value == target) {
-        return y.iter().any(|target| Some(target) != y.first());
-    }
-    let mut seen: [Option<f64>; 2] = [None, None];
+    let mut seen: [(Option<f64>, usize); 2] = [(None, 0), (None, 0)];
     for (value, target) in values.iter().zip(y) {
-        let class = match *target {
-            0.0 => 0,
-            1.0 => 1,
-            _ => return false,
-        };
+        let Some(slot) = seen.get_mut(usize::from(*target == 1.0)) else { return false };
         // Bits, so that missing in one class and there in the other counts too.
-        let Some(slot) = seen.get_mut(class) else { return false };
-        if slot.is_some_and(|known| known.to_bits() != value.to_bits()) {
+        if slot.0.is_some_and(|known| known.to_bits() != value.to_bits()) {
             return false;
         }
-        *slot = Some(*value);
+        *slot = (Some(*value), slot.1 + 1);
     }
-    matches!(seen, [Some(a), Some(b)] if a.to_bits() != b.to_bits())
+    let [(low, negatives), (high, positives)] = seen;
+    low.map(f64::to_bits) != high.map(f64::to_bits) && negatives >= CLASS_ROWS && positives >= CLASS_ROWS
 }

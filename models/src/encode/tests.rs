@@ -76,7 +76,8 @@ fn long_categories_get_statistics_that_do_not_leak_the_label() {
 #[test]
 fn constant_and_empty_columns_and_identifiers_are_left_out_and_said() {
     let rows = 200;
-    let kinds = [ColumnKind::Numeric, ColumnKind::Numeric, ColumnKind::Categorical, ColumnKind::Numeric, ColumnKind::Numeric];
+    let kinds =
+        [ColumnKind::Numeric, ColumnKind::Numeric, ColumnKind::Categorical, ColumnKind::Numeric, ColumnKind::Numeric];
     let x = Array2::from_shape_fn((rows, 5), |(row, column)| match column {
         0 => 7.0,
         1 => NAN,

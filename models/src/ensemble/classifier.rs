@@ -78,7 +78,6 @@ impl StackParams {
     }
 }
 
-
 impl ParamGuard for StackParams {
     type Checked = StackValidParams;
     type Error = EnsembleError;
@@ -208,7 +207,7 @@ impl StackValidParams {
         if learners.is_empty() {
             return Err(EnsembleError::NoMembers);
         }
-        let rows = Rows { x, y, weights };
+        let rows = Rows { x: x.view(), y: y.view(), weights: weights.as_ref().map(|weights| weights.view()) };
         let mut predictions = Vec::with_capacity(learners.len());
         for (number, learner) in learners.iter().enumerate() {
             predictions.push(self.member_out_of_fold(&rows, *learner, number, folds)?);

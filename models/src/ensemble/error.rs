@@ -15,7 +15,9 @@ pub enum EnsembleError {
     #[error("member {member} failed: {source}")]
     Member { member: String, source: Box<dyn std::error::Error + Send + Sync> },
     /// A member gave another number of values than rows, or one that is no probability or not finite.
-    #[error("member {member} gave {what}: a member gives one finite value a row, a probability in [0, 1] for a classifier")]
+    #[error(
+        "member {member} gave {what}: a member gives one finite value a row, a probability in [0, 1] for a classifier"
+    )]
     Answer { member: String, what: String },
     /// No members.
     #[error("an ensemble needs at least one member")]

@@ -4,9 +4,7 @@ use linfa::ParamGuard;
 use ndarray::{Array1, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Contributions, EnsembleError, Fitted, FittedRegressor, Learner, RegressionLearner, Scale,
-};
+use super::{Contributions, EnsembleError, Fitted, FittedRegressor, Learner, RegressionLearner, Scale};
 use crate::encode::{Encoder, EncoderParams};
 use crate::linear::{FittedLogistic, FittedRidge, LinearContributions, LogisticParams, RidgeParams};
 
@@ -137,11 +135,7 @@ impl From<EncodedRidge> for Box<dyn FittedRegressor> {
     }
 }
 
-fn prepared(
-    encoder: &Encoder,
-    x: &ArrayView2<'_, f64>,
-    member: &str,
-) -> Result<ndarray::Array2<f64>, EnsembleError> {
+fn prepared(encoder: &Encoder, x: &ArrayView2<'_, f64>, member: &str) -> Result<ndarray::Array2<f64>, EnsembleError> {
     Ok(encoder.transform(*x).map_err(|error| EnsembleError::member(member, error))?.x)
 }
 

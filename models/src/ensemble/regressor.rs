@@ -115,7 +115,7 @@ impl StackValidParams {
         if learners.is_empty() {
             return Err(EnsembleError::NoMembers);
         }
-        let rows = Rows { x, y, weights };
+        let rows = Rows { x: x.view(), y: y.view(), weights: weights.as_ref().map(|weights| weights.view()) };
         let mut predictions = Vec::with_capacity(learners.len());
         for (number, learner) in learners.iter().enumerate() {
             predictions.push(rows.out_of_fold(*learner, folds, |fold| self.member_seed(number, fold))?);
@@ -138,7 +138,8 @@ impl StackValidParams {
     /// The meta-model on all judged rows, and its predictions out of fold.
     fn fit_ridge(&self, judged: &Judged, folds: &[Fold]) -> Result<(FittedRidge, Array1<f64>), EnsembleError> {
         let failed = |source| EnsembleError::Meta { source };
-        let params = RidgeParams::new().penalty(self.penalty).non_negative(self.non_negative).check().map_err(failed)?;
+        let params =
+            RidgeParams::new().penalty(self.penalty).non_negative(self.non_negative).check().map_err(failed)?;
         let fit = |places: &[usize]| {
             let weights = judged.weights.as_ref().map(|weights| weights.select(Axis(0), places));
             let (z, y) = (judged.z.select(Axis(0), places), judged.y.select(Axis(0), places));

@@ -158,7 +158,10 @@ fn a_stack_of_an_applications_enum_survives_its_file_and_a_damaged_one_is_refuse
     assert_eq!(text, serde_json::to_string(&stack::<Member>(&x, &y)).unwrap(), "the same seed, the same bytes");
     let loaded: StackedClassifier<Member> = serde_json::from_str(&text).unwrap();
     assert_eq!(loaded, model);
-    let damaged = text.replace("{\"stump\":{\"column\":1,", "{\"stump\":{\"column\":1,\"cut\":0.0,\"low\":0.1,\"high\":0.2}},{\"stump\":{\"column\":1,");
+    let damaged = text.replace(
+        "{\"stump\":{\"column\":1,",
+        "{\"stump\":{\"column\":1,\"cut\":0.0,\"low\":0.1,\"high\":0.2}},{\"stump\":{\"column\":1,",
+    );
     assert!(serde_json::from_str::<StackedClassifier<Member>>(&damaged).is_err());
 }
 
@@ -200,7 +203,7 @@ fn a_member_that_answers_badly_is_named() {
     }
     let (x, y) = data(100, 1);
     let params = StackParams::new().calibration(Method::None).check().unwrap();
-    let error = params.fit(&[&Broken as &dyn Learner], x.view(), y.view(), None).unwrap_err();
+    let error = params.fit(&[&Broken as &dyn Learner], x.view(), y.view(), None).err().unwrap();
     assert!(error.to_string().contains("broken gave the probability 1.5"), "{error}");
     let none: [&dyn Learner; 0] = [];
     assert!(matches!(params.fit(&none, x.view(), y.view(), None), Err(EnsembleError::NoMembers)));

@@ -204,8 +204,7 @@ impl FittedLogistic {
             return Err(InputError::Columns { found, expected }.into());
         }
         let shift: f64 = self.coefficients.iter().zip(&design.shifts).map(|(b, shift)| b * shift).sum();
-        let scaled =
-            self.coefficients.iter().zip(&design.factors).map(|(b, f)| if *f > 0.0 { b / f } else { 0.0 });
+        let scaled = self.coefficients.iter().zip(&design.factors).map(|(b, f)| if *f > 0.0 { b / f } else { 0.0 });
         Ok(scaled.chain([if design.intercept { self.intercept + shift } else { 0.0 }]).collect())
     }
 }

@@ -68,9 +68,15 @@ impl Problem {
         let penalty = Penalty { l1: self.penalty.l1 * share, l2: self.penalty.l2 * share };
         // Only a start: as exact as the sample deserves, and short where it is separable.
         let rough = Self { penalty, tolerance: 1e-6, max_iterations: 12, ..*self };
-        match rough.solve_from(&sample, zero(), None) {
-            Ok(found) => self.solve_from(design, found.point, found.hessian.map(|hessian| hessian / share)),
-            Err(_) => self.solve_from(design, zero(), None),
+        let Ok(found) = rough.solve_from(&sample, zero(), None) else {
+            return self.solve_from(design, zero(), None);
+        };
+        // A sample with hardly a positive may be separable, and its minimum worse than nothing.
+        let objective = |point: &[f64]| self.objective(&slope(design, point), point);
+        if objective(&found.point) < objective(&zero()) {
+            self.solve_from(design, found.point, found.hessian.map(|hessian| hessian / share))
+        } else {
+            self.solve_from(design, zero(), None)
         }
     }
 
@@ -269,12 +275,7 @@ pub(crate) fn fit_plain(
 ) -> Result<(Vec<f64>, f64), LinearError> {
     let layout = Layout { standardize: true, intercept: true, threads: 1 };
     let design = Design::new(x, targets, weights, &[], layout)?;
-    let problem = Problem {
-        penalty: Penalty { l1: 0.0, l2: 0.0 },
-        non_negative,
-        tolerance: 1e-20,
-        max_iterations: 50,
-    };
+    let problem = Problem { penalty: Penalty { l1: 0.0, l2: 0.0 }, non_negative, tolerance: 1e-20, max_iterations: 50 };
     let solution = problem.solve(&design, None)?;
     Ok(original_scale(&design, &solution.point))
 }

@@ -29,7 +29,6 @@ pub(crate) struct Slope {
     pub(crate) gradient: Vec<f64>,
 }
 
-
 /// 1 / (1 + e^-m).
 pub(crate) fn sigmoid(margin: f64) -> f64 {
     1.0 / (1.0 + (-margin).exp())

@@ -115,8 +115,7 @@ impl Pair {
                 *times += 1.0;
             }
         }
-        let weights: Vec<f64> =
-            groups.iter().map(|group| drawn.get(*group as usize).copied().unwrap_or(0.0)).collect();
+        let weights: Vec<f64> = groups.iter().map(|group| drawn.get(*group as usize).copied().unwrap_or(0.0)).collect();
         self.sign * (self.challenger.evaluate(&weights) - self.champion.evaluate(&weights))
     }
 }

@@ -71,7 +71,12 @@ pub fn stability_index_of_levels(
     actual: ArrayView1<'_, f64>,
 ) -> Result<StabilityIndex, MetricError> {
     for code in expected.iter().chain(&actual).filter(|code| !code.is_nan()) {
-        range("a level's code", *code, "a whole number from 0 to 2^32", *code >= 0.0 && code.fract() == 0.0 && *code < 4e9)?;
+        range(
+            "a level's code",
+            *code,
+            "a whole number from 0 to 2^32",
+            *code >= 0.0 && code.fract() == 0.0 && *code < 4e9,
+        )?;
     }
     let mut levels: Vec<f64> = expected.iter().chain(&actual).copied().filter(|code| !code.is_nan()).collect();
     levels.sort_by(f64::total_cmp);
@@ -84,11 +89,7 @@ pub fn stability_index_of_levels(
     Ok(index(uppers, &shares.0, &shares.1))
 }
 
-fn share(
-    values: &ArrayView1<'_, f64>,
-    bins: usize,
-    bin_of: impl Fn(f64) -> usize,
-) -> Result<Vec<f64>, MetricError> {
+fn share(values: &ArrayView1<'_, f64>, bins: usize, bin_of: impl Fn(f64) -> usize) -> Result<Vec<f64>, MetricError> {
     if values.is_empty() {
         return Err(InputError::Empty { what: "one side of the comparison" }.into());
     }
@@ -134,10 +135,7 @@ pub struct TwoSampleTest {
 ///
 /// # Errors
 /// [`MetricError::Input`] as [`roc_auc`](super::roc_auc).
-pub fn two_sample_test(
-    is_new: ArrayView1<'_, f64>,
-    scores: ArrayView1<'_, f64>,
-) -> Result<TwoSampleTest, MetricError> {
+pub fn two_sample_test(is_new: ArrayView1<'_, f64>, scores: ArrayView1<'_, f64>) -> Result<TwoSampleTest, MetricError> {
     let (ranking, _) = ranked(&is_new, &scores, None)?;
     let runs = ranking.runs(None);
     let new: f64 = runs.iter().map(|run| run.0).sum();

@@ -15,9 +15,11 @@ mod ranking;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use calibration::log_odds;
 pub use bootstrap::{Comparison, PairedBootstrap};
-pub use calibration::{CalibrationBin, CalibrationLine, calibration_bins, calibration_line, expected_calibration_error};
+pub(crate) use calibration::log_odds;
+pub use calibration::{
+    CalibrationBin, CalibrationLine, calibration_bins, calibration_line, expected_calibration_error,
+};
 pub use drift::{PsiBin, StabilityIndex, TwoSampleTest, stability_index, stability_index_of_levels, two_sample_test};
 pub use error::MetricError;
 pub use lift::{LiftRow, lift_table};

@@ -18,12 +18,8 @@ pub(super) struct Ranking {
 
 impl Ranking {
     pub(super) fn new(y: &ArrayView1<'_, f64>, scores: &ArrayView1<'_, f64>) -> Self {
-        let mut sorted: Vec<(f64, u32, bool)> = scores
-            .iter()
-            .zip(y)
-            .zip(0_u32..)
-            .map(|((score, label), row)| (*score + 0.0, row, *label == 1.0))
-            .collect();
+        let mut sorted: Vec<(f64, u32, bool)> =
+            scores.iter().zip(y).zip(0_u32..).map(|((score, label), row)| (*score + 0.0, row, *label == 1.0)).collect();
         sorted.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let next = sorted.iter().skip(1).map(|entry| Some(entry.0)).chain([None]);
         Self {

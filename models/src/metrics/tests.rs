@@ -27,7 +27,8 @@ fn metrics_equal_scikit_learns_and_scipys() {
             close(metric.evaluate(target.view(), p.view(), weights).unwrap(), expected, 1e-12, metric.name());
         }
     };
-    for metric in [Metric::RocAuc, Metric::AveragePrecision, Metric::KolmogorovSmirnov, Metric::LogLoss, Metric::Brier] {
+    for metric in [Metric::RocAuc, Metric::AveragePrecision, Metric::KolmogorovSmirnov, Metric::LogLoss, Metric::Brier]
+    {
         check(metric, &y);
     }
     for metric in [Metric::Mae, Metric::Rmse, Metric::Wape, Metric::Pinball { quantile: 0.8 }] {
@@ -56,7 +57,13 @@ fn auc_counts_ties_half_and_ignores_the_order_of_rows() {
             assert_eq!(*label, 1.0);
             for (b, _) in scores.iter().zip(&y).filter(|(_, label)| **label == 0.0) {
                 pairs += 1.0;
-                wins += if a > b { 1.0 } else if a == b { 0.5 } else { 0.0 };
+                wins += if a > b {
+                    1.0
+                } else if a == b {
+                    0.5
+                } else {
+                    0.0
+                };
             }
         }
         close(auc(Array1::from(y), Array1::from(scores)), wins / pairs, 1e-12, "auc by pairs");
@@ -160,7 +167,7 @@ fn stability_index_is_zero_for_the_same_and_large_for_the_shifted() {
 fn what_cannot_be_judged_is_an_error_that_says_where() {
     let y = array![0.0, 1.0, 1.0];
     let error = roc_auc(y.view(), array![0.1, f64::NAN, 0.2].view(), None).unwrap_err();
-    assert_eq!(error.to_string().contains("row 1"), true);
+    assert!(error.to_string().contains("row 1"));
     assert!(matches!(log_loss(y.view(), array![0.1, 1.2, 0.2].view(), None), Err(MetricError::Input(_))));
     let one = roc_auc(array![1.0, 1.0].view(), array![0.1, 0.2].view(), None);
     assert_eq!(one, Err(InputError::OneClass { value: 1.0 }.into()));

@@ -77,10 +77,8 @@ pub fn grouped_folds(
     let label = |row: usize| y.as_ref().and_then(|y| y.get(row)).copied().unwrap_or(0.0);
     let mut rows: Vec<(u64, usize)> = groups.iter().copied().zip(0..).collect();
     rows.sort_unstable();
-    let mut groups: Vec<(f64, &[(u64, usize)])> = rows
-        .chunk_by(|a, b| a.0 == b.0)
-        .map(|group| (group.iter().map(|(_, row)| label(*row)).sum(), group))
-        .collect();
+    let mut groups: Vec<(f64, &[(u64, usize)])> =
+        rows.chunk_by(|a, b| a.0 == b.0).map(|group| (group.iter().map(|(_, row)| label(*row)).sum(), group)).collect();
     if groups.len() < folds {
         return Err(SplitError::TooFew { what: "groups", found: groups.len(), folds });
     }

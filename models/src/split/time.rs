@@ -22,11 +22,7 @@ pub fn time_split(days: ArrayView1<'_, i64>, test_from: i64, horizon_days: u32) 
 /// # Errors
 /// [`SplitError::NoRows`] where the first of them leaves nothing to learn from; [`SplitError::TooFew`] where there are no
 /// more snapshots than folds.
-pub fn rolling_splits(
-    days: ArrayView1<'_, i64>,
-    folds: usize,
-    horizon_days: u32,
-) -> Result<Vec<Fold>, SplitError> {
+pub fn rolling_splits(days: ArrayView1<'_, i64>, folds: usize, horizon_days: u32) -> Result<Vec<Fold>, SplitError> {
     let mut snapshots: Vec<i64> = days.to_vec();
     snapshots.sort_unstable();
     snapshots.dedup();
