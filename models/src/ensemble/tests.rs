@@ -1,0 +1,235 @@
+//! Promises of the ensembles.
+
+use linfa::ParamGuard;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::calibration::Method;
+use crate::encode::EncoderParams;
+use crate::linear::{LogisticParams, RidgeParams};
+use crate::metrics::{calibration_line, log_loss, roc_auc};
+use crate::random::Random;
+use crate::testing::close;
+
+/// A member that is no linear model: the share of positives on both sides of the median of one column, as a
+/// one-split forest would say it, on the scale of probabilities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Stump {
+    column: usize,
+    cut: f64,
+    low: f64,
+    high: f64,
+}
+
+struct StumpLearner(usize);
+
+impl<F: From<Stump>> Learner<F> for StumpLearner {
+    fn name(&self) -> &str {
+        "stump"
+    }
+
+    fn fit(
+        &self,
+        x: ArrayView2<'_, f64>,
+        y: ArrayView1<'_, f64>,
+        _: Option<ArrayView1<'_, f64>>,
+        _: u64,
+    ) -> Result<F, EnsembleError> {
+        let values = x.column(self.0);
+        let cut = values.mean().unwrap();
+        let share = |above: bool| {
+            let side: Vec<f64> = values.iter().zip(y).filter(|(v, _)| (**v > cut) == above).map(|(_, y)| *y).collect();
+            side.iter().sum::<f64>() / side.len() as f64
+        };
+        Ok(Stump { column: self.0, cut, low: share(false), high: share(true) }.into())
+    }
+}
+
+impl Fitted for Stump {
+    fn probabilities(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+        Ok(x.column(self.column).mapv(|value| if value > self.cut { self.high } else { self.low }))
+    }
+
+    fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
+        let baseline = (self.low + self.high) / 2.0;
+        let mut values = Array2::zeros(x.raw_dim());
+        values.column_mut(self.column).assign(&(self.probabilities(x)? - baseline));
+        Ok(Contributions { baseline, values, scale: Scale::Probability })
+    }
+}
+
+impl From<Stump> for Box<dyn Fitted> {
+    fn from(model: Stump) -> Self {
+        Box::new(model)
+    }
+}
+
+/// What an application does to store ensembles: its own enum of members.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Member {
+    Logistic(EncodedLogistic),
+    Stump(Stump),
+}
+
+impl From<EncodedLogistic> for Member {
+    fn from(model: EncodedLogistic) -> Self {
+        Self::Logistic(model)
+    }
+}
+
+impl From<Stump> for Member {
+    fn from(model: Stump) -> Self {
+        Self::Stump(model)
+    }
+}
+
+impl Fitted for Member {
+    fn probabilities(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+        match self {
+            Self::Logistic(model) => model.probabilities(x),
+            Self::Stump(model) => model.probabilities(x),
+        }
+    }
+
+    fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
+        match self {
+            Self::Logistic(model) => model.contributions(x),
+            Self::Stump(model) => model.contributions(x),
+        }
+    }
+}
+
+/// Column 0 works linearly, column 1 as a step, column 2 not at all; some values are missing.
+fn data(rows: usize, seed: u64) -> (Array2<f64>, Array1<f64>) {
+    let mut random = Random::new(seed);
+    let mut x = Array2::from_shape_simple_fn((rows, 3), || random.normal());
+    let margin = |row: ArrayView1<'_, f64>| row[0] + if row[1] > 0.0 { 1.0 } else { -1.0 } - 0.5;
+    let y = x.rows().into_iter().map(|row| f64::from(u8::from(random.uniform() < 1.0 / (1.0 + (-margin(row)).exp()))));
+    let y: Array1<f64> = y.collect();
+    x.column_mut(2).iter_mut().step_by(7).for_each(|value| *value = f64::NAN);
+    (x, y)
+}
+
+fn logistic() -> LogisticLearner {
+    LogisticLearner::new("logistic", EncoderParams::numeric(3), LogisticParams::new())
+}
+
+fn stack<F: Fitted + From<EncodedLogistic> + From<Stump>>(x: &Array2<f64>, y: &Array1<f64>) -> StackedClassifier<F> {
+    let (logistic, stump) = (logistic(), StumpLearner(1));
+    let params = StackParams::new().seed(4).check().unwrap();
+    params.fit::<F>(&[&logistic, &stump], x.view(), y.view(), None).unwrap()
+}
+
+#[test]
+fn a_stack_is_better_than_its_members_and_calibrated() {
+    let (x, y) = data(6000, 1);
+    let (new_x, new_y) = data(6000, 2);
+    let model: StackedClassifier = stack(&x, &y);
+    let p = model.predict_probabilities(&new_x.view()).unwrap();
+    let loss = |p: &Array1<f64>| log_loss(new_y.view(), p.view(), None).unwrap();
+    for member in model.members() {
+        assert!(loss(&p) < loss(&member.probabilities(&new_x.view()).unwrap()));
+    }
+    let line = calibration_line(new_y.view(), p.view(), None).unwrap();
+    assert!((line.slope - 1.0).abs() < 0.08 && line.intercept.abs() < 0.08, "{line:?}");
+    let auc = roc_auc(new_y.view(), p.view(), None).unwrap();
+    close(model.report().roc_auc, auc, 0.02, "the report's area is the one to expect");
+}
+
+#[test]
+fn contributions_of_linear_and_probability_members_add_up_to_the_log_odds() {
+    let (x, y) = data(800, 3);
+    let model: StackedClassifier = stack(&x, &y);
+    let parts = model.contributions(&x.view()).unwrap();
+    let scores = model.log_odds(&x.view()).unwrap();
+    for (row, score) in parts.values.rows().into_iter().zip(scores) {
+        close(parts.baseline + row.sum(), score, 1e-9, "sum of contributions");
+    }
+    assert_eq!(parts.values.dim(), (800, 3));
+}
+
+#[test]
+fn a_stack_of_an_applications_enum_survives_its_file_and_a_damaged_one_is_refused() {
+    let (x, y) = data(500, 5);
+    let model: StackedClassifier<Member> = stack(&x, &y);
+    let text = serde_json::to_string(&model).unwrap();
+    assert_eq!(text, serde_json::to_string(&stack::<Member>(&x, &y)).unwrap(), "the same seed, the same bytes");
+    let loaded: StackedClassifier<Member> = serde_json::from_str(&text).unwrap();
+    assert_eq!(loaded, model);
+    let damaged = text.replace(
+        "{\"stump\":{\"column\":1,",
+        "{\"stump\":{\"column\":1,\"cut\":0.0,\"low\":0.1,\"high\":0.2}},{\"stump\":{\"column\":1,",
+    );
+    assert!(serde_json::from_str::<StackedClassifier<Member>>(&damaged).is_err());
+}
+
+#[test]
+fn a_useless_member_gets_no_weight_below_0() {
+    let (x, y) = data(2000, 6);
+    let (logistic, stump, noise) = (logistic(), StumpLearner(1), StumpLearner(0));
+    let params = StackParams::new().check().unwrap();
+    let learners: [&dyn Learner<Box<dyn Fitted>>; 3] = [&logistic, &stump, &noise];
+    let model = params.fit(&learners, x.view(), y.view(), None).unwrap();
+    assert!(model.report().members.iter().all(|member| member.weight >= 0.0));
+}
+
+#[test]
+fn a_member_that_answers_badly_is_named() {
+    struct Broken;
+    struct Wrong;
+    impl Learner for Broken {
+        fn name(&self) -> &str {
+            "broken"
+        }
+        fn fit(
+            &self,
+            _: ArrayView2<'_, f64>,
+            _: ArrayView1<'_, f64>,
+            _: Option<ArrayView1<'_, f64>>,
+            _: u64,
+        ) -> Result<Box<dyn Fitted>, EnsembleError> {
+            Ok(Box::new(Wrong))
+        }
+    }
+    impl Fitted for Wrong {
+        fn probabilities(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+            Ok(Array1::from_elem(x.nrows(), 1.5))
+        }
+        fn contributions(&self, _: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
+            Err(EnsembleError::NoMembers)
+        }
+    }
+    let (x, y) = data(100, 1);
+    let params = StackParams::new().calibration(Method::None).check().unwrap();
+    let error = params.fit(&[&Broken as &dyn Learner], x.view(), y.view(), None).err().unwrap();
+    assert!(error.to_string().contains("broken gave the probability 1.5"), "{error}");
+    let none: [&dyn Learner; 0] = [];
+    assert!(matches!(params.fit(&none, x.view(), y.view(), None), Err(EnsembleError::NoMembers)));
+}
+
+#[test]
+fn regressors_stack_and_their_contributions_add_up() {
+    let mut random = Random::new(9);
+    let x = Array2::from_shape_simple_fn((900, 3), || random.normal());
+    let y: Array1<f64> = x.rows().into_iter().map(|row| 3.0 * row[0] - row[1] + random.normal()).collect();
+    let ridge = |name: &str, penalty: f64| {
+        RidgeLearner::new(name, EncoderParams::numeric(3), RidgeParams::new().penalty(penalty))
+    };
+    let (plain, heavy) = (ridge("plain", 1.0), ridge("heavy", 1e5));
+    let params = StackParams::new().check().unwrap();
+    let fit = || {
+        let learners: [&dyn RegressionLearner<EncodedRidge>; 2] = [&plain, &heavy];
+        params.fit_regressors(&learners, x.view(), y.view(), None).unwrap()
+    };
+    let (model, report) = fit();
+    assert!(report.rmse <= report.member_rmse[0] + 0.01 && report.rmse < 1.1, "{report:?}");
+    let parts = model.contributions(&x.view()).unwrap();
+    for (row, value) in parts.values.rows().into_iter().zip(model.predict_values(&x.view()).unwrap()) {
+        close(parts.baseline + row.sum(), value, 1e-9, "sum of contributions");
+    }
+    let text = serde_json::to_string(&model).unwrap();
+    assert_eq!(serde_json::from_str::<StackedRegressor<EncodedRidge>>(&text).unwrap(), model);
+    assert_eq!(text, serde_json::to_string(&fit().0).unwrap());
+}
