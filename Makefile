@@ -30,6 +30,7 @@ AZURITE := $(abspath $(TOOLS))/azurite-$(AZURITE_VERSION)
 export BUHO_AZURITE ?= $(AZURITE)/node_modules/.bin/azurite-blob
 PY := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS_STAMP := $(VENV)/.installed-peers
 SQL_FILES := $(wildcard sql/*/*/*.sql tests/projects/*/sql/*/*/*.sql)
 
 export CARGO_TARGET_DIR := $(TARGET)
@@ -60,7 +61,7 @@ bench-night: venv ## What one more night costs; writes target/bench/night.json
 	BUHO_BIN=$(TARGET)/release/buho $(PY)/python -m tests.bench.nightly --out target/bench/night.json
 
 .PHONY: bench-models
-bench-models: venv ## Estimators against LightGBM, XGBoost, scikit-learn; writes target/bench/models.json
+bench-models: $(PEERS_STAMP) ## Estimators against LightGBM, XGBoost, scikit-learn; writes target/bench/models.json
 	$(CARGO) build --locked --release -p models --example trees
 	$(PY)/python -m tests.bench.models --out target/bench/models.json
 
@@ -136,6 +137,10 @@ $(STAMP): tests/requirements.txt tests/constraints.txt
 	$(PY)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -c tests/constraints.txt
 	@touch $@
 
+$(PEERS_STAMP): $(STAMP) tests/bench/requirements.txt
+	$(PY)/python -m pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt -c tests/constraints.txt
+	@touch $@
+
 $(DENY):
 	$(CARGO) install --locked --debug --version $(CARGO_DENY_VERSION) --root $(TOOLS) \
 	    --target-dir $(abspath $(TOOLS))/build cargo-deny
@@ -146,7 +151,7 @@ $(DENY):
 tests/constraints.txt-refresh:
 	rm -rf $(VENV)-fresh
 	$(PYTHON) -m venv $(VENV)-fresh
-	$(VENV)-fresh/bin/python -m pip install --quiet -r tests/requirements.txt
+	$(VENV)-fresh/bin/python -m pip install --quiet -r tests/requirements.txt -r tests/bench/requirements.txt
 	{ echo "# Written by \`make tests/constraints.txt-refresh\`; do not edit."; \
 	  $(VENV)-fresh/bin/python -m pip freeze --local; } > tests/constraints.txt
 	rm -rf $(VENV)-fresh
