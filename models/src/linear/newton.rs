@@ -53,47 +53,42 @@ impl Problem {
     pub(crate) fn solve(&self, design: &Design<'_>, start: Option<Point>) -> Result<Solution, LinearError> {
         let zero = || vec![0.0; design.columns() + 1];
         if let Some(start) = start {
-            return self.solve_from(design, start, None);
+            return self.solve_from(design, start);
         }
-        let wanted = (100 * (design.columns() + 1)).max(SAMPLED / 2);
+        let wanted = (1000 * (design.columns() + 1)).max(SAMPLED / 2);
         let stride = (design.rows() / wanted).min(64);
         if design.rows() < SAMPLED || stride < 2 || design.columns() > DENSE {
-            return self.solve_from(design, zero(), None);
+            return self.solve_from(design, zero());
         }
         let sample = design.sample(stride);
         let share = sample.total_weight / design.total_weight;
         if share <= 0.0 {
-            return self.solve_from(design, zero(), None);
+            return self.solve_from(design, zero());
         }
         let penalty = Penalty { l1: self.penalty.l1 * share, l2: self.penalty.l2 * share };
         // Only a start: as exact as the sample deserves, and short where it is separable.
         let rough = Self { penalty, tolerance: 1e-6, max_iterations: 12, ..*self };
-        let Ok(found) = rough.solve_from(&sample, zero(), None) else {
-            return self.solve_from(design, zero(), None);
+        let Ok(found) = rough.solve_from(&sample, zero()) else {
+            return self.solve_from(design, zero());
         };
-        // A sample with hardly a positive may be separable, and its minimum worse than nothing.
-        let objective = |point: &[f64]| self.objective(&slope(design, point), point);
-        if objective(&found.point) < objective(&zero()) {
-            self.solve_from(design, found.point, found.hessian.map(|hessian| hessian / share))
-        } else {
-            self.solve_from(design, zero(), None)
+        let slope = slope(design, &found.point);
+        let objective = self.objective(&slope, &found.point);
+        // A sample with hardly a positive may be separable, and its minimum worse than nothing: ln 2 a row.
+        if objective >= design.total_weight * std::f64::consts::LN_2 {
+            return self.solve_from(design, zero());
         }
+        let model =
+            found.hessian.map(|hessian| Model { active: (0..design.columns()).collect(), hessian: hessian / share });
+        Search { problem: *self, design, point: found.point, slope, objective, model }.run()
     }
 
-    fn solve_from(
-        &self,
-        design: &Design<'_>,
-        start: Point,
-        hessian: Option<Array2<f64>>,
-    ) -> Result<Solution, LinearError> {
+    fn solve_from(&self, design: &Design<'_>, start: Point) -> Result<Solution, LinearError> {
         if self.smooth() && design.columns() > DENSE {
             return lbfgs::minimise(self, design, start);
         }
         let slope = slope(design, &start);
         let objective = self.objective(&slope, &start);
-        let model = hessian.map(|hessian| Model { active: (0..design.columns()).collect(), hessian });
-        let search = Search { problem: *self, design, point: start, slope, objective, model };
-        search.run()
+        Search { problem: *self, design, point: start, slope, objective, model: None }.run()
     }
 }
 
