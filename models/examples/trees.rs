@@ -130,21 +130,19 @@ fn main() -> Answer<()> {
     let mut seconds = started.elapsed().as_secs_f64();
     let (x, y) = table(test, columns)?;
     let started = Instant::now();
-    let mut answer = json!({});
-    match (&model, task.as_str()) {
+    let answer = match (&model, task.as_str()) {
         (Model::Boosting(model), "shap") => {
             let reasons = model.contributions(&x.view())?;
             seconds = started.elapsed().as_secs_f64();
-            answer = json!({"gap": gap(model, &x, &reasons)});
+            json!({"seconds": seconds, "gap": gap(model, &x, &reasons)})
         }
         (_, "score") => {
             let scores = model.probabilities(&x);
             seconds = started.elapsed().as_secs_f64();
-            answer = json!({"auc": auc(&scores, &y)});
+            json!({"seconds": seconds, "auc": auc(&scores, &y)})
         }
-        _ => answer["auc"] = json!(auc(&model.probabilities(&x), &y)),
-    }
-    answer["seconds"] = json!(seconds);
+        _ => json!({"seconds": seconds, "auc": auc(&model.probabilities(&x), &y)}),
+    };
     write(&answer);
     Ok(())
 }
