@@ -30,7 +30,8 @@
 //! Tables have logs of their own. Whoever takes a lease that was not given back, or not after its work
 //! was done, writes
 //! `txn("buho/fence", token)` to each log ([`crate::run`]); a stale holder's commit then meets a
-//! version that is taken, sees the higher token and stops.
+//! version that is taken, sees the higher token and stops. One that reads a log only after that finds the
+//! higher token in what it would build on, and stops as well.
 
 mod chain;
 mod error;
