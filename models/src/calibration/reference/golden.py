@@ -1,9 +1,11 @@
 """Golden values of calibration: python golden.py > golden.json
 
-scikit-learn 1.9.1, scipy 1.17.1, numpy 2.4.6. The data are made by an integer generator that tests.rs repeats.
-Platt: Lin, Lin & Weng's objective minimised by scipy. Beta: their logistic regression minimised by scipy, unbounded
-(both coefficients come out positive on these data).
+scikit-learn 1.9.1, scipy 1.17.1, numpy 2.4.6. An integer generator that tests.rs
+repeats makes the data.
+Platt: Lin, Lin & Weng's objective minimised by scipy. Beta: their logistic regression minimised by scipy,
+unbounded (both coefficients come out positive on these data).
 """
+
 import json
 
 import numpy as np
@@ -32,13 +34,23 @@ def minimum(x, t):
         m = x @ b[:-1] + b[-1]
         r = w * (1 / (1 + np.exp(-m)) - t)
         return np.sum(w * (np.logaddexp(0, m) - t * m)), np.append(x.T @ r, r.sum())
+
     found = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="BFGS", options={"gtol": 1e-9})
     return list(found.x)
 
 
-print(json.dumps({
-    "versions": {"scikit-learn": sklearn.__version__, "scipy": scipy.__version__, "numpy": np.__version__},
-    "isotonic": list(iso.predict(grid)),
-    "platt": minimum(score[:, None], target),
-    "beta": minimum(np.column_stack([np.log(p), -np.log1p(-p)]), y),
-}, indent=1))
+print(
+    json.dumps(
+        {
+            "versions": {
+                "scikit-learn": sklearn.__version__,
+                "scipy": scipy.__version__,
+                "numpy": np.__version__,
+            },
+            "isotonic": list(iso.predict(grid)),
+            "platt": minimum(score[:, None], target),
+            "beta": minimum(np.column_stack([np.log(p), -np.log1p(-p)]), y),
+        },
+        indent=1,
+    )
+)

@@ -1,7 +1,9 @@
 """Golden values of the linear family: python golden.py > golden.json
 
-scikit-learn 1.9.1, numpy 2.4.6, scipy 1.17.1. The data are made by an integer generator that tests.rs repeats.
+scikit-learn 1.9.1, numpy 2.4.6, scipy 1.17.1. An integer generator that tests.rs
+repeats makes the data.
 """
+
 import json
 
 import numpy as np
@@ -27,7 +29,11 @@ def made(rows, columns):
 x, y, w, score = made(600, 6)
 scaler = StandardScaler().fit(x, sample_weight=w)
 z = scaler.transform(x)
-out = {"versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__}, "logistic": [], "ridge": []}
+out = {
+    "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__},
+    "logistic": [],
+    "ridge": [],
+}
 for penalty, ratio in [(1.0, 0.0), (50.0, 0.0), (0.01, 0.0), (5.0, 1.0), (20.0, 0.5), (60.0, 1.0)]:
     if ratio == 0.0:
         model = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-12, max_iter=1000)
@@ -38,16 +44,23 @@ for penalty, ratio in [(1.0, 0.0), (50.0, 0.0), (0.01, 0.0), (5.0, 1.0), (20.0, 
     m = z @ b + b0
     objective = np.sum(w * (np.logaddexp(0, m) - y * m))
     objective += penalty * (ratio * np.abs(b).sum() + (1 - ratio) / 2 * b @ b)
-    out["logistic"].append({
-        "penalty": penalty, "l1_ratio": ratio, "objective": objective,
-        "coefficients": list(b / scaler.scale_),
-        "intercept": b0 - np.sum(b / scaler.scale_ * scaler.mean_),
-    })
+    out["logistic"].append(
+        {
+            "penalty": penalty,
+            "l1_ratio": ratio,
+            "objective": objective,
+            "coefficients": list(b / scaler.scale_),
+            "intercept": b0 - np.sum(b / scaler.scale_ * scaler.mean_),
+        }
+    )
 target = score * 10 + 5 * w
 for penalty in [0.0, 7.0]:
     model = Ridge(alpha=penalty, solver="cholesky").fit(z, target, sample_weight=w)
-    out["ridge"].append({
-        "penalty": penalty, "coefficients": list(model.coef_ / scaler.scale_),
-        "intercept": model.intercept_ - np.sum(model.coef_ / scaler.scale_ * scaler.mean_),
-    })
+    out["ridge"].append(
+        {
+            "penalty": penalty,
+            "coefficients": list(model.coef_ / scaler.scale_),
+            "intercept": model.intercept_ - np.sum(model.coef_ / scaler.scale_ * scaler.mean_),
+        }
+    )
 print(json.dumps(out, indent=1))

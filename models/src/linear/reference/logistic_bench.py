@@ -1,10 +1,11 @@
 """scikit-learn beside examples/logistic_bench.rs: same files, same objective, two threads.
 
-    python logistic_bench.py <path of the example's binary> <folder for the data> <rows> <columns> [penalty] [threads]
+    python logistic_bench.py <the example's binary> <folder for the data> <rows> <columns> [penalty] [threads]
 
 Prints both sides' seconds (best of three), the objective of both solutions by one formula, and the ratio.
 Written for scikit-learn 1.9.1, numpy 2.4.6.
 """
+
 import json
 import os
 import subprocess
@@ -17,9 +18,10 @@ threads = sys.argv[6] if len(sys.argv) > 6 else "2"
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = threads
 
-import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+# Read when these are loaded: the number of threads has to be set before.
+import numpy as np  # noqa: E402
+from sklearn.linear_model import LogisticRegression  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
 
 x_path, y_path = (os.path.join(folder, f"{name}-{rows}x{columns}.f64") for name in "xy")
 if not os.path.exists(y_path):
@@ -55,10 +57,19 @@ def ours():
 
 theirs = sorted(sklearn_fit() for _ in range(3))[0]
 mine = sorted((ours() for _ in range(3)), key=lambda run: run["seconds"])[0]
-print(json.dumps({
-    "rows": rows, "columns": columns, "threads": int(threads), "penalty": penalty,
-    "scikit_learn_seconds": round(theirs[0], 4), "scikit_learn_iterations": theirs[2],
-    "seconds": round(mine["seconds"], 4), "iterations": mine["iterations"],
-    "ratio": round(mine["seconds"] / theirs[0], 4),
-    "objective_relative_difference": (mine["objective"] - theirs[1]) / theirs[1],
-}))
+print(
+    json.dumps(
+        {
+            "rows": rows,
+            "columns": columns,
+            "threads": int(threads),
+            "penalty": penalty,
+            "scikit_learn_seconds": round(theirs[0], 4),
+            "scikit_learn_iterations": theirs[2],
+            "seconds": round(mine["seconds"], 4),
+            "iterations": mine["iterations"],
+            "ratio": round(mine["seconds"] / theirs[0], 4),
+            "objective_relative_difference": (mine["objective"] - theirs[1]) / theirs[1],
+        }
+    )
+)

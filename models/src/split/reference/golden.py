@@ -1,4 +1,5 @@
 """Counts that tests.rs quotes: python golden.py. scikit-learn 1.9.1."""
+
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
