@@ -13,7 +13,10 @@ select
     cast(null as decimal(18, 2)) as discount_amount,
     cast(null as decimal(18, 2)) as shipping_amount,
     cast(null as decimal(18, 2)) as tax_amount,
-    cast(sum(quantity * unit_price) as decimal(18, 2)) as total_amount
+    cast(sum(quantity * unit_price) as decimal(18, 2)) as total_amount,
+    cast(date_trunc('month', min(invoiced_at)) as date) as ordered_month,
+    max(delivered_on) as delivered_on,
+    cast(null as bigint) as version
 from staging.stg_retail__lines
 where kind = 'sale'
 group by invoice_no
