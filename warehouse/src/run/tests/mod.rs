@@ -1,6 +1,7 @@
 //! Nights over small projects on a local lake.
 
 mod crash;
+mod keyed;
 mod late;
 mod maintain;
 mod materialize;
