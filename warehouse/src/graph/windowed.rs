@@ -51,6 +51,18 @@ impl WindowedRead {
         Self { table: table.to_owned(), time, before: 0, after: 0, columns: columns.clone() }
     }
 
+    /// The column of the table that the day is, or is the day of.
+    pub fn column(&self) -> Option<&str> {
+        match &self.time {
+            Expr::Column(column) => Some(&column.name),
+            Expr::Cast(cast) => match cast.expr.as_ref() {
+                Expr::Column(column) => Some(&column.name),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Tells two reads of a model apart, and a read from what it was before the SQL changed.
     pub fn id(&self) -> String {
         let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();

@@ -1,6 +1,7 @@
 //! Which days of an input changed: a digest of the rows of each day, file by file.
 //!
-//! Files are never changed, so each is read once. A file that leaves takes its digests along, one that
+//! Files are never changed, so one that stays has the rows that it had, whatever they are: only of files that
+//! come and of those that leave is a digest asked, each once. A file that leaves takes its rows along, one that
 //! comes brings its own, and a file that was only written anew brings what the old one took.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use chrono::{Days, NaiveDate};
 use datafusion::common::hash_utils::{HLL_RANDOM_STATE, create_hashes};
 use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::functions_aggregate::expr_fn::{max, min};
 use datafusion::physical_plan::execute_stream_partitioned;
 use datafusion::prelude::{DataFrame, SessionContext, ident};
 use futures::TryStreamExt;
@@ -39,37 +41,60 @@ impl Digest {
 /// Digests by day.
 pub(super) type DayDigests = BTreeMap<NaiveDate, Digest>;
 
-/// Digests by file and day, of one way a model reads a table.
+/// First and last day.
+pub(super) type Span = (NaiveDate, NaiveDate);
+
+/// What is known of the rows of a file, as one way of reading sees them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct FileRows {
+    /// First and last day that it has rows of; none where it has no rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
+    /// Its digests, once somebody had to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<DayDigests>,
+}
+
+impl FileRows {
+    pub fn digested(days: DayDigests) -> Self {
+        let ends = days.keys().next().zip(days.keys().next_back());
+        Self { span: ends.map(|(first, last)| (*first, *last)), days: Some(days) }
+    }
+}
+
+/// The files behind one way a model reads a table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct FileDigests(pub BTreeMap<String, DayDigests>);
+pub(super) struct FileDigests(pub BTreeMap<String, FileRows>);
 
 impl FileDigests {
-    /// Digests by day, of all files together.
-    fn by_day(&self) -> DayDigests {
+    /// First and last day of which there are rows.
+    pub fn span(&self) -> Option<Span> {
+        let spans = || self.0.values().filter_map(|rows| rows.span);
+        spans().map(|(first, _)| first).min().zip(spans().map(|(_, last)| last).max())
+    }
+
+    /// Files that are not among others.
+    pub fn beyond(&self, others: &Self) -> Vec<String> {
+        self.0.keys().filter(|file| !others.0.contains_key(*file)).cloned().collect()
+    }
+}
+
+/// Days of which the rows that came are not the ones that left.
+pub(super) fn changed_days<'a>(
+    came: impl IntoIterator<Item = &'a DayDigests>,
+    left: impl IntoIterator<Item = &'a DayDigests>,
+) -> BTreeSet<NaiveDate> {
+    let by_day = |files: &mut dyn Iterator<Item = &'a DayDigests>| {
         let mut all = DayDigests::new();
-        for (day, digest) in self.0.values().flatten() {
+        for (day, digest) in files.flatten() {
             all.entry(*day).or_default().add(*digest);
         }
         all
-    }
-
-    /// Days of which there are rows.
-    pub fn days(&self) -> BTreeSet<NaiveDate> {
-        self.by_day().into_keys().collect()
-    }
-
-    /// Whether they are the same rows, in whatever files.
-    pub fn same_rows(&self, other: &Self) -> bool {
-        self.by_day() == other.by_day()
-    }
-
-    /// Days of which the rows are not the ones that `before` had.
-    pub fn changed_since(&self, before: &Self) -> BTreeSet<NaiveDate> {
-        let (now, then) = (self.by_day(), before.by_day());
-        let days: BTreeSet<NaiveDate> = now.keys().chain(then.keys()).copied().collect();
-        days.into_iter().filter(|day| now.get(day) != then.get(day)).collect()
-    }
+    };
+    let (came, left) = (by_day(&mut came.into_iter()), by_day(&mut left.into_iter()));
+    let days: BTreeSet<NaiveDate> = came.keys().chain(left.keys()).copied().collect();
+    days.into_iter().filter(|day| came.get(day) != left.get(day)).collect()
 }
 
 /// The first days of the windows that read a day's rows.
@@ -126,6 +151,18 @@ pub(super) async fn digest(session: &SessionContext, read: &WindowedRead) -> Res
     Ok(all)
 }
 
+/// First and last day of the rows of a table that is registered in a session, as a model reads it.
+pub(super) async fn span(session: &SessionContext, read: &WindowedRead) -> Result<Option<Span>> {
+    let rows = session.table(read.table.as_str()).await?;
+    let ends = vec![min(read.time.clone()).alias("first"), max(read.time.clone()).alias("last")];
+    let found = rows.aggregate(Vec::new(), ends)?.collect().await?;
+    let end = |column: usize| {
+        let values = found.iter().find_map(|batch| batch.column(column).as_primitive_opt::<Date32Type>())?;
+        values.iter().flatten().next().and_then(date)
+    };
+    Ok(end(0).zip(end(1)))
+}
+
 async fn fold(mut rows: SendableRecordBatchStream) -> Result<DayDigests> {
     let mut days: std::collections::HashMap<i32, Digest> = std::collections::HashMap::new();
     let mut hashes = Vec::new();
@@ -144,8 +181,12 @@ async fn fold(mut rows: SendableRecordBatchStream) -> Result<DayDigests> {
             }
         }
     }
-    let date = |days: i32| NaiveDate::default().checked_add_signed(chrono::TimeDelta::days(days.into()));
     Ok(days.into_iter().filter_map(|(day, digest)| Some((date(day)?, digest))).collect())
+}
+
+/// The day so many days after 1970 began.
+fn date(days: i32) -> Option<NaiveDate> {
+    NaiveDate::default().checked_add_signed(chrono::TimeDelta::days(days.into()))
 }
 
 #[cfg(test)]
@@ -185,11 +226,10 @@ mod tests {
     fn rows_that_moved_to_another_file_changed_nothing() {
         let digest = |rows, hash| Digest { rows, hash };
         let day: NaiveDate = "2026-01-01".parse().unwrap();
-        let file = |name: &str, rows, hash| (name.to_owned(), DayDigests::from([(day, digest(rows, hash))]));
-        let two = FileDigests(BTreeMap::from([file("a", 1, u64::MAX), file("b", 2, 5)]));
-        let one = FileDigests(BTreeMap::from([file("c", 3, 4)]));
-        assert_eq!(one.changed_since(&two), BTreeSet::new());
-        let other = FileDigests(BTreeMap::from([file("c", 3, 5)]));
-        assert_eq!(other.changed_since(&two), BTreeSet::from([day]));
+        let file = |rows, hash| DayDigests::from([(day, digest(rows, hash))]);
+        let (left, came) = ([file(1, u64::MAX), file(2, 5)], [file(3, 4)]);
+        assert_eq!(changed_days(&came, &left), BTreeSet::new());
+        assert_eq!(changed_days(&[file(3, 5)], &left), BTreeSet::from([day]));
+        assert_eq!(changed_days(&came, &[]), BTreeSet::from([day]));
     }
 }

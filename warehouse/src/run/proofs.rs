@@ -18,7 +18,7 @@ use super::build::{Build, Scene};
 use super::error::RunError;
 use super::maintain::remove_old;
 use super::method::only_scan;
-use super::windowed::BaseTable;
+use super::reads::BaseTable;
 use crate::audit::{self, AuditOutcome, Check, Reads};
 use crate::identity::word_of;
 use crate::project::model::{Materialized, Model};

@@ -15,18 +15,20 @@ use super::maintain::remove_old;
 use crate::table::{Lake, TableError};
 
 const FOLDER: &str = "_buho/windows";
+/// What is noted of a file; a record of another form is not read as if it were of this one.
+const FORM: &str = "spans of files";
 
 /// What a table that is not rebuilt whole stands on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Standing {
-    /// The engine's version: hashes of another are not compared.
+    /// The engine's version and the record's form: hashes of another are not compared.
     pub engine: String,
     /// Fingerprint of the SQL and the settings of the model, and of the views it reads.
     pub code: String,
-    /// Digests of what is read by the window, by [`crate::graph::WindowedRead::id`].
+    /// Files of what is read by the window, by [`crate::graph::WindowedRead::id`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reads: BTreeMap<String, FileDigests>,
-    /// Digests of what is read whole.
+    /// Files of what is read whole.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub entire: BTreeMap<String, FileDigests>,
     /// Nights of which the state was seen, and what identifies what was delivered up to each.
@@ -37,13 +39,19 @@ pub(super) struct Standing {
     pub same_as: Option<String>,
 }
 
+/// The one field that every form has.
+#[derive(Deserialize)]
+struct WrittenBy {
+    engine: String,
+}
+
 fn file(table: &str, identity: &str) -> String {
     format!("{FOLDER}/{table}/{identity}.json")
 }
 
 impl Standing {
     pub fn engine() -> String {
-        format!("datafusion {}", datafusion::DATAFUSION_VERSION)
+        format!("datafusion {}, {FORM}", datafusion::DATAFUSION_VERSION)
     }
 
     /// What the rows of an identity stand on; `None` where that is not known, or of another engine.
@@ -52,8 +60,12 @@ impl Standing {
         let Some(found) = lake.read(&path).await? else {
             return Ok(None);
         };
-        let standing: Self = serde_json::from_slice(&found).map_err(|source| RunError::Form { what: path, source })?;
-        Ok((standing.engine == Self::engine()).then_some(standing))
+        let form = |source| RunError::Form { what: path.clone(), source };
+        let written_by: WrittenBy = serde_json::from_slice(&found).map_err(form)?;
+        if written_by.engine != Self::engine() {
+            return Ok(None);
+        }
+        serde_json::from_slice(&found).map(Some).map_err(form)
     }
 
     pub async fn store(&self, lake: &Lake, table: &str, identity: &str) -> Result<(), RunError> {

@@ -1,25 +1,21 @@
-//! Tables in windows of time: which windows changed, and the change that builds them.
+//! Tables in windows of time: the change that builds the windows of which an input changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::NaiveDate;
-use datafusion::catalog::TableProvider;
 use datafusion::prelude::SessionContext;
 
-use super::build::Scene;
+use super::changes::{self, Seen};
 use super::compute::{ComputeError, stage_query};
-use super::digests::{FileDigests, digest, ranges, windows_of};
+use super::digests::ranges;
 use super::error::RunError;
+use super::reads::ReadFiles;
 use super::rewrite;
 use super::standing::Standing;
-use super::state::Candidate;
-use super::views;
 use super::work::{Attempt, Made, Work, in_order};
 use crate::audit;
 use crate::graph::{Moment, WindowedRead};
 use crate::materialize::{self, DELTA, PRIOR, ROWS, Range};
-use crate::project::contract::Contract;
 use crate::project::model::{Materialized, Model, WindowLength};
 use crate::session::register;
 use crate::sql_text::columns;
@@ -48,55 +44,6 @@ impl WindowedInputs {
     }
 }
 
-/// Where the rows of a read come from.
-pub(super) struct ReadFiles {
-    pub scene: Scene,
-    /// The one table behind it, where each of its rows makes at most one row of the read.
-    pub base: Option<BaseTable>,
-}
-
-/// A table whose files are looked at one by one.
-pub(super) struct BaseTable {
-    pub table: String,
-    pub candidate: Candidate,
-    /// Of a bronze table.
-    pub contract: Option<Contract>,
-    /// Whether a view before it asks for the night, so that the same file gives other rows at another.
-    pub by_night: bool,
-}
-
-impl BaseTable {
-    /// The file in one night's eyes: rows that wait for a later night are not read yet.
-    pub fn key(&self, file: &DataFile, night: NaiveDate) -> String {
-        let one = self.of(std::slice::from_ref(file));
-        let waits = self.contract.as_ref().is_some_and(|contract| !views::sees_everything(contract, &one, night));
-        if waits || self.by_night { format!("{}@{night}", file.path) } else { file.path.clone() }
-    }
-
-    /// The table as if these were all its files.
-    fn of(&self, files: &[DataFile]) -> Candidate {
-        Candidate::Files { schema: Arc::clone(self.candidate.schema()), files: files.to_vec() }
-    }
-
-    pub fn files(&self) -> Vec<DataFile> {
-        self.candidate.files()
-    }
-
-    /// Some of its files as a night sees them.
-    pub fn provider(
-        &self,
-        lake: &Lake,
-        files: &[DataFile],
-        night: NaiveDate,
-    ) -> Result<Arc<dyn TableProvider>, RunError> {
-        let candidate = self.of(files);
-        match &self.contract {
-            Some(contract) => views::bronze_as_of(lake, contract, &candidate, night),
-            None => Ok(candidate.provider(lake, &self.table)?),
-        }
-    }
-}
-
 /// Builds the windows that changed; `None` where none did.
 pub(super) async fn make(
     work: &Work,
@@ -105,29 +52,23 @@ pub(super) async fn make(
     identity: &str,
     attempt: Attempt,
 ) -> Result<Option<Made>, ComputeError> {
-    let lake = &work.context.lake;
-    let prior = inputs.prior.as_ref().filter(|prior| prior.code == inputs.code);
-    let standing = stand(work, inputs, prior, attempt).await?;
-    let prior = prior.filter(|prior| same_entire(prior, &standing));
-    let (all, changed) = windows(work, model, inputs, prior, &standing);
-    if prior.is_some() && changed.is_empty() {
+    let Seen { standing, whole, changed } = changes::see(work, model, inputs, attempt).await?;
+    if changed.as_ref().is_some_and(|changed| changed.windows.is_empty()) {
         let same = Standing { same_as: inputs.prior_identity.clone(), ..standing };
-        same.store(lake, &work.name, identity).await.map_err(ComputeError::Other)?;
+        same.store(&work.context.lake, &work.name, identity).await.map_err(ComputeError::Other)?;
         return Ok(None);
     }
-    let whole = all.first().zip(all.last());
-    let whole = whole.map(|(first, last)| Range { start: *first, end: model.spec.window().next(*last) });
-    let made = match (model.spec.materialized, prior) {
-        (Materialized::Merge, Some(prior)) if comes_after(&changed, model, inputs, prior) => {
-            merged(work, model, &ranges(&changed, WindowLength::Day), attempt).await?
+    let made = match (model.spec.materialized, changed) {
+        (Materialized::Merge, Some(changed)) if changed.comes_after() => {
+            merged(work, model, &ranges(&changed.windows, WindowLength::Day), attempt).await?
         }
         (Materialized::Merge, _) => {
             let rows = resolved(work, model, whole.as_slice(), attempt).await?;
             Made { adds: standing_rows(work, model, rows, attempt).await?, removes: None, standing: None }
         }
-        (_, Some(prior)) => {
-            within_limit(work, model, inputs, prior, &changed).map_err(ComputeError::Other)?;
-            rebuilt(work, model, &ranges(&changed, model.spec.window()), attempt).await?
+        (_, Some(changed)) => {
+            changed.within_limit(work, model, inputs).map_err(ComputeError::Other)?;
+            rebuilt(work, model, &ranges(&changed.windows, model.spec.window()), attempt).await?
         }
         (_, None) => {
             let adds = window_rows(work, model, whole.as_slice(), attempt).await?;
@@ -135,154 +76,6 @@ pub(super) async fn make(
         }
     };
     Ok(Some(Made { standing: Some(standing), ..made }))
-}
-
-/// Whether all that is read whole has the rows that it had.
-fn same_entire(prior: &Standing, now: &Standing) -> bool {
-    let same =
-        |(id, digests): (&String, &FileDigests)| prior.entire.get(id).is_some_and(|before| before.same_rows(digests));
-    prior.entire.len() == now.entire.len() && now.entire.iter().all(same)
-}
-
-/// The digests of all inputs: of files that were there before, those from before.
-async fn stand(
-    work: &Work,
-    inputs: &WindowedInputs,
-    prior: Option<&Standing>,
-    attempt: Attempt,
-) -> Result<Standing, ComputeError> {
-    let (mut reads, mut entire) = (BTreeMap::new(), BTreeMap::new());
-    for (read, from) in &inputs.reads {
-        let before = prior.and_then(|prior| prior.reads.get(&read.id()));
-        reads.insert(read.id(), read_digests(work, read, from, before, attempt).await?);
-    }
-    for (read, from) in &inputs.whole {
-        let before = prior.and_then(|prior| prior.entire.get(&read.id()));
-        entire.insert(read.id(), read_digests(work, read, from, before, attempt).await?);
-    }
-    Ok(Standing {
-        engine: Standing::engine(),
-        code: inputs.code.clone(),
-        reads,
-        entire,
-        nights: BTreeMap::new(),
-        same_as: None,
-    })
-}
-
-async fn read_digests(
-    work: &Work,
-    read: &WindowedRead,
-    from: &ReadFiles,
-    before: Option<&FileDigests>,
-    attempt: Attempt,
-) -> Result<FileDigests, ComputeError> {
-    let open = async |scene: &Scene| -> Result<SessionContext, ComputeError> {
-        let session = work.context.engine.session(attempt.effort);
-        scene.open(&session, work.night).await.map_err(ComputeError::Other)?;
-        Ok(session)
-    };
-    let mut digests = FileDigests::default();
-    let Some(base) = &from.base else {
-        digests.0.insert("all".to_owned(), digest(&open(&from.scene).await?, read).await?);
-        return Ok(digests);
-    };
-    for file in base.files() {
-        let key = base.key(&file, work.night);
-        let known = before.and_then(|before| before.0.get(&key)).cloned();
-        let days = match known {
-            Some(days) => days,
-            None => {
-                let mut scene = from.scene.clone();
-                let provider = base
-                    .provider(&work.context.lake, std::slice::from_ref(&file), work.night)
-                    .map_err(ComputeError::Other)?;
-                scene.tables.insert(base.table.clone(), provider);
-                digest(&open(&scene).await?, read).await?
-            }
-        };
-        digests.0.insert(key, days);
-    }
-    Ok(digests)
-}
-
-/// All windows up to the night's or to the last that has rows, and those of which an input's rows changed.
-fn windows(
-    work: &Work,
-    model: &Model,
-    inputs: &WindowedInputs,
-    prior: Option<&Standing>,
-    now: &Standing,
-) -> (BTreeSet<NaiveDate>, BTreeSet<NaiveDate>) {
-    let length = model.spec.window();
-    let (mut all, mut changed) = (BTreeSet::new(), BTreeSet::new());
-    let none = FileDigests::default();
-    for (read, _) in &inputs.reads {
-        let id = read.id();
-        let digests = now.reads.get(&id).unwrap_or(&none);
-        let before = prior.and_then(|prior| prior.reads.get(&id)).unwrap_or(&none);
-        all.extend(windows_of(&digests.days(), read, length));
-        changed.extend(windows_of(&digests.changed_since(before), read, length));
-    }
-    // Rows that are dated past the night, and do not wait for theirs, are in no window that a later night changes.
-    // Nor are those that were, and are gone.
-    let standings = prior.into_iter().chain([now]);
-    let days = standings.flat_map(|standing| standing.reads.values()).filter_map(|reads| reads.days().last().copied());
-    let latest = days.max();
-    let last = length.start(latest.map_or(work.night, |latest| latest.max(work.night)));
-    all.retain(|window| *window <= last);
-    changed.retain(|window| *window <= last);
-    (all, changed)
-}
-
-/// The windows that there were before.
-fn windows_before(model: &Model, inputs: &WindowedInputs, prior: &Standing) -> BTreeSet<NaiveDate> {
-    let length = model.spec.window();
-    let windows = inputs.reads.iter().filter_map(|(read, _)| {
-        let digests = prior.reads.get(&read.id())?;
-        Some(windows_of(&digests.days(), read, length))
-    });
-    windows.flatten().collect()
-}
-
-/// Whether all that changed was delivered after all that was merged: then it wins, whatever it is.
-fn comes_after(changed: &BTreeSet<NaiveDate>, model: &Model, inputs: &WindowedInputs, prior: &Standing) -> bool {
-    match (windows_before(model, inputs, prior).last(), changed.first()) {
-        (Some(last), Some(first)) => last < first,
-        _ => true,
-    }
-}
-
-/// A correction of many windows is asked for by name: it may take much longer than a night has.
-fn within_limit(
-    work: &Work,
-    model: &Model,
-    inputs: &WindowedInputs,
-    prior: &Standing,
-    changed: &BTreeSet<NaiveDate>,
-) -> Result<(), RunError> {
-    let Some(spec) = model.spec.incremental.as_ref().filter(|_| !inputs.unlimited) else {
-        return Ok(());
-    };
-    let length = model.spec.window();
-    let late = length.before(length.start(work.night), spec.lookback);
-    let before = windows_before(model, inputs, prior);
-    let old: Vec<&NaiveDate> = changed.iter().filter(|window| **window < late && before.contains(window)).collect();
-    match old.as_slice() {
-        [first, .., last] if old.len() > spec.max_rebuild as usize => Err(RunError::refused(
-            &work.name,
-            &format!(
-                "{} windows before the lookback changed, from {first} to {last}, and `max_rebuild` is {} — \
-                 run `buho backfill --from {first} --to {} --select {}`, or raise it in {}",
-                old.len(),
-                spec.max_rebuild,
-                work.night,
-                work.name,
-                model.yml_file
-            ),
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// The rows of ranges in place of those that were there.

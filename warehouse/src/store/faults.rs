@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyMode, CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -64,6 +64,8 @@ pub(crate) enum Rule {
     Listings(AtomicU64),
     /// Listings of folders that are named like this are empty: what was written shows only much later.
     Unlisted(&'static str),
+    /// A range of more bytes than this cannot be read, but from the start of an object.
+    LongReads(u64),
     /// Each operation fails with this chance, by seed.
     BySeed {
         chance: f64,
@@ -180,7 +182,7 @@ impl FaultyStore {
 
     fn happens(&self, fault: Fault) -> bool {
         match self.rule.as_ref() {
-            Rule::Never | Rule::Unlisted(_) | Rule::Storm(_) => false,
+            Rule::Never | Rule::Unlisted(_) | Rule::LongReads(_) | Rule::Storm(_) => false,
             Rule::Listings(left) => {
                 let less = |left: u64| left.checked_sub(1);
                 fault == Fault::Listing && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
@@ -201,7 +203,7 @@ impl FaultyStore {
         self.ask();
         let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
         match self.rule.as_ref() {
-            Rule::Never | Rule::Listings(_) | Rule::Unlisted(_) => None,
+            Rule::Never | Rule::Listings(_) | Rule::Unlisted(_) | Rule::LongReads(_) => None,
             Rule::Storm(storm) => storm.fault(operation, location),
             Rule::DiesAt { write, applied } if number == *write => {
                 Some(if *applied { Fault::AfterWrite } else { Fault::BeforeWrite })
@@ -267,7 +269,13 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        if self.happens(Fault::Read) {
+        let is_long = match (self.rule.as_ref(), &options.range) {
+            (Rule::LongReads(most), Some(GetRange::Bounded(range))) => {
+                range.start > 0 && range.end - range.start > *most
+            }
+            _ => false,
+        };
+        if is_long || self.happens(Fault::Read) {
             return Err(self.inject(Fault::Read, location.as_ref()));
         }
         match self.storm_fault(Operation::Get, location.as_ref()) {

@@ -8,6 +8,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
 use super::support::*;
+use crate::store::faults::{FaultyStore, Rule};
 
 fn file(columns: Vec<(&str, ArrayRef)>, group_rows: usize) -> Vec<u8> {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
@@ -35,18 +36,21 @@ async fn columns_are_projected_by_name_and_records_numbered_across_row_groups() 
 
 #[tokio::test]
 async fn a_row_group_too_large_to_hold_is_read_page_by_page() {
-    let ids = 0..60_000_i64;
-    let word = |id: i64| format!("a word of its own, number {}", id * 7919 % 60_000);
+    let ids = 0..80_000_i64;
+    let word = |id: i64| format!("a word of its own, number {}", id * 7919 % 80_000);
     let expected: Vec<String> = ids.clone().map(|id| format!("{id}|{}|{}", word(id), id + 1)).collect();
     let words: ArrayRef = Arc::new(StringArray::from_iter_values(ids.clone().map(word)));
     let bytes = file(vec![("id", Arc::new(Int64Array::from_iter_values(ids))), ("word", words)], 1 << 20);
-    assert!(bytes.len() > 1 << 20, "one row group of {} bytes is many blocks", bytes.len());
+    assert!(bytes.len() > 2 << 20, "one row group of {} bytes is many blocks", bytes.len());
     let contract = columns("path: '*'\nformat: { type: parquet }", &["word VARCHAR", "id BIGINT!"]);
     let contract_in_file_order = columns("path: '*'\nformat: { type: parquet }", &["id BIGINT!", "word VARCHAR"]);
     let mut world = World::new();
-    world.options.row_group_bytes = 200 << 10;
     world.put("raw/a.parquet", &bytes).await;
-    assert_eq!(world.load(&contract, "2024-06-30").await.unwrap().rows.len(), 60_000);
+    world.store = Arc::new(FaultyStore::new(world.store, Rule::LongReads(1 << 20)));
+    let at_once = world.load(&contract, "2024-06-30").await.err().unwrap().to_string();
+    assert!(at_once.contains("a.parquet"), "a group that may be held has its columns fetched at once: {at_once}");
+    world.options.row_group_bytes = 200 << 10;
+    assert_eq!(world.load(&contract, "2024-06-30").await.unwrap().rows.len(), 80_000);
     world.ledger = crate::ingest::Ledger::default();
     assert_eq!(joined(&world.load(&contract_in_file_order, "2024-06-30").await.unwrap()), expected);
 }

@@ -43,7 +43,7 @@ inner join days on days.day <= nights.day and days.day > nights.day - interval '
 where nights.day >= $window_start
 group by nights.day";
 
-fn events(shop: &Shop, day: &str, rows: &[(&str, &str, i64)]) {
+pub(super) fn events(shop: &Shop, day: &str, rows: &[(&str, &str, i64)]) {
     let rows: Vec<String> = rows.iter().map(|(id, at, amount)| format!("{id},{at},{amount}")).collect();
     shop.write(&format!("raw/events/events_{day}.csv"), &format!("id,happened_at,amount\n{}\n", rows.join("\n")));
 }
@@ -56,7 +56,7 @@ pub(super) fn shop() -> Shop {
     shop
 }
 
-fn windowed() -> Shop {
+pub(super) fn windowed() -> Shop {
     let shop = shop();
     shop.write("sql/marts/shop/by_day.sql", BY_DAY);
     shop.write("sql/marts/shop/by_day.yml", BY_DAY_YML);

@@ -1,0 +1,344 @@
+//! What changed in the inputs of a table in windows since its rows before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+use object_store::ObjectStoreExt;
+
+use super::compute::ComputeError;
+use super::digests::{DayDigests, FileDigests, FileRows, Span, changed_days, digest, span, windows_of};
+use super::error::RunError;
+use super::reads::{BaseTable, ReadFiles};
+use super::standing::Standing;
+use super::windowed::WindowedInputs;
+use super::work::{Attempt, Work};
+use crate::graph::WindowedRead;
+use crate::materialize::Range;
+use crate::project::model::{Model, WindowLength};
+use crate::table::DataFile;
+
+/// The name of all files together, where they cannot be looked at one by one.
+const ALL: &str = "all";
+
+/// The inputs of a table as they are now.
+pub(super) struct Seen {
+    pub standing: Standing,
+    /// The days of all its windows, up to the night's or to the last that has rows.
+    pub whole: Option<Range>,
+    /// Where the rows before may be built upon.
+    pub changed: Option<Changed>,
+}
+
+/// The windows of which the rows of an input changed, by their first days.
+pub(super) struct Changed {
+    pub windows: BTreeSet<NaiveDate>,
+    /// First and last window that there were before.
+    before: Option<Span>,
+}
+
+impl Changed {
+    /// Whether all that changed was delivered after all that was merged: then it wins, whatever it is.
+    pub fn comes_after(&self) -> bool {
+        match (self.before, self.windows.first()) {
+            (Some((_, last)), Some(first)) => last < *first,
+            _ => true,
+        }
+    }
+
+    /// A correction of many windows is asked for by name: it may take much longer than a night has.
+    pub fn within_limit(&self, work: &Work, model: &Model, inputs: &WindowedInputs) -> Result<(), RunError> {
+        let Some(spec) = model.spec.incremental.as_ref().filter(|_| !inputs.unlimited) else {
+            return Ok(());
+        };
+        let length = model.spec.window();
+        let late = length.before(length.start(work.night), spec.lookback);
+        let was = |window: &NaiveDate| self.before.is_some_and(|(first, last)| first <= *window && *window <= last);
+        let old: Vec<&NaiveDate> = self.windows.iter().filter(|window| **window < late && was(window)).collect();
+        match old.as_slice() {
+            [first, .., last] if old.len() > spec.max_rebuild as usize => Err(RunError::refused(
+                &work.name,
+                &format!(
+                    "{} windows before the lookback changed, from {first} to {last}, and `max_rebuild` is {} — \
+                     run `buho backfill --from {first} --to {} --select {}`, or raise it in {}",
+                    old.len(),
+                    spec.max_rebuild,
+                    work.night,
+                    work.name,
+                    model.yml_file
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Looks at the inputs, and at the rows before only where they may be built upon.
+pub(super) async fn see(
+    work: &Work,
+    model: &Model,
+    inputs: &WindowedInputs,
+    attempt: Attempt,
+) -> Result<Seen, ComputeError> {
+    let inspector = Inspector { work, attempt };
+    let prior = inputs.prior.as_ref().filter(|prior| prior.code == inputs.code);
+    let entire = inspector.entire(inputs, prior).await?;
+    let prior = prior.filter(|_| entire.same);
+    let reads = match prior {
+        Some(prior) => inspector.changed(inputs, prior).await?,
+        None => None,
+    };
+    // Where a file that left is gone, nobody knows which rows it took.
+    let (prior, reads) = match (prior, reads) {
+        (Some(prior), Some(reads)) => (Some(prior), reads),
+        _ => (None, inspector.spans(inputs).await?),
+    };
+    let standing = Standing {
+        engine: Standing::engine(),
+        code: inputs.code.clone(),
+        reads: reads.iter().map(|(id, read)| (id.clone(), read.now.clone())).collect(),
+        entire: entire.now,
+        nights: BTreeMap::new(),
+        same_as: None,
+    };
+    let length = model.spec.window();
+    let last = last_window(work.night, length, prior.into_iter().chain([&standing]));
+    let whole = windows_between(inputs, &standing, length).filter(|(first, _)| *first <= last);
+    let whole = whole.map(|(first, end)| Range { start: first, end: length.next(end.min(last)) });
+    let changed = prior.map(|prior| {
+        let windows = inputs.reads.iter().filter_map(|(read, _)| {
+            let days = &reads.get(&read.id())?.days;
+            Some(windows_of(days, read, length))
+        });
+        let windows = windows.flatten().filter(|window| *window <= last).collect();
+        Changed { windows, before: windows_between(inputs, prior, length) }
+    });
+    Ok(Seen { standing, whole, changed })
+}
+
+/// The last window to build. Rows that are dated past the night, and do not wait for theirs, are in no window that a
+/// later night changes; nor are those that were, and are gone.
+fn last_window<'a>(night: NaiveDate, length: WindowLength, standings: impl Iterator<Item = &'a Standing>) -> NaiveDate {
+    let days = standings.flat_map(|standing| standing.reads.values()).filter_map(|read| Some(read.span()?.1));
+    length.start(days.max().map_or(night, |latest| latest.max(night)))
+}
+
+/// The first and the last window that read a row.
+fn windows_between(inputs: &WindowedInputs, standing: &Standing, length: WindowLength) -> Option<Span> {
+    let mut windows = BTreeSet::new();
+    for (read, _) in &inputs.reads {
+        if let Some((first, last)) = standing.reads.get(&read.id()).and_then(FileDigests::span) {
+            windows.extend(windows_of(&BTreeSet::from([first, last]), read, length));
+        }
+    }
+    windows.first().copied().zip(windows.last().copied())
+}
+
+/// The files of a read now, and the days of which their rows are not what they were.
+struct Read {
+    now: FileDigests,
+    days: BTreeSet<NaiveDate>,
+}
+
+/// What is read whole, and whether it is as it was.
+struct Entire {
+    now: BTreeMap<String, FileDigests>,
+    same: bool,
+}
+
+/// Reads files to learn what is in them.
+struct Inspector<'a> {
+    work: &'a Work,
+    attempt: Attempt,
+}
+
+impl Inspector<'_> {
+    async fn entire(&self, inputs: &WindowedInputs, prior: Option<&Standing>) -> Result<Entire, ComputeError> {
+        let mut now = BTreeMap::new();
+        let mut same = prior.is_some_and(|prior| prior.entire.len() == inputs.whole.len());
+        for (read, from) in &inputs.whole {
+            let before = prior.and_then(|prior| prior.entire.get(&read.id())).filter(|_| same);
+            let changed = match before {
+                Some(before) => self.compare(read, from, before).await?,
+                None => None,
+            };
+            same &= changed.as_ref().is_some_and(|changed| changed.days.is_empty());
+            let files = match changed {
+                Some(changed) => changed.now,
+                None => self.look(read, from, false).await?,
+            };
+            now.insert(read.id(), files);
+        }
+        Ok(Entire { now, same })
+    }
+
+    /// `None` where it cannot be told.
+    async fn changed(
+        &self,
+        inputs: &WindowedInputs,
+        prior: &Standing,
+    ) -> Result<Option<BTreeMap<String, Read>>, ComputeError> {
+        let mut reads = BTreeMap::new();
+        for (read, from) in &inputs.reads {
+            let Some(before) = prior.reads.get(&read.id()) else {
+                return Ok(None);
+            };
+            let Some(changed) = self.compare(read, from, before).await? else {
+                return Ok(None);
+            };
+            reads.insert(read.id(), changed);
+        }
+        Ok(Some(reads))
+    }
+
+    /// The first and last days of all files.
+    async fn spans(&self, inputs: &WindowedInputs) -> Result<BTreeMap<String, Read>, ComputeError> {
+        let mut reads = BTreeMap::new();
+        for (read, from) in &inputs.reads {
+            reads.insert(read.id(), Read { now: self.look(read, from, true).await?, days: BTreeSet::new() });
+        }
+        Ok(reads)
+    }
+
+    /// The files of a read, without their digests wherever these can be asked for later.
+    async fn look(&self, read: &WindowedRead, from: &ReadFiles, dated: bool) -> Result<FileDigests, ComputeError> {
+        let Some(base) = &from.base else {
+            return Ok(FileDigests(BTreeMap::from([(ALL.to_owned(), self.all(read, from).await?)])));
+        };
+        let mut files = FileDigests::default();
+        for file in base.files() {
+            let days = if dated { self.span(read, from, base, &file).await? } else { None };
+            files.0.insert(base.key(&file, self.work.night), FileRows { span: days, days: None });
+        }
+        Ok(files)
+    }
+
+    /// `None` where a file that left cannot be read any more.
+    async fn compare(
+        &self,
+        read: &WindowedRead,
+        from: &ReadFiles,
+        before: &FileDigests,
+    ) -> Result<Option<Read>, ComputeError> {
+        let Some(base) = &from.base else {
+            let now = self.all(read, from).await?;
+            let then = before.0.get(ALL).and_then(|rows| rows.days.as_ref());
+            let days = changed_days(&now.days, then);
+            return Ok(then
+                .is_some()
+                .then(|| Read { now: FileDigests(BTreeMap::from([(ALL.to_owned(), now)])), days }));
+        };
+        let files: BTreeMap<String, DataFile> =
+            base.files().into_iter().map(|file| (base.key(&file, self.work.night), file)).collect();
+        let mut left = Vec::new();
+        for (key, rows) in before.0.iter().filter(|(key, _)| !files.contains_key(*key)) {
+            match &rows.days {
+                Some(days) => left.push(days.clone()),
+                None => match self.gone(read, from, base, key).await? {
+                    Some(days) => left.push(days),
+                    None => return Ok(None),
+                },
+            }
+        }
+        let mut now = FileDigests::default();
+        for (key, file) in &files {
+            let rows = match before.0.get(key) {
+                Some(known) => known.clone(),
+                None => FileRows::digested(self.digest(read, from, base, file).await?),
+            };
+            now.0.insert(key.clone(), rows);
+        }
+        let came = now.beyond(before);
+        let came = came.iter().filter_map(|key| now.0.get(key)?.days.as_ref());
+        let days = changed_days(came, &left);
+        Ok(Some(Read { now, days }))
+    }
+
+    /// Digests of a file that is not of the table any more; `None` where nothing kept it.
+    async fn gone(
+        &self,
+        read: &WindowedRead,
+        from: &ReadFiles,
+        base: &BaseTable,
+        key: &str,
+    ) -> Result<Option<DayDigests>, ComputeError> {
+        let lake = &self.work.context.lake;
+        let (path, night) = BaseTable::of_key(key);
+        let place = path.split('/').fold(lake.table_path(&base.table), |folder, part| folder.join(part));
+        let size = match lake.store().head(&place).await {
+            Ok(found) => found.size,
+            Err(object_store::Error::NotFound { .. }) => {
+                tracing::info!(node = %self.work.name, file = %place, "an input's file of before is gone; building all windows");
+                return Ok(None);
+            }
+            Err(error) => return Err(DataFusionError::from(error).into()),
+        };
+        let file = DataFile { path: path.to_owned(), size, rows: None, stats: None, partition: BTreeMap::new() };
+        let provider = match night {
+            Some(night) => base.provider(lake, std::slice::from_ref(&file), night),
+            None => base.whole_file(lake, &file),
+        };
+        let session = self.session(from, base, provider, night.unwrap_or(self.work.night)).await?;
+        Ok(Some(digest(&session, read).await?))
+    }
+
+    async fn digest(
+        &self,
+        read: &WindowedRead,
+        from: &ReadFiles,
+        base: &BaseTable,
+        file: &DataFile,
+    ) -> Result<DayDigests, ComputeError> {
+        Ok(digest(&self.of_file(from, base, file).await?, read).await?)
+    }
+
+    /// From the file's statistics where the table itself is read by a column, else from that column.
+    async fn span(
+        &self,
+        read: &WindowedRead,
+        from: &ReadFiles,
+        base: &BaseTable,
+        file: &DataFile,
+    ) -> Result<Option<Span>, ComputeError> {
+        let column = read.column().filter(|_| read.table == base.table && base.key(file, self.work.night) == file.path);
+        let ends = column.and_then(|column| Some((file.first_day(column)?, file.last_day(column)?)));
+        match ends {
+            Some((first, last)) => Ok(first.zip(last)),
+            None => Ok(span(&self.of_file(from, base, file).await?, read).await?),
+        }
+    }
+
+    async fn all(&self, read: &WindowedRead, from: &ReadFiles) -> Result<FileRows, ComputeError> {
+        let session = self.work.context.engine.session(self.attempt.effort);
+        from.scene.open(&session, self.work.night).await.map_err(ComputeError::Other)?;
+        Ok(FileRows::digested(digest(&session, read).await?))
+    }
+
+    /// A session that sees one file of the table, as the night sees it.
+    async fn of_file(
+        &self,
+        from: &ReadFiles,
+        base: &BaseTable,
+        file: &DataFile,
+    ) -> Result<SessionContext, ComputeError> {
+        let provider = base.provider(&self.work.context.lake, std::slice::from_ref(file), self.work.night);
+        self.session(from, base, provider, self.work.night).await
+    }
+
+    async fn session(
+        &self,
+        from: &ReadFiles,
+        base: &BaseTable,
+        provider: Result<Arc<dyn TableProvider>, RunError>,
+        night: NaiveDate,
+    ) -> Result<SessionContext, ComputeError> {
+        let session = self.work.context.engine.session(self.attempt.effort);
+        let mut scene = from.scene.clone();
+        scene.tables.insert(base.table.clone(), provider.map_err(ComputeError::Other)?);
+        scene.open(&session, night).await.map_err(ComputeError::Other)?;
+        Ok(session)
+    }
+}

@@ -1,0 +1,73 @@
+//! Where the rows that a node reads come from, file by file.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use datafusion::catalog::TableProvider;
+
+use super::build::Scene;
+use super::error::RunError;
+use super::state::Candidate;
+use super::views;
+use crate::project::contract::Contract;
+use crate::table::{DataFile, Lake, PinnedTable};
+
+/// Where the rows of a read come from.
+pub(super) struct ReadFiles {
+    pub scene: Scene,
+    /// The one table behind it, where each of its rows makes at most one row of the read.
+    pub base: Option<BaseTable>,
+}
+
+/// A table whose files are looked at one by one.
+pub(super) struct BaseTable {
+    pub table: String,
+    pub candidate: Candidate,
+    /// Of a bronze table.
+    pub contract: Option<Contract>,
+    /// Whether a view before it asks for the night, so that the same file gives other rows at another.
+    pub by_night: bool,
+}
+
+impl BaseTable {
+    /// The file in one night's eyes: rows that wait for a later night are not read yet.
+    pub fn key(&self, file: &DataFile, night: NaiveDate) -> String {
+        let one = self.of(std::slice::from_ref(file));
+        let waits = self.contract.as_ref().is_some_and(|contract| !views::sees_everything(contract, &one, night));
+        if waits || self.by_night { format!("{}@{night}", file.path) } else { file.path.clone() }
+    }
+
+    /// The file of a key, and the night that does not see all of it yet.
+    pub fn of_key(key: &str) -> (&str, Option<NaiveDate>) {
+        let cut = key.rsplit_once('@').and_then(|(path, night)| Some((path, night.parse().ok()?)));
+        cut.map_or((key, None), |(path, night)| (path, Some(night)))
+    }
+
+    /// The table as if these were all its files.
+    fn of(&self, files: &[DataFile]) -> Candidate {
+        Candidate::Files { schema: Arc::clone(self.candidate.schema()), files: files.to_vec() }
+    }
+
+    pub fn files(&self) -> Vec<DataFile> {
+        self.candidate.files()
+    }
+
+    /// Some of its files as a night sees them.
+    pub fn provider(
+        &self,
+        lake: &Lake,
+        files: &[DataFile],
+        night: NaiveDate,
+    ) -> Result<Arc<dyn TableProvider>, RunError> {
+        let candidate = self.of(files);
+        match &self.contract {
+            Some(contract) => views::bronze_as_of(lake, contract, &candidate, night),
+            None => Ok(candidate.provider(lake, &self.table)?),
+        }
+    }
+
+    /// A file with all its rows, as the table's columns are now.
+    pub fn whole_file(&self, lake: &Lake, file: &DataFile) -> Result<Arc<dyn TableProvider>, RunError> {
+        Ok(Arc::new(PinnedTable::new(lake, &self.table, self.candidate.schema(), std::slice::from_ref(file))?))
+    }
+}
