@@ -59,6 +59,8 @@ impl fmt::Display for Origin {
 
 /// Nights kept unless told.
 const KEEP_NIGHTS: u32 = 35;
+/// A day of maintenance is not the end of a night.
+const MOST_MINUTES: u32 = 1440;
 /// Month-ends kept unless told.
 const KEEP_MONTHS: u32 = 13;
 
@@ -103,6 +105,8 @@ pub struct Settings {
     pub keep_nights: u32,
     /// Months whose last release is kept.
     pub keep_months: u32,
+    /// Minutes of maintenance at the end of a night; 0 for none.
+    pub maintain_minutes: u32,
     /// Where each setting is from, by its key.
     pub origins: BTreeMap<&'static str, Origin>,
 }
@@ -136,6 +140,7 @@ pub(super) fn resolve(sources: &Sources, problems: &mut Vec<Problem>) -> Option<
     let threads = resolver.threads();
     let keep_nights = resolver.count("keep_nights", KEEP_NIGHTS, |f| &f.keep_nights);
     let keep_months = resolver.count("keep_months", KEEP_MONTHS, |f| &f.keep_months);
+    let maintain_minutes = resolver.maintain_minutes();
     let origins = resolver.origins;
     let (raw, lake) = (raw?, lake?);
     if location::share_a_folder(&raw, &lake) {
@@ -155,6 +160,7 @@ pub(super) fn resolve(sources: &Sources, problems: &mut Vec<Problem>) -> Option<
         threads: threads?,
         keep_nights: keep_nights?,
         keep_months: keep_months?,
+        maintain_minutes: maintain_minutes?,
         origins,
     };
     (problems.len() == before).then_some(settings)
@@ -295,6 +301,19 @@ impl Resolver<'_, '_> {
             Ok(count) if count > 0 => Some(count),
             _ => {
                 self.refuse(key, &found.value, &found.origin, "write a whole number from 1");
+                None
+            }
+        }
+    }
+
+    fn maintain_minutes(&mut self) -> Option<u32> {
+        let key = "maintain_minutes";
+        let Some(found) = self.text(key, None, |f| &f.maintain_minutes) else { return Some(0) };
+        self.note(key, &found.origin);
+        match found.value.trim().parse::<u32>() {
+            Ok(minutes) if minutes <= MOST_MINUTES => Some(minutes),
+            _ => {
+                self.refuse(key, &found.value, &found.origin, "write minutes from 1 to 1440, or 0 for none");
                 None
             }
         }

@@ -12,8 +12,19 @@ use super::settings::{Origin, Sourced};
 pub(super) const NAME: &str = "buho.toml";
 
 /// Its keys, in the order messages list them.
-const KEYS: &[&str] =
-    &["name", "raw", "lake", "time_zone", "currency", "packs", "memory", "threads", "keep_nights", "keep_months"];
+const KEYS: &[&str] = &[
+    "name",
+    "raw",
+    "lake",
+    "time_zone",
+    "currency",
+    "packs",
+    "memory",
+    "threads",
+    "keep_nights",
+    "keep_months",
+    "maintain_minutes",
+];
 
 /// What `buho.toml` may hold, for editors.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -49,6 +60,10 @@ pub(super) struct ProjectSchema {
     /// Months whose last release is kept. Default: 13.
     #[schemars(range(min = 1))]
     keep_months: Option<u32>,
+    /// Minutes of maintenance at the end of each night that published something, as `buho maintain` does it. What is
+    /// left then is for the next night. Default: 0, none.
+    #[schemars(range(min = 0, max = 1440))]
+    maintain_minutes: Option<u32>,
 }
 
 /// What `buho.toml` says, as text with lines.
@@ -64,6 +79,7 @@ pub(super) struct ProjectFile {
     pub threads: Option<Sourced<String>>,
     pub keep_nights: Option<Sourced<String>>,
     pub keep_months: Option<Sourced<String>>,
+    pub maintain_minutes: Option<Sourced<String>>,
 }
 
 /// Reads the file; what is wrong with it goes to `problems`, what is right is kept.
@@ -107,7 +123,7 @@ impl Reader<'_, '_> {
                     self.file.packs = Some(Sourced { value, origin });
                 }
             }
-            "threads" | "keep_nights" | "keep_months" => {
+            "threads" | "keep_nights" | "keep_months" | "maintain_minutes" => {
                 let number = value.as_integer().filter(|number| number.radix() == 10);
                 let Some(number) = number else { return self.wrong(key, value, line, "a whole number") };
                 let value = number.as_str().replace('_', "");
@@ -138,6 +154,7 @@ impl Reader<'_, '_> {
             "threads" => Some(&mut self.file.threads),
             "keep_nights" => Some(&mut self.file.keep_nights),
             "keep_months" => Some(&mut self.file.keep_months),
+            "maintain_minutes" => Some(&mut self.file.maintain_minutes),
             _ => None,
         }
     }
@@ -198,7 +215,7 @@ mod tests {
                 "buho.toml:2: `raw` is an integer — write text in quotes",
                 "buho.toml:4: `packs` is an array — write a list of texts in quotes, such as [\"commerce\"]",
                 "buho.toml:5: `threads` is a string — write a whole number",
-                "buho.toml:6: unknown key `storage` in buho.toml — use one of name, raw, lake, time_zone, currency, packs, memory, threads, keep_nights, keep_months",
+                "buho.toml:6: unknown key `storage` in buho.toml — use one of name, raw, lake, time_zone, currency, packs, memory, threads, keep_nights, keep_months, maintain_minutes",
             ]
         );
     }

@@ -1,12 +1,12 @@
 //! Keeping a lake small: releases past their age go, then what only they needed.
 //!
-//! It holds the lake's lease, so no night runs beside it. A release that goes is read for another hour
-//! ([`GRACE`]); a file is removed only if no kept release, no release in its last hour, no table's newest
+//! It holds the lake's lease, so no night runs beside it; a night may end with it, for as long as `maintain_minutes`
+//! says. A release that goes is read for another hour ([`GRACE`]); a file is removed only if no kept release, no release in its last hour, no table's newest
 //! version and no unfinished night needs it, and only an hour after it was written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::Serialize;
@@ -39,6 +39,18 @@ pub struct Maintained {
     pub log_entries_removed: u64,
     /// Bytes won back.
     pub bytes_removed: u64,
+    /// Tables that the time did not suffice for.
+    pub tables_left: usize,
+}
+
+/// How much of it there is time for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Limits {
+    /// When no further table is begun.
+    pub(super) until: Option<DateTime<Utc>>,
+    /// The table to begin with, counted in the order of their names, round after round: what was left is not always
+    /// the same.
+    pub(super) first: usize,
 }
 
 /// Maintains a lake.
@@ -49,40 +61,53 @@ pub struct Maintained {
 pub async fn maintain(context: &RunContext, keep: Keep) -> Result<Maintained, RunError> {
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
-    holding(context, &run_id, "maintain", async |lease| work(context, lease, keep, &run_id).await).await
+    holding(context, &run_id, "maintain", async |lease| work(context, lease, keep, &run_id, Limits::default()).await)
+        .await
 }
 
-async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> Result<Maintained, RunError> {
+/// Maintains a lake at a night's end, where the project gives it time. What goes wrong is said: the night went well.
+pub(super) async fn after_night(context: &RunContext, lease: &Lease, night: NaiveDate, run_id: &str) {
+    let settings = &context.project.settings;
+    if settings.maintain_minutes == 0 {
+        return;
+    }
+    let keep = Keep { nights: settings.keep_nights, months: settings.keep_months };
+    let until = context.clock.now() + TimeDelta::minutes(settings.maintain_minutes.into());
+    let first = usize::try_from(night.num_days_from_ce()).unwrap_or_default();
+    match work(context, lease, keep, run_id, Limits { until: Some(until), first }).await {
+        Ok(done) => tracing::info!(
+            releases_dropped = done.releases_dropped,
+            files_compacted = done.files_compacted,
+            files_removed = done.files_removed,
+            tables_left = done.tables_left,
+            "maintained"
+        ),
+        Err(error) => tracing::warn!("the night is done, its maintenance is not: {error}"),
+    }
+}
+
+pub(super) async fn work(
+    context: &RunContext,
+    lease: &Lease,
+    keep: Keep,
+    run_id: &str,
+    limits: Limits,
+) -> Result<Maintained, RunError> {
     let lake = &context.lake;
     let now = context.clock.now();
     let mut done = Maintained::default();
 
     let (needed, unneeded) = drop_old(context, keep, now, &mut done).await?;
 
-    // Rows of the quarantine are found by the names of their files: those stay as they are.
-    for (table, _) in ops_schemas().into_iter().filter(|(table, _)| *table != quarantine::TABLE) {
-        done.files_compacted += compact::ops(context, table, run_id).await?;
-        failpoint::reached("maintain.compacted");
-    }
-    for node in &context.graph.nodes {
-        done.files_compacted += compact::node(context, lease, node, run_id).await?;
-    }
-    for (table, versions) in tables(context, &needed).await? {
-        let staged = stage::in_use(lake, &table, now - UNFINISHED).await?;
-        let identities = needed.iter().filter_map(|release| Some(release.tables.get(&table)?.recipe.identity()));
-        // An unfinished night may have left the table ahead of all releases: the next one builds on that.
-        let newest = TableSnapshot::load(lake, &table, None).await?;
-        let ahead = match &newest {
-            Some(newest) => committed_recipe(newest).await?.map(|recipe| recipe.identity()),
-            None => None,
-        };
-        standing::forget_old(lake, &table, &identities.chain(ahead).collect(), now - UNFINISHED).await?;
-        proofs::forget_old(lake, &table, &needed, now - UNFINISHED).await?;
-        let won = vacuum(lake, &table, &versions, &staged, now - GRACE).await?;
-        failpoint::reached("maintain.vacuumed");
-        done.files_removed += won.files;
-        done.log_entries_removed += won.log_entries;
-        done.bytes_removed += won.bytes;
+    let tables: Vec<(String, BTreeSet<u64>)> = tables(context, &needed).await?.into_iter().collect();
+    let (before, from) = tables.split_at(limits.first % tables.len().max(1));
+    for (place, (table, versions)) in from.iter().chain(before).enumerate() {
+        if limits.until.is_some_and(|until| context.clock.now() >= until) {
+            done.tables_left = tables.len() - place;
+            return Ok(done);
+        }
+        done.files_compacted += compacted(context, lease, table, run_id).await?;
+        vacuumed(context, table, versions, &needed, now, &mut done).await?;
     }
     for contract in context.project.contracts.values() {
         ledgers::forget_old(lake, &contract.name, &contract.table, now - GRACE).await?;
@@ -94,6 +119,47 @@ async fn work(context: &RunContext, lease: &Lease, keep: Keep, run_id: &str) -> 
         failpoint::reached("maintain.release_forgotten");
     }
     Ok(done)
+}
+
+/// Small files of a table made larger. Rows of the quarantine are found by the names of their files: those stay.
+async fn compacted(context: &RunContext, lease: &Lease, table: &str, run_id: &str) -> Result<usize, RunError> {
+    if let Some(node) = context.graph.node(table) {
+        return compact::node(context, lease, node, run_id).await;
+    }
+    if table == quarantine::TABLE || !ops_schemas().iter().any(|(name, _)| *name == table) {
+        return Ok(0);
+    }
+    let files = compact::ops(context, table, run_id).await?;
+    failpoint::reached("maintain.compacted");
+    Ok(files)
+}
+
+/// Removes what neither releases in use nor an unfinished night need of a table.
+async fn vacuumed(
+    context: &RunContext,
+    table: &str,
+    versions: &BTreeSet<u64>,
+    needed: &[Release],
+    now: DateTime<Utc>,
+    done: &mut Maintained,
+) -> Result<(), RunError> {
+    let lake = &context.lake;
+    let staged = stage::in_use(lake, table, now - UNFINISHED).await?;
+    let identities = needed.iter().filter_map(|release| Some(release.tables.get(table)?.recipe.identity()));
+    // An unfinished night may have left the table ahead of all releases: the next one builds on that.
+    let newest = TableSnapshot::load(lake, table, None).await?;
+    let ahead = match &newest {
+        Some(newest) => committed_recipe(newest).await?.map(|recipe| recipe.identity()),
+        None => None,
+    };
+    standing::forget_old(lake, table, &identities.chain(ahead).collect(), now - UNFINISHED).await?;
+    proofs::forget_old(lake, table, needed, now - UNFINISHED).await?;
+    let won = vacuum(lake, table, versions, &staged, now - GRACE).await?;
+    failpoint::reached("maintain.vacuumed");
+    done.files_removed += won.files;
+    done.log_entries_removed += won.log_entries;
+    done.bytes_removed += won.bytes;
+    Ok(())
 }
 
 /// Drops the releases past their age. Those that are kept or still read, and the ids of those that are neither.

@@ -14,7 +14,7 @@ use super::publish::commit_all;
 use super::report::{Failure, NodeCounts, NodeReport, RowCounts, RunReport, RunStatus};
 use super::sources::{SourceOutcome, Wanted, ingest_all};
 use super::state::NodeState;
-use super::{evolution, ops, records};
+use super::{evolution, maintain, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
 use crate::failpoint;
@@ -33,7 +33,13 @@ pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<Run
     holding(context, &run_id, "run", async |lease| {
         let mut report = RunReport::begun(&run_id, request.night, started_at);
         match phases(context, request, lease, &mut report).await {
-            Ok(()) => finish(context, report).await,
+            Ok(()) => {
+                let report = finish(context, report).await?;
+                if report.release.is_some() {
+                    maintain::after_night(context, lease, report.night, &run_id).await;
+                }
+                Ok(report)
+            }
             Err(error) => {
                 report.status = RunStatus::Failed;
                 report.note_failure("run", &error.to_string(), error.kind());

@@ -1,7 +1,11 @@
 //! What maintenance takes, and what it never takes.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::*;
 use crate::release::{Keep, Pin, ReleaseId};
+use crate::run::hold::holding;
+use crate::run::maintain::{Limits, work};
 use crate::store::faults::{FaultyStore, Rule};
 
 /// Files are stamped by the machine's clock: these are later.
@@ -151,4 +155,42 @@ async fn small_files_of_a_table_that_grows_become_larger_and_the_next_night_buil
         fresh.night(&day(number)).await;
     }
     assert_eq!(shop.ask(question).await, fresh.ask(question).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_ends_with_maintenance_for_as_long_as_the_project_says() {
+    let shop = five_nights().await;
+    let settings = |minutes: u32| format!("{BUHO}keep_nights = 2\nkeep_months = 1\nmaintain_minutes = {minutes}\n");
+    let night = async |day: &str| {
+        shop.orders(day, &[(day, &format!("{day} 10:00:00"), "1.00")]);
+        let request = RunRequest { night: day.parse().unwrap(), ..RunRequest::default() };
+        run_night(&shop.open().await, &request).await.unwrap()
+    };
+    shop.write("buho.toml", &settings(0));
+    night("2026-02-06").await;
+    assert_eq!(release::list(&shop.open().await.lake).await.unwrap().len(), 6);
+    shop.write("buho.toml", &settings(5));
+    assert_eq!(night("2026-02-07").await.status, RunStatus::Done);
+    assert_eq!(release::list(&shop.open().await.lake).await.unwrap().len(), 2);
+    // A night that published nothing leaves the lake as it is.
+    assert_eq!(shop.night("2026-02-07").await.status, RunStatus::Skipped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn maintenance_that_has_no_time_left_begins_no_table_and_says_how_many_are_left() {
+    let shop = five_nights().await;
+    maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    let context = shop.open_at(TWO_HOURS_LATER).await;
+    let until = |milliseconds: i64| {
+        Some(TWO_HOURS_LATER.parse::<DateTime<Utc>>().unwrap() + TimeDelta::milliseconds(milliseconds))
+    };
+    let within = async |limits: Limits| {
+        holding(&context, "test", "maintain", async |lease| work(&context, lease, KEEP, "test", limits).await)
+            .await
+            .unwrap()
+    };
+    let none = within(Limits { until: until(0), first: 3 }).await;
+    assert!(none.tables_left > 3 && none.files_removed == 0, "{none:?}");
+    let all = within(Limits { until: None, first: 3 }).await;
+    assert_eq!((all.tables_left, all.files_removed > 0), (0, true), "{all:?}");
 }

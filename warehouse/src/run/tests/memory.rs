@@ -97,3 +97,54 @@ from staging.stg_shop__notes as one";
     assert_eq!(report.exit_kind.as_deref(), Some(ErrorKind::Retry.name()));
     assert!(shop.ask("select * from marts.daily").await.contains("400000.00"));
 }
+
+/// Keys of nearly two kilobytes, by which deliveries are merged.
+fn wide_keys(memory: &str) -> Shop {
+    let shop = Shop::new();
+    shop.write("buho.toml", &BUHO.replace("256MiB", memory));
+    shop.write(
+        "sql/staging/shop/stg_shop__notes.sql",
+        "select repeat(order_id, 220) as note, amount, _night as delivered_on from bronze.orders",
+    );
+    let columns = "
+columns:
+  - { name: note, type: VARCHAR }
+  - { name: amount, type: 'DECIMAL(18,2)' }
+  - { name: delivered_on, type: DATE }
+";
+    shop.write("sql/staging/shop/stg_shop__notes.yml", &format!("materialized: view{columns}"));
+    shop.write(
+        "sql/core/shop/notes.sql",
+        "select note, amount, delivered_on from staging.stg_shop__notes
+where delivered_on >= $window_start and delivered_on < $window_end",
+    );
+    shop.write(
+        "sql/core/shop/notes.yml",
+        &format!("materialized: merge\nmerge: {{ time: delivered_on }}\nkey: [note]{columns}"),
+    );
+    shop
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_of_more_keys_than_memory_holds_is_made_by_a_join() {
+    let deliver = |shop: &Shop, day: u32, rows: std::ops::Range<usize>| {
+        let rows = rows.map(|row| format!("{row:08},2026-02-0{day} 10:00:00,{day}.00\n"));
+        let text = format!("order_id,ordered_at,amount\n{}", rows.collect::<String>());
+        shop.write(&format!("raw/orders/orders_2026-02-0{day}.csv"), &text);
+    };
+    // 264 MB of keys: more than the budget and what the last attempt may take beyond it.
+    let shop = wide_keys("64MiB");
+    deliver(&shop, 1, 0..150_000);
+    shop.night("2026-02-01").await;
+    deliver(&shop, 2, 10..150_000);
+    let report = shop.night("2026-02-02").await;
+    assert_eq!(report.status, RunStatus::Done, "{report:#?}");
+    let totals = shop.ask("select amount, count(*) as n from core.notes group by amount order by amount").await;
+    assert!(totals.contains("| 1.00   | 10     |") && totals.contains("| 2.00   | 149990 |"), "{totals}");
+    let context = shop.open().await;
+    let table = TableSnapshot::load(&context.lake, "core.notes", None).await.unwrap().unwrap();
+    let rest: Vec<&str> =
+        table.files.iter().map(|file| file.path.as_str()).filter(|path| path.contains("-rest")).collect();
+    // A file that is looked at by itself has its number in the name of the rest.
+    assert!(!rest.is_empty() && rest.iter().all(|path| path.contains("-rest.")), "{rest:?}");
+}
