@@ -8,8 +8,9 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
-use super::{Release, ReleaseError, ReleaseId};
+use super::{Release, ReleaseError, ReleaseId, is_pinned};
 use crate::failpoint;
+use crate::planted::{Bug, planted};
 use crate::table::Lake;
 
 const FOLDER: &str = "_buho/dropped";
@@ -28,19 +29,34 @@ fn file(id: ReleaseId) -> String {
     format!("{FOLDER}/{}-{:06}.json", id.night, id.sequence)
 }
 
-/// Takes a release from the list. First the note, then the file: in between it is in both.
+/// Takes a release from the list. First the note, then the file: in between it is in both. `None` where it was pinned
+/// meanwhile: who pins looks for the note after the pin is there, and this looks for the pin after the note is, so that
+/// one of them sees the other.
 ///
 /// # Errors
 /// [`ReleaseError::Storage`] where the lake cannot be written.
-pub(crate) async fn drop_release(lake: &Lake, id: ReleaseId, at: DateTime<Utc>) -> Result<Dropped, ReleaseError> {
+pub(crate) async fn drop_release(
+    lake: &Lake,
+    id: ReleaseId,
+    at: DateTime<Utc>,
+) -> Result<Option<Dropped>, ReleaseError> {
     let dropped = Dropped { at, release: super::read(lake, id).await? };
     let path = lake.path(&file(id));
     let body = serde_json::to_vec(&dropped).map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
     lake.store().put(&path, body.into()).await.map_err(|source| ReleaseError::storage(&path, source))?;
     failpoint::reached("maintain.release_noted");
+    if is_pinned(lake, id).await? && !planted(Bug::PinsIgnored) {
+        forget(lake, id).await?;
+        return Ok(None);
+    }
     let listed = lake.path(&id.file());
     lake.store().delete(&listed).await.map_err(|source| ReleaseError::storage(&listed, source))?;
-    Ok(dropped)
+    Ok(Some(dropped))
+}
+
+/// Whether a release is about to be dropped, or was.
+pub(super) async fn is_noted(lake: &Lake, id: ReleaseId) -> Result<bool, ReleaseError> {
+    super::exists(lake, &file(id)).await
 }
 
 /// Every release that was dropped and not yet forgotten.

@@ -17,6 +17,10 @@ pub enum ReleaseError {
         "release {id} was written by another run meanwhile; nothing was overwritten — see `buho runs list`, then run again"
     )]
     Taken { id: ReleaseId },
+    #[error(
+        "release {id} is being dropped by maintenance and was not pinned — where that maintenance died, it can still be read with --release {id}: copy what you need"
+    )]
+    Dropping { id: ReleaseId },
     #[error("{path}: not a release file this version can read: {source}")]
     Form { path: String, source: serde_json::Error },
     #[error("the lake at {url} has format {found}, this buho reads up to {supported} — use a newer buho")]
@@ -31,7 +35,7 @@ impl ReleaseError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Id { .. } | Self::Unknown { .. } | Self::NewerLake { .. } => ErrorKind::User,
-            Self::Taken { .. } => ErrorKind::Locked,
+            Self::Taken { .. } | Self::Dropping { .. } => ErrorKind::Locked,
             Self::Form { .. } => ErrorKind::Data,
             Self::Probe(error) => error.kind(),
             Self::Storage { .. } => ErrorKind::Retry,

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
+use super::dropped::is_noted;
 use super::{ReleaseError, ReleaseId};
 use crate::table::Lake;
 
@@ -23,12 +24,17 @@ fn file(id: ReleaseId) -> String {
 /// Keeps a release until it is unpinned; pinning again changes the reason.
 ///
 /// # Errors
-/// [`ReleaseError::Unknown`] where there is no such release.
+/// [`ReleaseError::Unknown`] where there is no such release, [`ReleaseError::Dropping`] where maintenance is about to
+/// take it.
 pub async fn pin(lake: &Lake, id: ReleaseId, pin: &Pin) -> Result<(), ReleaseError> {
     super::read(lake, id).await?;
     let path = lake.path(&file(id));
     let body = serde_json::to_vec(pin).map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
     lake.store().put(&path, body.into()).await.map_err(|source| ReleaseError::storage(&path, source))?;
+    if is_noted(lake, id).await? {
+        lake.store().delete(&path).await.map_err(|source| ReleaseError::storage(&path, source))?;
+        return Err(ReleaseError::Dropping { id });
+    }
     Ok(())
 }
 

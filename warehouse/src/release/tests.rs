@@ -71,3 +71,25 @@ fn ids_read_back_what_they_print_and_sort_by_night_then_sequence() {
     assert!("2026-01-31.9".parse::<ReleaseId>().unwrap() < id);
     assert!("yesterday".parse::<ReleaseId>().is_err());
 }
+
+#[tokio::test]
+async fn who_pins_and_who_drops_at_the_same_time_see_each_other() {
+    let lake = lake();
+    let first = Release { sequence: 1, ..release("2026-01-31", "a") };
+    write(&lake, &first).await.unwrap();
+    let (id, at) = (first.id(), first.at);
+    let reason = Pin { reason: "audit".to_owned(), at };
+    // The pin came first, and maintenance had listed none.
+    pin(&lake, id, &reason).await.unwrap();
+    assert!(dropped::drop_release(&lake, id, at).await.unwrap().is_none());
+    assert!(dropped::dropped(&lake).await.unwrap().is_empty());
+    assert_eq!(read(&lake, id).await.unwrap().run_id, "a");
+    unpin(&lake, id).await.unwrap();
+    // Maintenance came first, and its note is there while the release can still be read.
+    let copy = lake.store().get(&lake.path(&id.file())).await.unwrap().bytes().await.unwrap();
+    assert!(dropped::drop_release(&lake, id, at).await.unwrap().is_some());
+    lake.store().put(&lake.path(&id.file()), copy.into()).await.unwrap();
+    let error = pin(&lake, id, &reason).await.unwrap_err();
+    assert!(matches!(error, ReleaseError::Dropping { .. }), "{error}");
+    assert!(!is_pinned(&lake, id).await.unwrap());
+}

@@ -181,7 +181,11 @@ async fn drop_old(
             kept.insert(id);
         }
         if !kept.contains(&id) {
-            gone.push(drop_release(lake, id, now).await?);
+            let Some(dropped) = drop_release(lake, id, now).await? else {
+                kept.insert(id);
+                continue;
+            };
+            gone.push(dropped);
             failpoint::reached("maintain.release_dropped");
             done.releases_dropped += 1;
         }
