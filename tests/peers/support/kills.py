@@ -100,7 +100,23 @@ def make_project(folder: Path, **form: object) -> Path:
     lines = "select id, amount from staging.bad_rows\n"
     unique = {"columns": tiny.columns("id", "amount"), "audits": [{"unique": ["id"], "severity": "error"}]}
     tiny.write_model(project, "marts.bad_lines", lines, unique)
+    write_kept_models(project)
     return project
+
+
+def write_kept_models(project: Path) -> None:
+    """Tables that build on their rows before: by window, by key, as a history."""
+    delivered = "from staging.bad_rows where day >= $window_start and day < $window_end"
+    by_day = f"select day, cast(sum(amount) as decimal(18, 2)) as amount {delivered} group by day\n"
+    window = {"materialized": "incremental", "incremental": {"time": "day"}, "key": ["day"]}
+    tiny.write_model(project, "core.bad_by_day", by_day, {**window, "columns": tiny.columns("day", "amount")})
+    merge = {"materialized": "merge", "merge": {"time": "day"}, "key": ["id"]}
+    by_id = {**merge, "columns": tiny.columns("id", "day", "amount")}
+    tiny.write_model(project, "core.bad_by_id", f"select id, day, amount {delivered}\n", by_id)
+    nights = [{"name": name, "type": "DATE"} for name in ("valid_from", "valid_to")]
+    states = {"materialized": "scd2", "key": ["id"], "columns": [*tiny.columns("id", "amount"), *nights]}
+    tonight = "select id, amount from staging.bad_rows where day = $night\n"
+    tiny.write_model(project, "core.bad_states", tonight, states)
 
 
 def run_nights(buho: Buho, lake: Path, nights: list[str]) -> Path:

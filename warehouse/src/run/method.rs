@@ -58,8 +58,14 @@ impl Build<'_> {
         let code = self.code(node);
         let identity = self.identity_before(node, base).await?;
         let prior = self.standing(node, identity.as_deref()).await?;
-        // A run for a later night may have died after its commit: what it saw is not of this night's release.
-        let known = prior.iter().flat_map(|prior| prior.nights.keys()).filter(|night| **night <= self.night());
+        // What died behind its commit may have been a rollback: the released history knows more nights than the table.
+        let released = self.previous().and_then(|release| release.tables.get(&node.name));
+        let released =
+            released.map(|table| table.recipe.identity()).filter(|released| identity.as_ref() != Some(released));
+        let released = self.standing(node, released.as_deref()).await?;
+        // Or a run for a later night: what that saw is not of this night's release.
+        let standings = prior.iter().chain(&released);
+        let known = standings.flat_map(|standing| standing.nights.keys()).filter(|night| **night <= self.night());
         let wanted = known.chain(&self.request.earlier).copied().chain([self.request.night, self.night()]);
         let behind = self.context.graph.ancestors([node.name.as_str()]);
         let observed: BTreeMap<NaiveDate, String> =

@@ -155,3 +155,43 @@ async fn a_history_keeps_its_nights_when_maintenance_comes_between_a_crash_and_t
     };
     gives_the_same_after(meanwhile).await;
 }
+
+/// A rollback to the first night dies at each of its writes; then the third night is run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_died_before_its_release_leaves_no_gap_in_a_history() {
+    let question = super::materialize::EVERY_KIND;
+    let (first, third) = ("2026-02-01.1".parse().unwrap(), "2026-02-03");
+    let two_nights = async || {
+        let shop = super::materialize::every_kind();
+        shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "1.00")]);
+        shop.night("2026-02-01").await;
+        shop.orders(DAY, &[("b", "2026-02-02 10:00:00", "2.00")]);
+        shop.night(DAY).await;
+        shop.orders(third, &[("c", "2026-02-03 10:00:00", "3.00")]);
+        shop
+    };
+    let reference = two_nights().await;
+    reference.night(third).await;
+    let expected = reference.ask(question).await;
+    let undisturbed = two_nights().await;
+    let (context, store) = attempt(&undisturbed, 0, Rule::Never).await;
+    rollback(&context, first).await.unwrap();
+    let (writes, mut ahead) = (store.writes(), 0);
+    for write in 1..=writes {
+        let shop = two_nights().await;
+        let (context, _) = attempt(&shop, 0, Rule::DiesAt { write, applied: true }).await;
+        let _died = rollback(&context, first).await;
+        let (context, _) = attempt(&shop, 2, Rule::Never).await;
+        let left = TableSnapshot::load(&context.lake, "core.states", None).await.unwrap().unwrap();
+        let night = RunRequest { night: third.parse().unwrap(), ..RunRequest::default() };
+        run_night(&context, &night).await.unwrap();
+        let releases = release::list(&context.lake).await.unwrap();
+        // A rollback that was released is followed as it is.
+        if releases.iter().any(|release| release.night.to_string() == DAY && release.sequence > 1) {
+            continue;
+        }
+        ahead += u32::from(left.version > 1);
+        assert_eq!(shop.ask(question).await, expected, "died at write {write} of {writes}");
+    }
+    assert!(ahead > 0, "no rollback died behind its commit of the history");
+}
