@@ -65,6 +65,11 @@ bench-models: $(PEERS_STAMP) ## Estimators against LightGBM, XGBoost, scikit-lea
 	$(CARGO) build --locked --release -p models --example trees
 	$(PY)/python -m tests.bench.models --out target/bench/models.json
 
+.PHONY: bench-model-quality
+bench-model-quality: $(PEERS_STAMP) ## How good the models are on seven sets, beside peers; writes target/bench/quality.json
+	$(CARGO) build --locked --release -p models --example quality
+	$(PY)/python -m tests.bench.quality --out target/bench/quality.json
+
 .PHONY: build
 build: ## The binary, as tests and demo use it
 	$(CARGO) build --locked --profile $(PROFILE) --workspace --bin buho
@@ -103,6 +108,7 @@ test-sql: build
 
 .PHONY: test-peers
 test-peers: build venv
+	$(CARGO) build --locked --profile $(PROFILE) --workspace --example export
 	BUHO_BIN=$(BUHO) $(PY)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: check-rust

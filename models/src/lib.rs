@@ -11,6 +11,7 @@ pub mod linear;
 pub mod metrics;
 mod parallel;
 mod random;
+pub mod recipe;
 pub mod split;
 #[cfg(test)]
 mod testing;

@@ -36,7 +36,6 @@ impl Random {
     }
 
     /// Uniform in [0, 1) with 53 bits.
-    #[cfg(test)]
     pub(crate) fn uniform(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }

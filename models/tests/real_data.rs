@@ -5,7 +5,7 @@
 use linfa::ParamGuard;
 use models::calibration::Method;
 use models::encode::EncoderParams;
-use models::ensemble::{EncodedLogistic, Learner, LogisticLearner, StackParams};
+use models::ensemble::{EncodedLogistic, Learner, LogisticLearner, Rows, StackParams};
 use models::linear::LogisticParams;
 use models::metrics::{calibration_line, expected_calibration_error, log_loss, roc_auc};
 use models::split::stratified_folds;
@@ -163,7 +163,7 @@ fn a_stack_of_one_is_calibrated_on_telco_and_reaches_the_known_log_loss() {
     for fold in stratified_folds(table.y.view(), 5, 42).unwrap() {
         let (x, y) = (table.x.select(Axis(0), &fold.train), table.y.select(Axis(0), &fold.train));
         let learners: [&dyn Learner<EncodedLogistic>; 1] = [&learner];
-        let model = stack.fit(&learners, x.view(), y.view(), None).unwrap();
+        let model = stack.fit(&learners, Rows { x: x.view(), y: y.view(), weights: None }).unwrap();
         let found = model.predict_probabilities(&table.x.select(Axis(0), &fold.test).view()).unwrap();
         fold.test.iter().zip(found).for_each(|(row, value)| p[*row] = value);
     }

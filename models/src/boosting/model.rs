@@ -74,6 +74,26 @@ impl<K: Task> Boosting<K> {
         self.trees.len()
     }
 
+    /// What it minimised.
+    pub fn loss(&self) -> Loss {
+        self.loss
+    }
+
+    /// Raw scores on the target's scale: probabilities, or expected values or quantiles.
+    pub fn response(&self, raw: Array1<f64>) -> Array1<f64> {
+        raw.mapv_into(|s| self.loss.response(s))
+    }
+
+    /// Its trees, shrunk.
+    pub(crate) fn grown(&self) -> &[Tree] {
+        &self.trees
+    }
+
+    /// The raw score before the first tree.
+    pub(crate) fn start(&self) -> f64 {
+        self.start
+    }
+
     /// How values become bins; counts unseen codes.
     pub fn columns(&self) -> &Columns {
         &self.columns
@@ -103,7 +123,7 @@ impl<K: Task> Boosting<K> {
 impl Boosting<Classifier> {
     /// The probability of class 1 for each row of `x` (rows x columns).
     pub fn predict_probabilities(&self, x: &ArrayView2<f64>) -> Array1<f64> {
-        self.predict_raw(x).mapv_into(|s| self.loss.response(s))
+        self.response(self.predict_raw(x))
     }
 }
 

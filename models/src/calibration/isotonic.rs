@@ -106,6 +106,11 @@ impl IsotonicCalibration {
         Ok(Self { scores, probabilities, nearest: (1.0 / (total + 2.0)).clamp(NEAREST, 0.25) })
     }
 
+    /// Rising scores, their probabilities, and how far these are held off 0 and 1.
+    pub(crate) fn points(&self) -> (&[f64], &[f64], f64) {
+        (&self.scores, &self.probabilities, self.nearest)
+    }
+
     /// The probability of each score; NaN for NaN.
     pub fn calibrate(&self, scores: &ArrayView1<'_, f64>) -> Array1<f64> {
         scores.mapv(|score| clipped(self.value(score), self.nearest))

@@ -84,29 +84,28 @@ struct Learnt {
 }
 
 impl EncoderValidParams {
+    /// What a fit would find and do, without preparing anything.
+    ///
+    /// # Errors
+    /// As [`Self::fit`].
+    pub fn inspect(&self, x: ArrayView2<'_, f64>, y: ArrayView1<'_, f64>) -> Result<EncodeReport, EncodeError> {
+        let columns = self.learn_all(&x, &y)?.into_iter().map(|part| part.report).collect();
+        Ok(EncodeReport { rows: x.nrows(), columns })
+    }
+
     /// Learns from `x` (n_samples, n_columns; NaN missing) and the target, and prepares `x`.
     ///
     /// # Errors
     /// [`EncodeError::TellsLabel`] for a column that was made from the label, [`EncodeError::Code`] for a category whose
     /// codes are no whole numbers, [`EncodeError::NothingLeft`], [`EncodeError::Input`] for other lengths.
     pub fn fit(&self, x: ArrayView2<'_, f64>, y: ArrayView1<'_, f64>) -> Result<Encoded, EncodeError> {
-        input::same_columns(&x, self.kinds.len())?;
-        input::same_rows("the target", y.len(), x.nrows())?;
-        input::finite("the target", &y)?;
-        let places: Vec<(usize, ColumnKind)> = self.kinds.iter().copied().enumerate().collect();
-        let learnt =
-            parallel::map(&places, self.threads, |(column, kind)| self.learn(*column, *kind, &x.column(*column), &y));
-        let learnt = learnt.into_iter().collect::<Result<Vec<Learnt>, EncodeError>>()?;
         let (mut columns, mut reports, mut own) = (Vec::new(), Vec::new(), Vec::new());
-        for part in learnt {
+        for part in self.learn_all(&x, &y)? {
             columns.push(part.column);
             reports.push(part.report);
             own.push(part.own);
         }
         let encoder = Encoder { columns };
-        if encoder.width() == 0 {
-            return Err(EncodeError::NothingLeft { columns: self.kinds.len() });
-        }
         let mut out = encoder.write(&x);
         let mut start = 0;
         for (column, own) in encoder.columns.iter().zip(own) {
@@ -116,6 +115,20 @@ impl EncoderValidParams {
             start += column.plan.width();
         }
         Ok(Encoded { encoder, x: out, report: EncodeReport { rows: x.nrows(), columns: reports } })
+    }
+
+    fn learn_all(&self, x: &ArrayView2<'_, f64>, y: &ArrayView1<'_, f64>) -> Result<Vec<Learnt>, EncodeError> {
+        input::same_columns(x, self.kinds.len())?;
+        input::same_rows("the target", y.len(), x.nrows())?;
+        input::finite("the target", y)?;
+        let places: Vec<(usize, ColumnKind)> = self.kinds.iter().copied().enumerate().collect();
+        let learnt =
+            parallel::map(&places, self.threads, |(column, kind)| self.learn(*column, *kind, &x.column(*column), y));
+        let learnt = learnt.into_iter().collect::<Result<Vec<Learnt>, EncodeError>>()?;
+        if learnt.iter().all(|part| part.column.plan.width() == 0) {
+            return Err(EncodeError::NothingLeft { columns: self.kinds.len() });
+        }
+        Ok(learnt)
     }
 
     fn learn(
@@ -204,6 +217,13 @@ impl Encoder {
         sources.flat_map(|(at, column)| std::iter::repeat_n(at, column.plan.width())).collect()
     }
 
+    /// Columns after preparation that hold codes.
+    pub fn categorical(&self) -> Vec<usize> {
+        let plans = self.columns.iter().filter(|column| column.plan.width() > 0);
+        let codes = plans.flat_map(|c| std::iter::repeat_n(matches!(c.plan, Plan::Codes { .. }), c.plan.width()));
+        codes.enumerate().filter(|(_, codes)| *codes).map(|(at, _)| at).collect()
+    }
+
     /// Prepares rows as training did, and says what was found in them.
     ///
     /// # Errors
@@ -231,6 +251,15 @@ impl Encoder {
             });
         }
         Ok(Transformed { x: self.write(&x), report: EncodeReport { rows: x.nrows(), columns } })
+    }
+
+    /// Prepares rows as training did, without counting what was found in them.
+    ///
+    /// # Errors
+    /// [`InputError::Columns`] for a table of another width. A code that is no whole number is an unseen level.
+    pub fn apply(&self, x: ArrayView2<'_, f64>) -> Result<Array2<f64>, EncodeError> {
+        input::same_columns(&x, self.columns.len())?;
+        Ok(self.write(&x))
     }
 
     fn write(&self, x: &ArrayView2<'_, f64>) -> Array2<f64> {

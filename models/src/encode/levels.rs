@@ -49,6 +49,11 @@ impl Levels {
         if code >= 0.0 && code.fract() == 0.0 { self.0.get(code as usize).map(String::as_str) } else { None }
     }
 
+    /// The texts, by code.
+    pub fn texts(&self) -> &[String] {
+        &self.0
+    }
+
     /// How many levels were seen.
     pub fn len(&self) -> usize {
         self.0.len()

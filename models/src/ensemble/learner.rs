@@ -3,6 +3,7 @@
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 use super::EnsembleError;
+use crate::split::Fold;
 
 /// The scale on which a model's contributions add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Scale {
     Probability,
     /// The target's own units: regressors.
     Value,
+    /// Logarithm of the target: boosting with a Poisson or Tweedie loss.
+    Logarithm,
 }
 
 /// What each column added to a prediction, row by row.
@@ -20,13 +23,25 @@ pub enum Scale {
 pub struct Contributions {
     /// What every row starts from.
     pub baseline: f64,
-    /// (n_samples, n_features): a row sums to its prediction on `scale` minus the baseline.
+    /// (n_samples, n_features): a row sums to its raw score minus the baseline.
     pub values: Array2<f64>,
     /// The scale of both.
     pub scale: Scale,
 }
 
-/// A kind of classifier with its parameters.
+/// Rows to learn from.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// (n_samples, n_features); NaN is missing.
+    pub x: ArrayView2<'a, f64>,
+    /// Labels 0 and 1, or finite targets.
+    pub y: ArrayView1<'a, f64>,
+    /// Finite, not negative; 1 each where there are none.
+    pub weights: Option<ArrayView1<'a, f64>>,
+}
+
+/// A kind of model with its parameters, for labels or for targets: a stack of classifiers takes learners whose models
+/// answer with probabilities, a stack of regressors those that answer with values.
 ///
 /// `F` is what it fits. The default takes any; an application that stores ensembles names its own enum of fitted models
 /// here, serialisable, with a `From` for each: the learners of this crate implement `Learner<F>` for every such `F`.
@@ -34,26 +49,43 @@ pub trait Learner<F = Box<dyn Fitted>>: Send + Sync {
     /// A name, once in an ensemble.
     fn name(&self) -> &str;
 
-    /// Fits `x` (n_samples, n_features; NaN is missing) to labels 0 and 1. The same seed gives the same model.
+    /// Fits the rows. The same seed gives the same model.
     ///
     /// # Errors
     /// [`EnsembleError::Member`] with the model's own error.
-    fn fit(
+    fn fit(&self, rows: Rows<'_>, seed: u64) -> Result<F, EnsembleError>;
+
+    /// Settles what only rows that are not learnt from can tell, such as the number of rounds: the learner to use
+    /// instead of this one, where there is something to settle.
+    ///
+    /// # Errors
+    /// As [`Self::fit`].
+    fn settle(
         &self,
-        x: ArrayView2<'_, f64>,
-        y: ArrayView1<'_, f64>,
-        weights: Option<ArrayView1<'_, f64>>,
+        rows: Rows<'_>,
+        folds: &[Fold],
         seed: u64,
-    ) -> Result<F, EnsembleError>;
+    ) -> Result<Option<Box<dyn Learner<F> + '_>>, EnsembleError> {
+        let _ = (rows, folds, seed);
+        Ok(None)
+    }
 }
 
-/// A fitted classifier.
+/// A fitted model.
 pub trait Fitted: Send + Sync {
-    /// Probability of the label 1 of each row, in [0, 1].
+    /// Probability of the label 1 of each row, in [0, 1]; of a regressor the expected target.
     ///
     /// # Errors
     /// [`EnsembleError`] for a matrix that the model was not fitted for.
-    fn probabilities(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError>;
+    fn predict(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError>;
+
+    /// The score that contributions add up to; the prediction itself unless said otherwise.
+    ///
+    /// # Errors
+    /// [`EnsembleError`] for a matrix that the model was not fitted for.
+    fn raw(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+        self.predict(x)
+    }
 
     /// What each column contributed, on the scale where contributions add up.
     ///
@@ -63,51 +95,12 @@ pub trait Fitted: Send + Sync {
 }
 
 impl Fitted for Box<dyn Fitted> {
-    fn probabilities(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
-        self.as_ref().probabilities(x)
+    fn predict(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+        self.as_ref().predict(x)
     }
 
-    fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
-        self.as_ref().contributions(x)
-    }
-}
-
-/// A kind of regressor with its parameters. As [`Learner`].
-pub trait RegressionLearner<F = Box<dyn FittedRegressor>>: Send + Sync {
-    /// A name, once in an ensemble.
-    fn name(&self) -> &str;
-
-    /// Fits `x` (n_samples, n_features; NaN is missing) to finite targets. The same seed gives the same model.
-    ///
-    /// # Errors
-    /// [`EnsembleError::Member`] with the model's own error.
-    fn fit(
-        &self,
-        x: ArrayView2<'_, f64>,
-        y: ArrayView1<'_, f64>,
-        weights: Option<ArrayView1<'_, f64>>,
-        seed: u64,
-    ) -> Result<F, EnsembleError>;
-}
-
-/// A fitted regressor.
-pub trait FittedRegressor: Send + Sync {
-    /// Expected target of each row.
-    ///
-    /// # Errors
-    /// [`EnsembleError`] for a matrix that the model was not fitted for.
-    fn values(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError>;
-
-    /// What each column contributed, in units of the target.
-    ///
-    /// # Errors
-    /// [`EnsembleError`] for a matrix that the model was not fitted for.
-    fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError>;
-}
-
-impl FittedRegressor for Box<dyn FittedRegressor> {
-    fn values(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
-        self.as_ref().values(x)
+    fn raw(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+        self.as_ref().raw(x)
     }
 
     fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {

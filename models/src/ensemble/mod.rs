@@ -1,20 +1,28 @@
 //! Stacked ensembles over any set of models.
 //!
-//! A [`Learner`] fits on arrays and gives a [`Fitted`]: probabilities, and what each column contributed. The trees
-//! implement both; so can any model. A stack fits every member on each fold's training rows, learns from the
-//! out-of-fold log-odds how to weigh them, calibrates the result, and refits the members on all rows.
+//! A [`Learner`] fits on arrays and gives a [`Fitted`]: predictions, and what each column contributed. Every model of
+//! this crate is one; so can be any other. A stack fits every member on each fold's training rows, learns from the
+//! out-of-fold predictions how to weigh them, calibrates the result, and fits the members on all rows.
 
 mod classifier;
 mod error;
 mod learner;
 mod learners;
+mod out_of_fold;
+mod params;
 mod regressor;
 mod scale;
 #[cfg(test)]
 mod tests;
 
-pub use classifier::{MemberReport, StackParams, StackReport, StackValidParams, StackedClassifier};
+pub use classifier::{MemberReport, StackReport, StackedClassifier};
 pub use error::EnsembleError;
-pub use learner::{Contributions, Fitted, FittedRegressor, Learner, RegressionLearner, Scale};
-pub use learners::{EncodedLogistic, EncodedRidge, LogisticLearner, RidgeLearner};
+pub use learner::{Contributions, Fitted, Learner, Rows, Scale};
+pub use learners::{
+    BoostingLearner, EncodedBoosting, EncodedForest, EncodedLogistic, EncodedRidge, ForestLearner, LogisticLearner,
+    RidgeLearner,
+};
+pub use params::{StackParams, StackValidParams};
 pub use regressor::{RegressionStackReport, StackedRegressor};
+
+pub(crate) use scale::NEAREST;

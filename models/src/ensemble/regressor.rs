@@ -1,13 +1,15 @@
 //! The stacked regressor.
 
 use linfa::ParamGuard;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::{Contributions, EnsembleError, FittedRegressor, RegressionLearner, Scale, StackValidParams};
+use super::out_of_fold::{Judged, Members, side_by_side};
+use super::scale::on_values;
+use super::{Contributions, EnsembleError, Fitted, Learner, Rows, Scale, StackValidParams};
 use crate::input;
 use crate::linear::{FittedRidge, RidgeParams};
-use crate::split::{Fold, OutOfFold, out_of_fold, value_folds};
+use crate::split::{Fold, value_folds};
 
 /// What the stack learnt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,7 +29,7 @@ pub struct RegressionStackReport {
 /// A fitted stack; serialisable where its members are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound(serialize = "F: Serialize", deserialize = "F: Deserialize<'de>"), try_from = "Stored<F>")]
-pub struct StackedRegressor<F = Box<dyn FittedRegressor>> {
+pub struct StackedRegressor<F = Box<dyn Fitted>> {
     members: Vec<F>,
     meta: FittedRidge,
 }
@@ -51,143 +53,61 @@ impl<F> TryFrom<Stored<F>> for StackedRegressor<F> {
     }
 }
 
-/// Training rows of a stack.
-struct Rows<'a> {
-    x: ArrayView2<'a, f64>,
-    y: ArrayView1<'a, f64>,
-    weights: Option<ArrayView1<'a, f64>>,
-}
-
-impl Rows<'_> {
-    fn fit<F>(&self, learner: &dyn RegressionLearner<F>, rows: &[usize], seed: u64) -> Result<F, EnsembleError> {
-        let weights = self.weights.map(|weights| weights.select(Axis(0), rows));
-        let (x, y) = (self.x.select(Axis(0), rows), self.y.select(Axis(0), rows));
-        learner.fit(x.view(), y.view(), weights.as_ref().map(|weights| weights.view()), seed)
-    }
-
-    fn out_of_fold<F: FittedRegressor>(
-        &self,
-        learner: &dyn RegressionLearner<F>,
-        folds: &[Fold],
-        seed: impl Fn(usize) -> u64,
-    ) -> Result<OutOfFold, EnsembleError> {
-        out_of_fold(folds, |number, fold| {
-            let model = self.fit(learner, &fold.train, seed(number))?;
-            let found = model.values(&self.x.select(Axis(0), &fold.test).view())?;
-            check_answer(learner.name(), &found, fold.test.len())?;
-            Ok(found)
-        })
-    }
-}
-
 impl StackValidParams {
-    /// Fits regressors on `x` (n_samples, n_features; NaN is missing) and finite targets, over shuffled folds.
+    /// Fits regressors on rows with finite targets, over shuffled folds.
     ///
     /// The meta-model is a linear least-squares fit with the parameters' penalty and signs; there is no calibration.
     ///
     /// # Errors
     /// [`EnsembleError`]: a member's own error under its name, or what the arrays lack.
-    pub fn fit_regressors<F: FittedRegressor>(
+    pub fn fit_regressors<F: Fitted>(
         &self,
-        learners: &[&dyn RegressionLearner<F>],
-        x: ArrayView2<'_, f64>,
-        y: ArrayView1<'_, f64>,
-        weights: Option<ArrayView1<'_, f64>>,
+        learners: &[&dyn Learner<F>],
+        rows: Rows<'_>,
     ) -> Result<(StackedRegressor<F>, RegressionStackReport), EnsembleError> {
-        let folds = value_folds(y.len(), self.folds, self.seed)?;
-        self.fit_regressors_folds(learners, x, y, weights, &folds)
+        let folds = value_folds(rows.y.len(), self.folds, self.seed)?;
+        self.fit_regressors_folds(learners, rows, &folds)
     }
 
     /// The same over folds that are given: by time, or by group.
     ///
     /// # Errors
     /// As [`Self::fit_regressors`].
-    pub fn fit_regressors_folds<F: FittedRegressor>(
+    pub fn fit_regressors_folds<F: Fitted>(
         &self,
-        learners: &[&dyn RegressionLearner<F>],
-        x: ArrayView2<'_, f64>,
-        y: ArrayView1<'_, f64>,
-        weights: Option<ArrayView1<'_, f64>>,
+        learners: &[&dyn Learner<F>],
+        rows: Rows<'_>,
         folds: &[Fold],
     ) -> Result<(StackedRegressor<F>, RegressionStackReport), EnsembleError> {
-        input::same_rows("the target", y.len(), x.nrows())?;
-        input::finite("the target", &y)?;
-        if learners.is_empty() {
-            return Err(EnsembleError::NoMembers);
-        }
-        let rows = Rows { x: x.view(), y: y.view(), weights: weights.as_ref().map(|weights| weights.view()) };
-        let mut predictions = Vec::with_capacity(learners.len());
-        for (number, learner) in learners.iter().enumerate() {
-            predictions.push(rows.out_of_fold(*learner, folds, |fold| self.member_seed(number, fold))?);
-        }
-        let judged = Judged::new(&rows, &predictions);
+        input::same_rows("the target", rows.y.len(), rows.x.nrows())?;
+        input::finite("the target", &rows.y)?;
+        let joined = Members { params: self, learners, rows, folds }.join(f64::is_finite)?;
+        let judged = joined.judged;
         let (meta, own) = self.fit_ridge(&judged, folds)?;
         let report = RegressionStackReport {
             members: learners.iter().zip(meta.coefficients()).map(|(l, b)| (l.name().to_owned(), *b)).collect(),
-            member_rmse: predictions.iter().map(|member| judged.rmse(&member.values)).collect(),
-            rmse: judged.rmse(&own),
+            member_rmse: judged.z.columns().into_iter().map(|found| judged.rmse(found)).collect(),
+            rmse: judged.rmse(own.view()),
             rows: judged.rows,
             out_of_fold: own.to_vec(),
         };
-        let all: Vec<usize> = (0..rows.y.len()).collect();
-        let members = learners.iter().enumerate();
-        let members = members.map(|(number, learner)| rows.fit(*learner, &all, self.member_seed(number, folds.len())));
-        Ok((StackedRegressor { members: members.collect::<Result<_, _>>()?, meta }, report))
+        Ok((StackedRegressor { members: joined.members, meta }, report))
     }
 
-    /// The meta-model on all judged rows, and its predictions out of fold.
     fn fit_ridge(&self, judged: &Judged, folds: &[Fold]) -> Result<(FittedRidge, Array1<f64>), EnsembleError> {
         let failed = |source| EnsembleError::Meta { source };
-        let params =
-            RidgeParams::new().penalty(self.penalty).non_negative(self.non_negative).check().map_err(failed)?;
-        let fit = |places: &[usize]| {
-            let weights = judged.weights.as_ref().map(|weights| weights.select(Axis(0), places));
-            let (z, y) = (judged.z.select(Axis(0), places), judged.y.select(Axis(0), places));
-            params.fit_arrays(z.view(), y.view(), weights.as_ref().map(|weights| weights.view())).map_err(failed)
-        };
-        let all: Vec<usize> = (0..judged.rows.len()).collect();
-        let meta = fit(&all)?;
-        let mut own = meta.predict_values(&judged.z.view());
-        for fold in folds {
-            let test: Vec<usize> = fold.test.iter().filter_map(|row| judged.rows.binary_search(row).ok()).collect();
-            let mut rest = all.clone();
-            rest.retain(|place| test.binary_search(place).is_err());
-            // One fold alone leaves nothing to fit on: then the meta-model of all rows must do.
-            if rest.is_empty() {
-                continue;
-            }
-            let found = fit(&rest)?.predict_values(&judged.z.select(Axis(0), &test).view());
-            for (place, value) in test.iter().zip(found) {
-                if let Some(slot) = own.get_mut(*place) {
-                    *slot = value;
-                }
-            }
-        }
-        Ok((meta, own))
+        let params = RidgeParams::new().penalty(self.penalty).non_negative(self.non_negative);
+        let params = params.check().map_err(failed)?;
+        judged.meta(
+            folds,
+            |rows| params.fit_arrays(rows.x, rows.y, rows.weights).map_err(failed),
+            |meta, z| meta.predict_values(&z.view()),
+        )
     }
-}
-
-/// Rows with out-of-fold predictions of every member.
-struct Judged {
-    rows: Vec<usize>,
-    /// Predictions, (rows, members).
-    z: Array2<f64>,
-    y: Array1<f64>,
-    weights: Option<Array1<f64>>,
 }
 
 impl Judged {
-    fn new(rows: &Rows<'_>, predictions: &[OutOfFold]) -> Self {
-        let judged = predictions.first().map(|first| first.rows.clone()).unwrap_or_default();
-        let mut z = Array2::zeros((judged.len(), predictions.len()));
-        for (mut column, prediction) in z.columns_mut().into_iter().zip(predictions) {
-            column.assign(&prediction.values);
-        }
-        let weights = rows.weights.map(|weights| weights.select(Axis(0), &judged));
-        Self { z, y: rows.y.select(Axis(0), &judged), weights, rows: judged }
-    }
-
-    fn rmse(&self, predicted: &Array1<f64>) -> f64 {
+    fn rmse(&self, predicted: ArrayView1<'_, f64>) -> f64 {
         let squares = self.y.iter().zip(predicted).map(|(target, value)| (target - value) * (target - value));
         match &self.weights {
             Some(weights) => (squares.zip(weights).map(|(s, w)| s * w).sum::<f64>() / weights.sum()).sqrt(),
@@ -196,32 +116,25 @@ impl Judged {
     }
 }
 
-fn check_answer(member: &str, found: &Array1<f64>, rows: usize) -> Result<(), EnsembleError> {
-    let what = match found.iter().find(|value| !value.is_finite()) {
-        Some(value) => format!("the value {value}"),
-        None if found.len() != rows => format!("{} values for {rows} rows", found.len()),
-        None => return Ok(()),
-    };
-    Err(EnsembleError::Answer { member: member.to_owned(), what })
-}
-
-impl<F: FittedRegressor> StackedRegressor<F> {
+impl<F> StackedRegressor<F> {
     /// Its members, in the order of the learners.
     pub fn members(&self) -> &[F] {
         &self.members
     }
 
+    /// What weighs their predictions.
+    pub fn meta(&self) -> &FittedRidge {
+        &self.meta
+    }
+}
+
+impl<F: Fitted> StackedRegressor<F> {
     /// Expected target of each row.
     ///
     /// # Errors
     /// [`EnsembleError`] for a matrix that the members were not fitted for.
     pub fn predict_values(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
-        let mut z = Array2::zeros((x.nrows(), self.members.len()));
-        for (mut column, member) in z.columns_mut().into_iter().zip(&self.members) {
-            let found = member.values(x)?;
-            check_answer("of the stack", &found, x.nrows())?;
-            column.assign(&found);
-        }
+        let z = side_by_side(self.members.iter().map(|member| (member, "of the stack")), x, f64::is_finite)?;
         Ok(self.meta.predict_values(&z.view()))
     }
 
@@ -233,7 +146,7 @@ impl<F: FittedRegressor> StackedRegressor<F> {
         let mut baseline = self.meta.intercept();
         let mut values = Array2::zeros(x.raw_dim());
         for (member, weight) in self.members.iter().zip(self.meta.coefficients()) {
-            let part = member.contributions(x)?;
+            let part = on_values(member.contributions(x)?);
             input::same_columns(&part.values.view(), x.ncols())?;
             baseline += weight * part.baseline;
             values.scaled_add(*weight, &part.values);

@@ -29,14 +29,8 @@ impl<F: From<Stump>> Learner<F> for StumpLearner {
         "stump"
     }
 
-    fn fit(
-        &self,
-        x: ArrayView2<'_, f64>,
-        y: ArrayView1<'_, f64>,
-        _: Option<ArrayView1<'_, f64>>,
-        _: u64,
-    ) -> Result<F, EnsembleError> {
-        let values = x.column(self.0);
+    fn fit(&self, rows: Rows<'_>, _: u64) -> Result<F, EnsembleError> {
+        let (values, y) = (rows.x.column(self.0), rows.y);
         let cut = values.mean().unwrap();
         let share = |above: bool| {
             let side: Vec<f64> = values.iter().zip(y).filter(|(v, _)| (**v > cut) == above).map(|(_, y)| *y).collect();
@@ -47,14 +41,14 @@ impl<F: From<Stump>> Learner<F> for StumpLearner {
 }
 
 impl Fitted for Stump {
-    fn probabilities(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+    fn predict(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
         Ok(x.column(self.column).mapv(|value| if value > self.cut { self.high } else { self.low }))
     }
 
     fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
         let baseline = (self.low + self.high) / 2.0;
         let mut values = Array2::zeros(x.raw_dim());
-        values.column_mut(self.column).assign(&(self.probabilities(x)? - baseline));
+        values.column_mut(self.column).assign(&(self.predict(x)? - baseline));
         Ok(Contributions { baseline, values, scale: Scale::Probability })
     }
 }
@@ -86,10 +80,10 @@ impl From<Stump> for Member {
 }
 
 impl Fitted for Member {
-    fn probabilities(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+    fn predict(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
         match self {
-            Self::Logistic(model) => model.probabilities(x),
-            Self::Stump(model) => model.probabilities(x),
+            Self::Logistic(model) => model.predict(x),
+            Self::Stump(model) => model.predict(x),
         }
     }
 
@@ -119,7 +113,7 @@ fn logistic() -> LogisticLearner {
 fn stack<F: Fitted + From<EncodedLogistic> + From<Stump>>(x: &Array2<f64>, y: &Array1<f64>) -> StackedClassifier<F> {
     let (logistic, stump) = (logistic(), StumpLearner(1));
     let params = StackParams::new().seed(4).check().unwrap();
-    params.fit::<F>(&[&logistic, &stump], x.view(), y.view(), None).unwrap()
+    params.fit::<F>(&[&logistic, &stump], Rows { x: x.view(), y: y.view(), weights: None }).unwrap()
 }
 
 #[test]
@@ -130,7 +124,7 @@ fn a_stack_is_better_than_its_members_and_calibrated() {
     let p = model.predict_probabilities(&new_x.view()).unwrap();
     let loss = |p: &Array1<f64>| log_loss(new_y.view(), p.view(), None).unwrap();
     for member in model.members() {
-        assert!(loss(&p) < loss(&member.probabilities(&new_x.view()).unwrap()));
+        assert!(loss(&p) < loss(&member.predict(&new_x.view()).unwrap()));
     }
     let line = calibration_line(new_y.view(), p.view(), None).unwrap();
     assert!((line.slope - 1.0).abs() < 0.08 && line.intercept.abs() < 0.08, "{line:?}");
@@ -171,7 +165,7 @@ fn a_useless_member_gets_no_weight_below_0() {
     let (logistic, stump, noise) = (logistic(), StumpLearner(1), StumpLearner(0));
     let params = StackParams::new().check().unwrap();
     let learners: [&dyn Learner<Box<dyn Fitted>>; 3] = [&logistic, &stump, &noise];
-    let model = params.fit(&learners, x.view(), y.view(), None).unwrap();
+    let model = params.fit(&learners, Rows { x: x.view(), y: y.view(), weights: None }).unwrap();
     assert!(model.report().members.iter().all(|member| member.weight >= 0.0));
 }
 
@@ -183,18 +177,12 @@ fn a_member_that_answers_badly_is_named() {
         fn name(&self) -> &str {
             "broken"
         }
-        fn fit(
-            &self,
-            _: ArrayView2<'_, f64>,
-            _: ArrayView1<'_, f64>,
-            _: Option<ArrayView1<'_, f64>>,
-            _: u64,
-        ) -> Result<Box<dyn Fitted>, EnsembleError> {
+        fn fit(&self, _: Rows<'_>, _: u64) -> Result<Box<dyn Fitted>, EnsembleError> {
             Ok(Box::new(Wrong))
         }
     }
     impl Fitted for Wrong {
-        fn probabilities(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+        fn predict(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
             Ok(Array1::from_elem(x.nrows(), 1.5))
         }
         fn contributions(&self, _: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
@@ -203,10 +191,13 @@ fn a_member_that_answers_badly_is_named() {
     }
     let (x, y) = data(100, 1);
     let params = StackParams::new().calibration(Method::None).check().unwrap();
-    let error = params.fit(&[&Broken as &dyn Learner], x.view(), y.view(), None).err().unwrap();
-    assert!(error.to_string().contains("broken gave the probability 1.5"), "{error}");
+    let error = params.fit(&[&Broken as &dyn Learner], Rows { x: x.view(), y: y.view(), weights: None }).err().unwrap();
+    assert!(error.to_string().contains("broken gave the value 1.5"), "{error}");
     let none: [&dyn Learner; 0] = [];
-    assert!(matches!(params.fit(&none, x.view(), y.view(), None), Err(EnsembleError::NoMembers)));
+    assert!(matches!(
+        params.fit(&none, Rows { x: x.view(), y: y.view(), weights: None }),
+        Err(EnsembleError::NoMembers)
+    ));
 }
 
 #[test]
@@ -220,8 +211,8 @@ fn regressors_stack_and_their_contributions_add_up() {
     let (plain, heavy) = (ridge("plain", 1.0), ridge("heavy", 1e5));
     let params = StackParams::new().check().unwrap();
     let fit = || {
-        let learners: [&dyn RegressionLearner<EncodedRidge>; 2] = [&plain, &heavy];
-        params.fit_regressors(&learners, x.view(), y.view(), None).unwrap()
+        let learners: [&dyn Learner<EncodedRidge>; 2] = [&plain, &heavy];
+        params.fit_regressors(&learners, Rows { x: x.view(), y: y.view(), weights: None }).unwrap()
     };
     let (model, report) = fit();
     assert!(report.rmse <= report.member_rmse[0] + 0.01 && report.rmse < 1.1, "{report:?}");

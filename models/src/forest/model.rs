@@ -91,6 +91,11 @@ impl<K: Task> Forest<K> {
         self.trees.len()
     }
 
+    /// The trees themselves.
+    pub(crate) fn grown(&self) -> &[Tree] {
+        &self.trees
+    }
+
     /// How values become bins; counts unseen codes.
     pub fn columns(&self) -> &Columns {
         &self.columns

@@ -26,6 +26,7 @@ pub use bins::{Column, Columns, MAX_BINS, MAX_CODE};
 pub use error::TreeError;
 pub use task::{Classifier, Regressor, Task};
 
+pub(crate) use bins::MISSING;
 pub(crate) use chance::{Chance, Purpose};
 pub(crate) use fixed::{Cell, EMPTY, Moment, Scale, add};
 pub(crate) use grow::{Grown, Growth, Lane, grow};
@@ -35,5 +36,5 @@ pub(crate) use lane::{BinnedRows, Partition, rows_of};
 pub(crate) use model::{Child, Leaf, Tree, importance};
 pub(crate) use score::score;
 pub(crate) use shap::contributions;
-pub(crate) use split::{Bounds, Limits, Search, Split, Splitting, Way};
+pub(crate) use split::{Bounds, Limits, Search, Set, Split, Splitting, Way, holds};
 pub(crate) use team::Team;

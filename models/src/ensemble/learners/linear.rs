@@ -1,12 +1,13 @@
-//! The linear family as members: each prepares the table's columns itself, so that all members share one matrix.
+//! The linear family as members.
 
 use linfa::ParamGuard;
-use ndarray::{Array1, ArrayView1, ArrayView2};
+use ndarray::{Array1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::{Contributions, EnsembleError, Fitted, FittedRegressor, Learner, RegressionLearner, Scale};
+use super::{encoded, folded, prepared};
 use crate::encode::{Encoder, EncoderParams};
-use crate::linear::{FittedLogistic, FittedRidge, LinearContributions, LogisticParams, RidgeParams};
+use crate::ensemble::{Contributions, EnsembleError, Fitted, Learner, Rows, Scale};
+use crate::linear::{FittedLogistic, FittedRidge, LogisticParams, RidgeParams, sigmoid};
 
 /// Logistic regression on columns that it encodes itself.
 #[derive(Debug, Clone)]
@@ -30,39 +31,47 @@ pub struct EncodedLogistic {
     model: FittedLogistic,
 }
 
+impl EncodedLogistic {
+    /// The model on prepared columns.
+    pub fn model(&self) -> &FittedLogistic {
+        &self.model
+    }
+
+    /// What prepares them.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+}
+
 impl<F: From<EncodedLogistic>> Learner<F> for LogisticLearner {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn fit(
-        &self,
-        x: ArrayView2<'_, f64>,
-        y: ArrayView1<'_, f64>,
-        weights: Option<ArrayView1<'_, f64>>,
-        seed: u64,
-    ) -> Result<F, EnsembleError> {
+    fn fit(&self, rows: Rows<'_>, seed: u64) -> Result<F, EnsembleError> {
         let failed = |error| EnsembleError::member(&self.name, error);
-        let params = self.encoder.clone().seed(seed).check().map_err(failed)?;
-        let encoded = params.fit(x, y).map_err(failed)?;
-        let failed = |error| EnsembleError::member(&self.name, error);
+        let known = encoded(&self.encoder, rows, seed, &self.name)?;
         let params = self.logistic.check_ref().map_err(failed)?;
-        let model = params.fit_arrays(encoded.x.view(), y, weights, None).map_err(failed)?;
-        Ok(EncodedLogistic { encoder: encoded.encoder, model }.into())
+        let model = params.fit_arrays(known.x.view(), rows.y, rows.weights, None).map_err(failed)?;
+        Ok(EncodedLogistic { encoder: known.encoder, model }.into())
     }
 }
 
 impl Fitted for EncodedLogistic {
-    fn probabilities(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+    fn predict(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+        Ok(self.raw(x)?.mapv_into(sigmoid))
+    }
+
+    fn raw(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
         let x = prepared(&self.encoder, x, "logistic")?;
         self.model.check_columns(&x.view())?;
-        Ok(self.model.predict_probabilities(&x.view()))
+        Ok(self.model.log_odds(&x.view()))
     }
 
     fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
         let x = prepared(&self.encoder, x, "logistic")?;
         let parts = self.model.contributions(&x.view()).map_err(|error| EnsembleError::member("logistic", error))?;
-        folded(&self.encoder, parts, Scale::LogOdds)
+        folded(&self.encoder, parts.baseline, &parts.values, Scale::LogOdds)
     }
 }
 
@@ -94,30 +103,34 @@ pub struct EncodedRidge {
     model: FittedRidge,
 }
 
-impl<F: From<EncodedRidge>> RegressionLearner<F> for RidgeLearner {
+impl EncodedRidge {
+    /// The model on prepared columns.
+    pub fn model(&self) -> &FittedRidge {
+        &self.model
+    }
+
+    /// What prepares them.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+}
+
+impl<F: From<EncodedRidge>> Learner<F> for RidgeLearner {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn fit(
-        &self,
-        x: ArrayView2<'_, f64>,
-        y: ArrayView1<'_, f64>,
-        weights: Option<ArrayView1<'_, f64>>,
-        seed: u64,
-    ) -> Result<F, EnsembleError> {
+    fn fit(&self, rows: Rows<'_>, seed: u64) -> Result<F, EnsembleError> {
         let failed = |error| EnsembleError::member(&self.name, error);
-        let params = self.encoder.clone().seed(seed).check().map_err(failed)?;
-        let encoded = params.fit(x, y).map_err(failed)?;
-        let failed = |error| EnsembleError::member(&self.name, error);
+        let known = encoded(&self.encoder, rows, seed, &self.name)?;
         let params = self.ridge.check_ref().map_err(failed)?;
-        let model = params.fit_arrays(encoded.x.view(), y, weights).map_err(failed)?;
-        Ok(EncodedRidge { encoder: encoded.encoder, model }.into())
+        let model = params.fit_arrays(known.x.view(), rows.y, rows.weights).map_err(failed)?;
+        Ok(EncodedRidge { encoder: known.encoder, model }.into())
     }
 }
 
-impl FittedRegressor for EncodedRidge {
-    fn values(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+impl Fitted for EncodedRidge {
+    fn predict(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
         let x = prepared(&self.encoder, x, "ridge")?;
         Ok(self.model.predict_values(&x.view()))
     }
@@ -125,20 +138,12 @@ impl FittedRegressor for EncodedRidge {
     fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
         let x = prepared(&self.encoder, x, "ridge")?;
         let parts = self.model.contributions(&x.view()).map_err(|error| EnsembleError::member("ridge", error))?;
-        folded(&self.encoder, parts, Scale::Value)
+        folded(&self.encoder, parts.baseline, &parts.values, Scale::Value)
     }
 }
 
-impl From<EncodedRidge> for Box<dyn FittedRegressor> {
+impl From<EncodedRidge> for Box<dyn Fitted> {
     fn from(model: EncodedRidge) -> Self {
         Box::new(model)
     }
-}
-
-fn prepared(encoder: &Encoder, x: &ArrayView2<'_, f64>, member: &str) -> Result<ndarray::Array2<f64>, EnsembleError> {
-    Ok(encoder.transform(*x).map_err(|error| EnsembleError::member(member, error))?.x)
-}
-
-fn folded(encoder: &Encoder, parts: LinearContributions, scale: Scale) -> Result<Contributions, EnsembleError> {
-    Ok(Contributions { baseline: parts.baseline, values: encoder.fold(&parts.values)?, scale })
 }

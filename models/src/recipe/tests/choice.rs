@@ -1,0 +1,88 @@
+//! Promises of the judge and of the search.
+
+use crate::metrics::Metric;
+use crate::random::Random;
+use crate::recipe::*;
+
+/// A law with a product in it, which a linear model cannot follow, over eight snapshots.
+fn product(rows: usize, seed: u64) -> (Frame, Vec<f64>, Vec<u64>, Vec<i64>) {
+    let mut random = Random::new(seed);
+    let (mut a, mut b, mut label) = (vec![], vec![], vec![]);
+    for _ in 0..rows {
+        let (x, y) = (random.normal(), random.normal());
+        label.push(f64::from(u8::from(random.uniform() < 1.0 / (1.0 + (-2.0 * x * y).exp()))));
+        a.push(x);
+        b.push(y);
+    }
+    let mut frame = Frame::new(rows);
+    frame.numbers("a", a).unwrap();
+    frame.numbers("b", b).unwrap();
+    let customers = (0..rows as u64).map(|row| row / 8).collect();
+    (frame, label, customers, (0..rows as i64).map(|row| row % 8 * 30).collect())
+}
+
+#[test]
+fn a_better_recipe_ships_and_one_that_is_the_same_or_cannot_be_fitted_stays_back() {
+    let (frame, label, customers, days) = product(3200, 21);
+    let training = Training::new(&frame, &label).entities(&customers).days(&days, 60).threads(2);
+    let recipe = |text: &str| text.parse::<Recipe>().unwrap();
+    let champion = recipe("classifier logistic");
+    let boosting = recipe("classifier boosting trees=40 learning_rate=0.2 leaves=6 patience=0 folds=2");
+    let challengers = [recipe("classifier logistic penalty=2"), boosting.clone()];
+    let judging = Judging::by(Metric::LogLoss).test_from(180).rounds(500);
+    let found = judge(&champion, &challengers, &training, &judging).unwrap();
+    assert_eq!(found.verdict, Verdict::Ship { challenger: 1 }, "{found}");
+    // Snapshots 0 to 120 are known on day 180; those of 180 and 210 judge, that of 150 is purged.
+    assert_eq!((found.train_rows, found.test_rows), (2000, 800));
+    assert!(found.challengers[1].comparison.unwrap().gain > 0.05);
+    assert!(found.to_string().contains("kept back: its gain may be chance"), "{found}");
+    let stays = judge(&boosting, std::slice::from_ref(&champion), &training, &judging).unwrap();
+    assert_eq!(stays.verdict, Verdict::Keep);
+    assert_eq!(judge(&champion, &challengers, &training.threads(1), &judging).unwrap(), found);
+    let impossible = [recipe("classifier forest trees=3 folds=20 depth=64 min_rows=1000000")];
+    let kept = judge(&champion, &impossible, &training, &judging).unwrap();
+    assert_eq!(kept.verdict, Verdict::Keep, "{kept}");
+    assert!(judge(&champion, &[recipe("regressor ridge")], &training, &judging).is_err());
+}
+
+#[test]
+fn a_refit_ships_unless_it_is_worse_by_more_than_chance() {
+    let (frame, label, customers, _) = product(1600, 22);
+    let training = Training::new(&frame, &label).entities(&customers);
+    let of = |text: &str, seed: u64| fit(&text.parse().unwrap(), &training.seed(seed)).unwrap();
+    let boosting = "classifier boosting trees=20 learning_rate=0.2 leaves=6 patience=0 folds=2 row_share=0.8";
+    let (last, tonight, worse) = (of(boosting, 1), of(boosting, 2), of("classifier logistic", 1));
+    let judging = Judging::by(default_metric(Kind::Classifier)).rounds(300);
+    assert!(refit_ships(&last, &tonight, &training, &judging).unwrap().0);
+    assert!(!refit_ships(&last, &worse, &training, &judging).unwrap().0);
+}
+
+#[test]
+fn a_search_finds_the_better_end_of_a_range_within_its_budget_and_remembers_it() {
+    let (frame, label, customers, _) = product(1600, 23);
+    let training = Training::new(&frame, &label).entities(&customers).seed(5);
+    let base: Recipe = "classifier forest trees=5 depth=1".parse().unwrap();
+    let space = Space::new(base.clone()).range("depth", 1.0, 8.0).unwrap();
+    let linear = Space::new("classifier logistic".parse().unwrap()).range("penalty", 0.01, 100.0).unwrap();
+    let search = Search { candidates: 9, budget: 30_000, metric: Metric::LogLoss };
+    let run = |threads: usize, last: &SearchRecord| {
+        search.run(&[space.clone(), linear.clone()], &training.threads(threads), last).unwrap()
+    };
+    let record = run(1, &SearchRecord::default());
+    assert_eq!(record, run(2, &SearchRecord::default()), "the same for any number of threads");
+    assert!(record.spent <= search.budget, "{}", record.spent);
+    let best = record.best(3);
+    assert!(best[0].value("depth").unwrap() >= 3.0, "{record:#?}");
+    assert!(record.tried.last().unwrap().rows > record.tried[0].rows);
+    let stored: SearchRecord = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
+    assert_eq!(stored, record);
+    let next = run(1, &stored);
+    assert_eq!(next.searches, 2);
+    assert!(next.tried.iter().any(|tried| tried.recipe == best[0]), "the best of last time is tried again");
+    let poor = Search { budget: 1000, ..search };
+    assert!(matches!(
+        poor.run(&[space], &training, &SearchRecord::default()),
+        Err(RecipeError::TooFewRows { needed: 50, .. })
+    ));
+    assert!(Space::new(base).range("dept", 1.0, 2.0).is_err());
+}
