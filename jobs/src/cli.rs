@@ -1,9 +1,13 @@
 //! Arguments only: what may be typed. What follows from it is resolved in `context`.
 
+mod models;
+
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use models::{ModelPart, ModelsCommand};
 
 const AFTER: &str = "\
 Exit codes: 0 done; 1 the data failed; 2 your mistake, found before anything ran; 3 try again
@@ -77,8 +81,12 @@ pub enum Command {
     Run(RunArgs),
     /// One stage of a run: load deliveries into bronze
     Ingest(StageArgs),
-    /// One stage of a run: compute and stage what has to be built
+    /// One stage of a run: compute and stage what has to be built and waits for no model
     Build(StageArgs),
+    /// One stage of a run: train the models of ML nodes
+    Train(StageArgs),
+    /// One stage of a run: score with them, and build what is made from scores
+    Score(StageArgs),
     /// One stage of a run: audit what was staged, commit it, release it
     Publish(StageArgs),
     /// Run many nights, oldest first; started again, it goes on
@@ -97,6 +105,9 @@ pub enum Command {
     /// What readers see, saw, and can see again
     #[command(subcommand)]
     Releases(ReleasesCommand),
+    /// Models that learn: versions, backtests, reasons, and which recipe is the champion
+    #[command(subcommand)]
+    Models(ModelsCommand),
     /// Rows that did not fit: see them, try them again, give them up
     #[command(subcommand)]
     Quarantine(QuarantineCommand),

@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod demo;
 mod exit;
+mod learn;
 mod logging;
 mod output;
 mod standard;

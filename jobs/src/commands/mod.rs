@@ -7,6 +7,7 @@ mod doctor;
 mod init;
 mod lineage;
 mod maintain;
+mod models;
 mod plan;
 mod quarantine;
 mod releases;
@@ -38,11 +39,14 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Exit, CommandErro
         Command::Run(args) => run::run(context, &args),
         Command::Ingest(args) => run::stage(context, Stage::Ingest, &args),
         Command::Build(args) => run::stage(context, Stage::Build, &args),
+        Command::Train(args) => run::stage(context, Stage::Train, &args),
+        Command::Score(args) => run::stage(context, Stage::Score, &args),
         Command::Publish(args) => run::stage(context, Stage::Publish, &args),
         Command::Backfill(args) => backfill::run(context, &args),
         Command::Plan(args) => plan::run(context, &args),
         Command::Sql(args) => sql::run(context, &args),
         Command::Runs(command) => runs::run(context, &command),
+        Command::Models(command) => models::run(context, &command),
         Command::Quarantine(command) => quarantine::run(context, &command),
         Command::Maintain(args) => maintain::run(context, &args),
         Command::Releases(command) => releases::run(context, &command),

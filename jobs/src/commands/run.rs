@@ -1,6 +1,7 @@
 //! `buho run`: a whole night.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use warehouse::clock::default_night;
@@ -11,6 +12,7 @@ use warehouse::run::{RunContext, RunReport, RunRequest, RunStatus, Stage, run_ni
 use crate::cli::{ReportFormat, RunArgs, StageArgs};
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
+use crate::learn::Recipes;
 
 pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, CommandError> {
     let asked = RunRequest { full_refresh: args.full_refresh, ..RunRequest::default() };
@@ -50,7 +52,8 @@ fn one(
 /// Opens a project for a run.
 pub async fn open(context: &Context, project: Project) -> Result<RunContext, CommandError> {
     let env = |name: &str| context.env(name);
-    Ok(RunContext::open(project, &env, context.clock.clone()).await?)
+    let opened = RunContext::open(project, &env, context.clock.clone()).await?;
+    Ok(opened.learning_with(Arc::new(Recipes))?)
 }
 
 /// The nodes that a selection names; `None` is all.
@@ -74,9 +77,16 @@ fn next(report: &RunReport, stage: Option<Stage>) -> String {
     let night = report.night;
     match stage.filter(|_| report.worst().is_none()) {
         Some(Stage::Ingest) => format!("  next   buho build --night {night}\n"),
-        Some(Stage::Build) => format!("  next   buho publish --night {night}\n"),
+        Some(Stage::Build) if waits_for_models(report) => format!("  next   buho train --night {night}\n"),
+        Some(Stage::Train) => format!("  next   buho score --night {night}\n"),
+        Some(Stage::Build | Stage::Score) => format!("  next   buho publish --night {night}\n"),
         _ => String::new(),
     }
+}
+
+/// Whether the project has models that a build leaves to `train`.
+fn waits_for_models(report: &RunReport) -> bool {
+    report.node_reports.iter().any(|node| node.kind == "training" && node.status == "held")
 }
 
 /// What a person wants to know of a run.

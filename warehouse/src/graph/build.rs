@@ -7,9 +7,11 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use super::error::{At, GraphError, GraphErrors};
 use super::fingerprint::{Fingerprint, fingerprint};
 use super::lint::lint;
+use super::ml::connect;
 use super::parse::{NIGHT, Parsed, WINDOW_END, WINDOW_START, parse};
 use crate::nearest::nearest;
 use crate::project::contract::Contract;
+use crate::project::ml::MlRole;
 use crate::project::model::{Materialized, Model};
 
 /// The layers from the export to the reader. A model reads its own layer and those before it.
@@ -28,6 +30,8 @@ pub struct Node {
     pub inputs: BTreeSet<String>,
     pub parsed: Parsed,
     pub fingerprint: Fingerprint,
+    /// The word by which a run's report calls it.
+    pub kind: &'static str,
 }
 
 /// All models, each after those it reads.
@@ -97,9 +101,12 @@ pub fn build(models: &BTreeMap<String, Model>, contracts: &BTreeMap<String, Cont
             }
         };
         check(model, &parsed, models, &sources, &mut errors);
-        errors.extend(lint(&model.sql_file, &model.layer, &parsed));
+        if model.ml.is_none() {
+            errors.extend(lint(&model.sql_file, &model.layer, &parsed));
+        }
         nodes.insert(model.name.as_str(), node(model, parsed));
     }
+    connect(&mut nodes, models, &mut errors);
     let order = order(&nodes, models, &mut errors);
     GraphErrors::unless_empty(errors)?;
     let nodes: Vec<Node> = order.into_iter().filter_map(|name| nodes.remove(name)).collect();
@@ -114,6 +121,7 @@ fn node(model: &Model, parsed: Parsed) -> Node {
         pack: model.pack.clone(),
         tags: model.spec.tags.clone(),
         materialized: model.spec.materialized,
+        kind: model.ml.as_ref().map_or(model.spec.materialized.word(), MlRole::word),
         inputs: parsed.inputs.keys().cloned().collect(),
         fingerprint: fingerprint(model, &parsed),
         parsed,
@@ -205,7 +213,7 @@ fn parameters(model: &Model, parsed: &Parsed, errors: &mut Vec<GraphError>) {
 ///
 /// Bronze keeps every delivery of a row: whoever reads it past staging counts a corrected order
 /// twice. Reading upwards makes a core table change with the mart somebody tuned.
-fn wrong_layer(reader: &str, table: &str) -> Option<&'static str> {
+pub(super) fn wrong_layer(reader: &str, table: &str) -> Option<&'static str> {
     let rank = |layer: &str| LAYERS.iter().position(|known| *known == layer);
     let layer = table.split('.').next().unwrap_or_default();
     let (own, read) = (rank(reader)?, rank(layer)?);

@@ -97,6 +97,20 @@ pub enum GraphError {
         "{at}: column `{column}` of `{model}` is declared {declared} and the SQL gives {found} — write CAST(… AS {declared}) AS {column} in the last select, or declare what it gives"
     )]
     TypeDiffers { at: At, model: String, column: String, declared: String, found: String },
+    #[error("{at}: `{query}` of the ML node `{node}` cannot be asked: {message}")]
+    MlQuery { at: At, node: String, query: &'static str, message: String },
+    #[error(
+        "{at}: `{features}` does not read the spine `{spine}`, itself or through other models — join it, so that training can ask for past nights"
+    )]
+    NotOverSpine { at: At, features: String, spine: String },
+    #[error(
+        "{at}: `{model}` lies between the spine and the features of the ML node `{node}` and asks for `$night` — use the column `night` of `{spine}`: with tonight's date the features of past nights would know what came after"
+    )]
+    FeaturesOfTonight { at: At, model: String, spine: String, node: String },
+    #[error(
+        "{at}: `{model}` lies between the spine and the features of the ML node `{node}` with `materialized: {materialized}` — write `table` or `view`: training asks it for past nights"
+    )]
+    FeaturesKept { at: At, model: String, materialized: &'static str, node: String },
     #[error("{at}: audit `{audit}` of `{model}` cannot be asked: {message}")]
     Audit { at: At, model: String, audit: String, message: String },
 }
@@ -138,6 +152,10 @@ impl GraphError {
             | Self::MissingColumn { at, .. }
             | Self::UndeclaredColumn { at, .. }
             | Self::TypeDiffers { at, .. }
+            | Self::MlQuery { at, .. }
+            | Self::NotOverSpine { at, .. }
+            | Self::FeaturesOfTonight { at, .. }
+            | Self::FeaturesKept { at, .. }
             | Self::Audit { at, .. } => at,
         }
     }

@@ -6,6 +6,8 @@ use serde_json::json;
 
 use super::parse::{Parsed, canonical};
 use crate::functions::REGISTRY_VERSION;
+use crate::learn::LEARN_VERSION;
+use crate::project::ml::{MlNode, MlRole};
 use crate::project::model::{Materialized, Model, ModelFile};
 
 /// A hash of a model's SQL by meaning and of the settings that decide what is stored.
@@ -38,8 +40,33 @@ pub fn fingerprint(model: &Model, parsed: &Parsed) -> Fingerprint {
         field(&column.name);
         field(&column.kind.to_string());
     }
+    for setting in model.ml.iter().flat_map(learns) {
+        field(&setting);
+    }
     field(&canonical(&parsed.statement));
     Fingerprint(hasher.finalize())
+}
+
+/// What a table that the engine makes is made by.
+fn learns(role: &MlRole) -> Vec<String> {
+    let labels = |node: &MlNode| json!([node.name, node.spec.kind, node.spec.entity, node.spec.label]);
+    let settings = match role {
+        MlRole::Training(node) => {
+            let spec = &node.spec;
+            vec![
+                labels(node),
+                json!([spec.spine, spec.features, spec.exclude, spec.horizon, spec.snapshots, spec.sample]),
+                json!([spec.candidates, spec.split, spec.metric, spec.gate]),
+            ]
+        }
+        MlRole::Scores(node) => {
+            let spec = &node.spec;
+            vec![json!([node.name, spec.kind, spec.entity, spec.exclude, spec.tiers, spec.value, spec.reasons])]
+        }
+        MlRole::Outcomes(nodes) => nodes.iter().map(|node| labels(node)).collect(),
+        MlRole::Report(section) => vec![json!(section.key())],
+    };
+    [json!(LEARN_VERSION)].into_iter().chain(settings).map(|setting| setting.to_string()).collect()
 }
 
 /// How rows are stored: nothing for a table or view without partitions or order.

@@ -16,6 +16,7 @@ pub fn model(name: &str, sql: &str, yml: &str) -> Model {
         yml_file: format!("sql/{layer}/{file}.yml"),
         sql: sql.to_owned(),
         spec: serde_saphyr::from_str(yml).expect("the YAML of a model"),
+        ml: None,
     }
 }
 

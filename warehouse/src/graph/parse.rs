@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use chrono::NaiveDate;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Ident, ObjectName, Query, Spanned, Statement, TableFactor, Value, ValueWithSpan, Visit,
-    VisitMut, Visitor, VisitorMut,
+    CastKind, DataType, DateTimeField, Expr, Ident, Interval, ObjectName, Query, Spanned, Statement, TableFactor,
+    Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -21,6 +21,9 @@ pub const WINDOW_START: &str = "$window_start";
 /// The day after the last of the windows that are built.
 pub const WINDOW_END: &str = "$window_end";
 
+/// How far ahead a label looks, as an INTERVAL of days.
+pub const HORIZON: &str = "$horizon";
+
 /// The values of a model's parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -28,12 +31,14 @@ pub struct Moment {
     pub window_start: NaiveDate,
     /// The first day that is not in the window.
     pub window_end: NaiveDate,
+    /// Days that a label looks ahead; of labels alone.
+    pub horizon: Option<u32>,
 }
 
 impl Moment {
     /// A night asked for the days from `start` up to, not including, `end`.
     pub fn window(night: NaiveDate, start: NaiveDate, end: NaiveDate) -> Self {
-        Self { night, window_start: start, window_end: end }
+        Self { night, window_start: start, window_end: end, horizon: None }
     }
 
     fn value(&self, parameter: &str) -> Option<NaiveDate> {
@@ -49,7 +54,7 @@ impl Moment {
 /// A night whose window is its own day.
 impl From<NaiveDate> for Moment {
     fn from(night: NaiveDate) -> Self {
-        Self { night, window_start: night, window_end: night.succ_opt().unwrap_or(night) }
+        Self { night, window_start: night, window_end: night.succ_opt().unwrap_or(night), horizon: None }
     }
 }
 
@@ -166,6 +171,18 @@ fn syntax_error(file: &str, error: &ParserError) -> GraphError {
     GraphError::Syntax { at: At::new(file, line, column), message }
 }
 
+/// `INTERVAL '<days>' DAY`
+fn days_interval(days: u32) -> Expr {
+    let value = Value::SingleQuotedString(days.to_string()).with_empty_span();
+    Expr::Interval(Interval {
+        value: Box::new(Expr::Value(value)),
+        leading_field: Some(DateTimeField::Day),
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    })
+}
+
 #[derive(Default)]
 struct References {
     inputs: BTreeMap<String, Span>,
@@ -225,6 +242,12 @@ impl VisitorMut for Binder {
     type Break = std::convert::Infallible;
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = expr
+            && let Some(days) = self.moment.horizon.filter(|_| name.eq_ignore_ascii_case(HORIZON))
+        {
+            *expr = days_interval(days);
+            return ControlFlow::Continue(());
+        }
         if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), span }) = expr
             && let Some(date) = self.moment.value(name)
         {

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
 use super::lint::lint;
 use super::{build, parse, resolve};
 use crate::project::contract::{Contract, ContractFile};
+use crate::project::ml::{MlNode, made_tables};
 use crate::project::model::Model;
 
 /// The folder `sql/`: the repository's, or the one under test.
@@ -54,9 +56,24 @@ pub fn standard() -> (BTreeMap<String, Model>, BTreeMap<String, Contract>) {
             yml_file: relative(&yml),
             sql,
             spec,
+            ml: None,
         };
         models.insert(name, model);
     }
+    let mut learning = Vec::new();
+    files(&root.join("ml"), "yml", &mut learning);
+    learning.sort();
+    let nodes: Vec<Arc<MlNode>> = learning
+        .iter()
+        .filter(|path| !path.with_extension("sql").exists())
+        .map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            let spec = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            Arc::new(MlNode { name: stem(path), pack: None, file: relative(path), spec })
+        })
+        .collect();
+    let made = made_tables(&nodes, &models);
+    models.extend(made.into_iter().map(|model| (model.name.clone(), model)));
     let mut yml = Vec::new();
     files(&root.join("sources"), "yml", &mut yml);
     let mut contracts = BTreeMap::new();

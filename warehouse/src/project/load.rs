@@ -3,10 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
 use super::contract::{Contract, ContractFile};
+use super::load_ml::ML_LAYER;
+use super::ml::MlNode;
 use super::model::{Model, ModelFile};
 use super::nearest::Advice;
 use super::place::{Half, Place, StandardFile, classify};
@@ -41,11 +44,12 @@ impl Project {
         }
         let packs = settings.as_ref().map(|settings| settings.packs.clone());
         loader.packs(settings.as_ref());
-        let (contracts, models) = loader.parse(packs.as_deref());
+        let (contracts, mut models) = loader.parse(packs.as_deref());
+        loader.add_ml_tables(&mut models);
         loader.cross_check(&contracts, &models);
         match settings {
             Some(settings) if loader.problems.is_empty() => {
-                Ok(Self { root: root.to_owned(), settings, contracts, models })
+                Ok(Self { root: root.to_owned(), settings, contracts, models, ml: loader.ml })
             }
             _ => {
                 loader.problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
@@ -57,8 +61,8 @@ impl Project {
 
 /// A file's text and its path below the project's folder.
 #[derive(Debug, Clone)]
-struct Text {
-    path: String,
+pub(super) struct Text {
+    pub(super) path: String,
     contents: Cow<'static, str>,
 }
 
@@ -72,13 +76,14 @@ struct Slot {
 }
 
 #[derive(Debug)]
-struct Loader<'a> {
+pub(super) struct Loader<'a> {
     root: &'a Path,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
     contracts: BTreeMap<String, Slot>,
     /// By layer and name.
     models: BTreeMap<(String, String), Slot>,
     standard_packs: BTreeSet<String>,
+    pub(super) ml: Vec<Arc<MlNode>>,
 }
 
 impl<'a> Loader<'a> {
@@ -89,6 +94,7 @@ impl<'a> Loader<'a> {
             contracts: BTreeMap::new(),
             models: BTreeMap::new(),
             standard_packs: STANDARD_PACKS.iter().map(|&pack| pack.to_owned()).collect(),
+            ml: Vec::new(),
         }
     }
 
@@ -281,7 +287,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Reads YAML into its type, or says everything that is wrong with it.
-    fn yaml<T: DeserializeOwned>(&mut self, shape: &Shape, text: &Text) -> Option<(T, Node)> {
+    pub(super) fn yaml<T: DeserializeOwned>(&mut self, shape: &Shape, text: &Text) -> Option<(T, Node)> {
         let tree = match yaml::parse_tree(&text.contents) {
             Ok(tree) => tree,
             Err(place) => {
@@ -319,6 +325,10 @@ impl<'a> Loader<'a> {
                 self.report(&sql.path, 0, Fault::Alone { missing: format!("{name}.yml"), advice });
                 return None;
             }
+            (None, Some(yml)) if layer == ML_LAYER => {
+                self.ml(name, slot.pack, &yml);
+                return None;
+            }
             (None, Some(yml)) => {
                 let advice = "write its SELECT there";
                 self.report(&yml.path, 0, Fault::Alone { missing: format!("{name}.sql"), advice });
@@ -339,6 +349,7 @@ impl<'a> Loader<'a> {
             yml_file: yml.path,
             sql: sql.contents.into_owned(),
             spec,
+            ml: None,
         })
     }
 

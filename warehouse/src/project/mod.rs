@@ -6,6 +6,7 @@
 
 mod contract_check;
 mod load;
+mod load_ml;
 mod location;
 mod materialized_check;
 mod memory;
@@ -27,15 +28,18 @@ mod tests;
 
 pub mod contract;
 pub mod located;
+pub mod ml;
 pub mod model;
 pub mod types;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use contract::{Contract, ContractFile};
 pub use contract_check::{LINEAGE_COLUMNS, unescaped};
 pub use memory::machine as machine_memory;
+pub use ml::{MlFile, MlNode};
 pub use model::{Model, ModelFile};
 pub use name::is_identifier;
 pub use nearest::Advice;
@@ -55,6 +59,8 @@ pub struct Project {
     pub settings: Settings,
     /// By source name.
     pub contracts: BTreeMap<String, Contract>,
-    /// By table name, `<layer>.<name>`.
+    /// By table name, `<layer>.<name>`; those that ML nodes make among them.
     pub models: BTreeMap<String, Model>,
+    /// ML nodes, by name.
+    pub ml: Vec<Arc<MlNode>>,
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::located::Located;
+use super::ml::MlRole;
 use super::types::ColumnType;
 use crate::table::Layout;
 
@@ -66,6 +67,9 @@ pub enum Materialized {
     Merge,
     /// Every state that a key was in, with the nights from which and to which it was seen.
     Scd2,
+    /// Rows by night: each run replaces those of its night. Of tables that the engine makes; no SQL has it.
+    #[serde(skip)]
+    Nightly,
 }
 
 impl Materialized {
@@ -77,6 +81,7 @@ impl Materialized {
             Self::Incremental => "incremental",
             Self::Merge => "merge",
             Self::Scd2 => "scd2",
+            Self::Nightly => "nightly",
         }
     }
 
@@ -115,6 +120,19 @@ pub struct Incremental {
     /// was built.
     #[serde(default)]
     pub lookups: Vec<Located<String>>,
+}
+
+impl Incremental {
+    /// Windows of a day, none of which is looked at again.
+    pub(crate) fn by_night(column: &str) -> Self {
+        Self {
+            time: Located::nowhere(column.to_owned()),
+            window: WindowLength::Day,
+            lookback: 0,
+            max_rebuild: max_rebuild(),
+            lookups: Vec::new(),
+        }
+    }
 }
 
 /// A table by key. The SQL keeps the rows delivered from `$window_start` (a DATE) up to, not including,
@@ -171,7 +189,7 @@ impl ModelFile {
     /// The column by which the table is cut into windows.
     pub fn time(&self) -> Option<&Located<String>> {
         match self.materialized {
-            Materialized::Incremental => self.incremental.as_ref().map(|spec| &spec.time),
+            Materialized::Incremental | Materialized::Nightly => self.incremental.as_ref().map(|spec| &spec.time),
             Materialized::Merge => self.merge.as_ref().map(|spec| &spec.time),
             _ => None,
         }
@@ -370,4 +388,6 @@ pub struct Model {
     pub yml_file: String,
     pub sql: String,
     pub spec: ModelFile,
+    /// What the engine makes instead of running the SQL, of a table of an ML node.
+    pub ml: Option<MlRole>,
 }

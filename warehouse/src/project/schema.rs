@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::contract::ContractFile;
+use super::ml::MlFile;
 use super::model::ModelFile;
 use super::settings_file::ProjectSchema;
 
@@ -15,17 +16,20 @@ pub enum FileKind {
     Source,
     /// `sql/<layer>/<pack>/<name>.yml`
     Model,
+    /// `sql/ml/<name>.yml`
+    Ml,
 }
 
 impl FileKind {
     /// Every kind, in the order they are listed.
-    pub const ALL: &[Self] = &[Self::Project, Self::Source, Self::Model];
+    pub const ALL: &[Self] = &[Self::Project, Self::Source, Self::Model, Self::Ml];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Project => "project",
             Self::Source => "source",
             Self::Model => "model",
+            Self::Ml => "ml",
         }
     }
 
@@ -35,6 +39,7 @@ impl FileKind {
             Self::Project => "buho.toml",
             Self::Source => "sql/sources/<name>.yml",
             Self::Model => "sql/<layer>/<pack>/<name>.yml",
+            Self::Ml => "sql/ml/<name>.yml",
         }
     }
 
@@ -49,6 +54,7 @@ impl FileKind {
             Self::Project => schemars::schema_for!(ProjectSchema),
             Self::Source => schemars::schema_for!(ContractFile),
             Self::Model => schemars::schema_for!(ModelFile),
+            Self::Ml => schemars::schema_for!(MlFile),
         };
         schema.to_value()
     }

@@ -14,6 +14,7 @@ use super::context::{RunContext, RunRequest, Stage};
 use super::decide::{Decision, decision, recipe};
 use super::error::RunError;
 use super::history::OBSERVED;
+use super::ml::Decisions;
 use super::report::NodeReport;
 use super::sources::SourceOutcome;
 use super::state::{Candidate, NodeState};
@@ -46,8 +47,10 @@ pub(super) struct Build<'a> {
     pub(super) kept: BTreeMap<String, u64>,
     pub states: BTreeMap<String, NodeState>,
     pub reports: BTreeMap<String, NodeReport>,
+    /// What was asked of models.
+    pub(super) asked: Arc<Decisions>,
     /// Nodes that would have to be computed, where nothing is.
-    unbuilt: Vec<String>,
+    pub(super) unbuilt: Vec<String>,
     /// What the run should say.
     pub warnings: BTreeSet<String>,
     /// Readers share it; a node that ran out of memory takes it alone.
@@ -76,6 +79,7 @@ impl<'a> Build<'a> {
             kept: BTreeMap::new(),
             states: BTreeMap::new(),
             reports: BTreeMap::new(),
+            asked: Arc::default(),
             unbuilt: Vec::new(),
             warnings: BTreeSet::new(),
             gate: Arc::new(RwLock::new(())),
@@ -198,7 +202,7 @@ impl<'a> Build<'a> {
     fn note(&mut self, node: &Node, status: &str, message: Option<String>, seconds: f64) {
         let report = NodeReport {
             node: node.name.clone(),
-            kind: node.materialized.word().to_owned(),
+            kind: node.kind.to_owned(),
             status: status.to_owned(),
             rows: None,
             version: None,
@@ -271,6 +275,11 @@ impl<'a> Build<'a> {
                 self.note(found, "skipped", None, seconds);
                 self.states.insert(node, NodeState::Current { released });
             }
+            Err(RunError::Waits { because, .. }) => {
+                let released = self.previous.and_then(|release| release.tables.get(&node)).cloned();
+                self.warn(format!("{node} is held: {because}"));
+                self.hold(found, released, because);
+            }
             Err(RunError::NotBuilt { .. }) => {
                 let because = "it is not built for this night".to_owned();
                 self.unbuilt.push(node.clone());
@@ -283,24 +292,6 @@ impl<'a> Build<'a> {
                 self.states.insert(node, NodeState::Failed { message: error.to_string(), kind: error.kind() });
             }
         }
-    }
-
-    /// A release names what was built and audited: where a node waits for its computation, nothing goes out.
-    ///
-    /// # Errors
-    /// [`RunError::User`] that names the nodes.
-    pub fn refuse_unbuilt(&self) -> Result<(), RunError> {
-        if self.unbuilt.is_empty() {
-            return Ok(());
-        }
-        Err(RunError::User {
-            message: format!(
-                "not built for night {}: {} — run `buho build --night {}` first, and see what it says of them",
-                self.request.night,
-                self.unbuilt.join(", "),
-                self.request.night
-            ),
-        })
     }
 
     /// The future that computes a node, holding only what it needs.
@@ -321,7 +312,7 @@ impl<'a> Build<'a> {
         let work = Work {
             context: self.context.clone(),
             may_resume: !self.request.full_refresh,
-            may_compute: self.request.includes(Stage::Build),
+            may_compute: self.request.includes(Stage::of(&node.name, self.context)),
             ahead,
             name: node.name.clone(),
             scene,

@@ -35,7 +35,7 @@ pub(super) async fn ops(context: &RunContext, table: &str, run_id: &str) -> Resu
 /// Compacts a node's table that grows night by night; one that is rebuilt whole is compact. Files of windows that
 /// may be rebuilt soon stay apart, and so do partitions.
 pub(super) async fn node(context: &RunContext, lease: &Lease, node: &Node, run_id: &str) -> Result<usize, RunError> {
-    let grows = matches!(node.materialized, Materialized::Incremental | Materialized::Merge | Materialized::Scd2);
+    let grows = !matches!(node.materialized, Materialized::View | Materialized::Table);
     let Some(model) = context.project.models.get(&node.name).filter(|_| grows) else {
         return Ok(0);
     };
@@ -58,7 +58,7 @@ pub(super) async fn node(context: &RunContext, lease: &Lease, node: &Node, run_i
 
 /// Tells files of windows that are past the lookback from those that are not.
 fn settled(model: &Model, base: &TableSnapshot) -> impl Fn(&DataFile) -> bool + use<> {
-    let time = model.spec.time().filter(|_| model.spec.materialized == Materialized::Incremental);
+    let time = model.spec.time().filter(|_| model.spec.materialized != Materialized::Merge);
     let time = time.map(|time| time.value.clone());
     let last = |file: &DataFile| -> Option<NaiveDate> { file.last_day(time.as_deref()?)? };
     let newest = base.files.iter().filter_map(last).max();

@@ -13,7 +13,9 @@ use super::ops::ops_schemas;
 use super::turns::Turns;
 use crate::clock::{Clock, default_night};
 use crate::graph::{self, Graph, Resolved};
+use crate::learn::{Learner, NoLearner};
 use crate::project::Project;
+use crate::project::ml::MlRole;
 use crate::session::Engine;
 use crate::store::{self, Environment};
 use crate::table::Lake;
@@ -33,6 +35,7 @@ pub struct RunContext {
     pub clock: Arc<dyn Clock>,
     pub stop: Stop,
     pub turns: Turns,
+    pub learner: Arc<dyn Learner>,
 }
 
 /// Tells a run from outside that it should end: what it has begun is given up, its lease given back.
@@ -88,7 +91,28 @@ impl RunContext {
             clock,
             stop: Stop::never(),
             turns: Turns::default(),
+            learner: Arc::new(NoLearner),
         })
+    }
+}
+
+impl RunContext {
+    /// Plugs in what learns, which must have the candidates of all ML nodes.
+    ///
+    /// # Errors
+    /// [`RunError::User`] names each family and parameter that it does not have.
+    pub fn learning_with(self, learner: Arc<dyn Learner>) -> Result<Self, RunError> {
+        let mut faults = Vec::new();
+        for node in &self.project.ml {
+            for fault in learner.faults(node) {
+                let line = node.spec.candidates.get(fault.candidate).map_or(0, |candidate| candidate.family.line);
+                faults.push(format!("{}:{line}: {}", node.file, fault.message));
+            }
+        }
+        match faults.is_empty() {
+            true => Ok(Self { learner, ..self }),
+            false => Err(RunError::User { message: faults.join("\n") }),
+        }
     }
 }
 
@@ -106,8 +130,12 @@ pub fn open_lake(project: &Project, env: &Environment<'_>) -> Result<Lake, RunEr
 pub enum Stage {
     /// Load deliveries into bronze.
     Ingest,
-    /// Compute and stage what has to be built; no reader sees it.
+    /// Compute and stage what has to be built and waits for no model; no reader sees it.
     Build,
+    /// Compute and stage the models of ML nodes.
+    Train,
+    /// Compute and stage their scores, and all that is made from these.
+    Score,
     /// Audit what was staged, commit it, release it; compute nothing.
     Publish,
 }
@@ -126,6 +154,28 @@ pub struct RunRequest {
     pub full_refresh: bool,
     /// Rebuild however many windows changed.
     pub unlimited: bool,
+}
+
+impl Stage {
+    /// The part of a run that computes a node.
+    pub(super) fn of(node: &str, context: &RunContext) -> Self {
+        let is_training = |name: &str| {
+            let role = context.project.models.get(name).and_then(|model| model.ml.as_ref());
+            matches!(role, Some(MlRole::Training(_)))
+        };
+        if is_training(node) {
+            return Self::Train;
+        }
+        match context.graph.ancestors([node]).iter().any(|name| is_training(name)) {
+            true => Self::Score,
+            false => Self::Build,
+        }
+    }
+
+    /// Whether it computes nodes.
+    pub(super) fn computes(self) -> bool {
+        matches!(self, Self::Build | Self::Train | Self::Score)
+    }
 }
 
 impl RunRequest {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use super::context::RunRequest;
+use super::ml::{DECISION, of_training};
 use super::state::NodeState;
 use crate::graph::Node;
 use crate::project::model::Materialized;
@@ -26,17 +27,18 @@ pub(super) enum Decision {
 /// What a node's rows depend on, given what identifies the rows of its inputs.
 pub(super) fn recipe(node: &Node, identities: &BTreeMap<String, String>, night: NaiveDate) -> Recipe {
     let identity = |input: &String| identities.get(input).cloned().unwrap_or_default();
+    let decided = identities.get(&of_training(&node.name)).map(|number| (DECISION.to_owned(), number.clone()));
     Recipe {
         code: node.fingerprint.to_string(),
         night: asks_for_night(node).then_some(night),
-        inputs: node.inputs.iter().map(|input| (input.clone(), identity(input))).collect(),
+        inputs: node.inputs.iter().map(|input| (input.clone(), identity(input))).chain(decided).collect(),
     }
 }
 
 /// Whether the rows depend on the night itself: a history sees each night, a window is the same at any.
 fn asks_for_night(node: &Node) -> bool {
     match node.materialized {
-        Materialized::Scd2 => true,
+        Materialized::Scd2 | Materialized::Nightly => true,
         Materialized::Incremental | Materialized::Merge => false,
         Materialized::View | Materialized::Table => !node.parsed.parameters.is_empty(),
     }

@@ -28,6 +28,8 @@ pub enum RunError {
     Query { node: String, message: String, kind: ErrorKind },
     #[error("{node} is not built for this night — run `buho build` first")]
     NotBuilt { node: String },
+    #[error("{node}: {because}")]
+    Waits { node: String, because: String },
     #[error("{what}: {source} — this is a defect, please report it")]
     Form { what: String, source: serde_json::Error },
     #[error("{message}")]
@@ -44,6 +46,7 @@ impl RunError {
             Self::Store(error) => error.kind(),
             Self::Lease(error) => error.kind(),
             Self::Stopped => ErrorKind::Retry,
+            Self::Waits { .. } => ErrorKind::Data,
             Self::Graph(error) => error.kind(),
             Self::Query { kind, .. } => *kind,
             Self::User { .. } | Self::NotBuilt { .. } => ErrorKind::User,

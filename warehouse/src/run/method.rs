@@ -9,6 +9,7 @@ use datafusion::logical_expr::LogicalPlan;
 use super::build::Build;
 use super::error::RunError;
 use super::history::HistoryInputs;
+use super::ml::{LearntInputs, Raw};
 use super::publish::committed_recipe;
 use super::reads::{BaseTable, ReadFiles};
 use super::standing::Standing;
@@ -17,17 +18,42 @@ use super::windowed::WindowedInputs;
 use super::work::Method;
 use crate::graph::{Node, WindowedRead};
 use crate::identity::word_of;
+use crate::project::ml::MlRole;
 use crate::project::model::Materialized;
 use crate::table::TableSnapshot;
 
 impl Build<'_> {
     /// What the computation of a node has to know beyond its inputs.
     pub(super) async fn method(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<Method, RunError> {
+        let model = self.context.project.models.get(&node.name);
+        if let Some(role) = model.and_then(|model| model.ml.clone()) {
+            return Ok(Method::Learnt(self.learnt(role)));
+        }
         match node.materialized {
+            Materialized::Nightly => Err(RunError::Defect { what: format!("{} is made by nothing", node.name) }),
             Materialized::View | Materialized::Table => Ok(Method::Whole),
             Materialized::Incremental | Materialized::Merge => self.windowed(node, base).await.map(Method::Windowed),
             Materialized::Scd2 => self.history(node, base).await.map(Method::History),
         }
+    }
+
+    fn learnt(&self, role: MlRole) -> LearntInputs {
+        let features = match &role {
+            MlRole::Training(node) | MlRole::Scores(node) => self.identity(&node.spec.features).map(str::to_owned),
+            MlRole::Report(_) | MlRole::Outcomes(_) => None,
+        };
+        let raw = match &role {
+            MlRole::Training(node) => {
+                let behind = self.context.graph.ancestors([node.spec.features.as_str()]);
+                let of = |table: &String| {
+                    let contract = self.contract(table)?.clone();
+                    Some(Raw { contract, candidate: self.candidates.get(table)?.clone() })
+                };
+                behind.iter().filter_map(of).collect()
+            }
+            _ => Vec::new(),
+        };
+        LearntInputs { role, features_read: features.unwrap_or_default(), asked: self.asked.clone(), raw }
     }
 
     async fn windowed(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<WindowedInputs, RunError> {

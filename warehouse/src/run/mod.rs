@@ -30,6 +30,7 @@
 //!
 //! What stays of a run that died and is not used again goes with [`maintain()`].
 
+mod asked;
 mod audits;
 mod backfill;
 mod bronze;
@@ -49,6 +50,7 @@ mod keys;
 mod ledgers;
 mod maintain;
 mod method;
+mod ml;
 mod night;
 mod ops;
 mod plan;
@@ -79,6 +81,7 @@ pub use context::{RunContext, RunRequest, Stage, Stop, open_lake};
 pub use diff::{TableDiff, Total, diff};
 pub use error::RunError;
 pub use maintain::{Maintained, maintain};
+pub use ml::{Decision, decide as decide_on_model, decisions as model_decisions};
 pub use night::run_night;
 pub use ops::ops_schemas;
 pub use plan::{NightPlan, NodePlan, SourcePlan, plan_night};

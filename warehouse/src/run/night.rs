@@ -90,9 +90,10 @@ async fn phases(
     }
 
     let mut staged = Build::new(context, request, built_for, &run_id, previous.as_ref(), &sources);
+    staged.take_decisions().await?;
     staged.run().await?;
     clock.mark(context, report, "build");
-    if request.stage == Some(Stage::Build) {
+    if request.stage.is_some_and(Stage::computes) {
         report.take_nodes(&staged, &sources);
         report.conclude_stage();
         return Ok(());

@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::context::{RunContext, RunRequest};
 use super::decide::{Decision, decision, recipe};
 use super::error::RunError;
-use super::ledgers;
 use super::state::{Candidate, NodeState};
 use super::{diff, evolution, views};
+use super::{ledgers, ml};
 use crate::ingest::{self, FreshnessState, IngestError, Reason};
 use crate::project::contract::{Contract, Missing};
 use crate::project::model::Materialized;
@@ -172,7 +172,8 @@ async fn plan_nodes(
     previous: Option<&Release>,
     sources: &[(SourcePlan, Standing)],
 ) -> Result<Vec<NodePlan>, RunError> {
-    let mut identities = BTreeMap::new();
+    let decisions = ml::standing(&context.lake, &context.project).await?;
+    let mut identities: BTreeMap<_, _> = ml::identities(&context.project, &decisions).into_iter().collect();
     let mut states = BTreeMap::new();
     for (plan, standing) in sources {
         identities.insert(plan.table.clone(), standing.identity.clone());

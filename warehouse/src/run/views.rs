@@ -73,6 +73,48 @@ pub fn bronze_as_of(
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
+/// Which rows of a raw table a past night is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Those of events up to that day, whenever they were delivered.
+    ByEvent,
+    /// Those delivered up to that night too, where files are dated; where they are not, history came at once.
+    ByEventAndDelivery,
+}
+
+/// A bronze table without what came after a past night.
+pub(super) fn bronze_cut(
+    lake: &Lake,
+    contract: &Contract,
+    candidate: &Candidate,
+    night: NaiveDate,
+    by: Cut,
+) -> Result<Arc<dyn TableProvider>, RunError> {
+    if by == Cut::ByEventAndDelivery && is_dated(contract) {
+        return bronze_as_of(lake, contract, candidate, night);
+    }
+    let provider = candidate.provider(lake, &contract.table)?;
+    let Some(name) = event_time(contract) else { return Ok(provider) };
+    let failed = |error| RunError::query(&contract.table, error);
+    let rows = LogicalPlanBuilder::scan(contract.table.as_str(), provider_as_source(provider), None);
+    let until = |rows: LogicalPlanBuilder| {
+        let happened = cast(column(name), arrow::datatypes::DataType::Date32);
+        rows.filter(column(name).is_null().or(happened.lt_eq(day(night))))?.build()
+    };
+    let plan = rows.and_then(until).map_err(failed)?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
+/// Whether the names of a source's files say which night they are of.
+pub(super) fn is_dated(contract: &Contract) -> bool {
+    contract.spec.path.contains("{date")
+}
+
+fn day(night: NaiveDate) -> Expr {
+    let days = night.signed_duration_since(NaiveDate::default()).num_days();
+    lit(ScalarValue::Date32(i32::try_from(days).ok()))
+}
+
 fn event_time(contract: &Contract) -> Option<&str> {
     contract.spec.event_time.as_ref().map(|column| column.value.as_str())
 }
@@ -106,8 +148,7 @@ fn cut(
     contract: &Contract,
     night: NaiveDate,
 ) -> datafusion::error::Result<LogicalPlan> {
-    let days = night.signed_duration_since(NaiveDate::default()).num_days();
-    let night = lit(ScalarValue::Date32(i32::try_from(days).ok()));
+    let night = day(night);
     let delivered = column("_night").lt_eq(night.clone());
     let visible = match event_time(contract) {
         Some(name) => {

@@ -12,10 +12,11 @@ use super::compute::{ComputeError, Target, stage_query, target_schema};
 use super::context::RunContext;
 use super::error::{RunError, is_out_of_memory};
 use super::history::HistoryInputs;
+use super::ml::LearntInputs;
 use super::standing::Standing;
 use super::state::StagedTable;
 use super::windowed::WindowedInputs;
-use super::{history, publish, stage, views, windowed};
+use super::{history, ml, publish, stage, views, windowed};
 use crate::graph::Moment;
 use crate::planted::{Bug, planted};
 use crate::project::model::Model;
@@ -48,6 +49,8 @@ pub(super) enum Method {
     Windowed(WindowedInputs),
     /// What nights that were not seen yet add to a history.
     History(HistoryInputs),
+    /// What a learner makes of them.
+    Learnt(LearntInputs),
 }
 
 /// The change that a computation makes to a table.
@@ -143,7 +146,7 @@ impl Work {
     /// Whether it was found out already that nothing changed.
     async fn is_as_before(&self, identity: &str) -> Result<bool, RunError> {
         match &self.method {
-            Method::Whole => Ok(false),
+            Method::Whole | Method::Learnt(_) => Ok(false),
             Method::Windowed(inputs) => inputs.are_as_before(&self.context.lake, &self.name, identity).await,
             Method::History(inputs) => Ok(inputs.nights.is_empty()),
         }
@@ -212,6 +215,7 @@ impl Work {
             }
             Method::Windowed(inputs) => windowed::make(self, model, inputs, identity, attempt).await,
             Method::History(inputs) => history::make(self, model, inputs, attempt).await.map(Some),
+            Method::Learnt(inputs) => ml::make(self, model, inputs, identity, attempt).await,
         }
     }
 

@@ -4,6 +4,8 @@ mod changes;
 mod crash;
 mod keyed;
 mod late;
+mod learn;
+mod learn_life;
 mod maintain;
 mod materialize;
 mod memory;

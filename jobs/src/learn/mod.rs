@@ -1,0 +1,48 @@
+//! What `buho` learns with: the recipes of `models`, plugged into the engine.
+//!
+//! | night | does |
+//! |---|---|
+//! | first | searches all candidates, backtests the best, ships its fit of all rows |
+//! | usual | refits the champion's recipe; the fit ships unless it is worse than the last by more than chance |
+//! | every `challenge_every_days`, or when tonight drifted | searches, and judges the best against the champion on later rows |
+//! | promoted | fits the recipe that was asked for, and ships it |
+//!
+//! All chance is drawn from one seed and work is counted in fits x rows, so a night is the same on any machine.
+
+mod backtest;
+mod candidates;
+mod drift;
+mod night;
+mod scorer;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use models::recipe::RecipeError;
+use warehouse::learn::{CandidateFault, LearnError, Learner, Scorer, Training, Verdict};
+use warehouse::project::MlNode;
+
+/// What all chance is drawn from.
+const SEED: u64 = 20;
+
+/// The recipes of `models`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Recipes;
+
+impl Learner for Recipes {
+    fn faults(&self, node: &MlNode) -> Vec<CandidateFault> {
+        candidates::faults(node)
+    }
+
+    fn train(&self, task: &Training) -> Result<Verdict, LearnError> {
+        night::train(task)
+    }
+
+    fn open(&self, artefact: &[u8]) -> Result<Box<dyn Scorer>, LearnError> {
+        scorer::open(artefact)
+    }
+}
+
+fn refused(error: &RecipeError) -> LearnError {
+    LearnError::new(error.to_string())
+}

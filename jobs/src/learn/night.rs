@@ -1,0 +1,249 @@
+//! What a night learns: the champion's recipe fitted anew, or another's where it was judged better.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use models::metrics::Metric;
+use models::recipe::{
+    FittedModel, Judgement, Judging, Recipe, Search, SearchRecord, Standing, Verdict as Ruling, fit, judge, refit_ships,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use warehouse::learn::{Champion, LearnError, MEMORY, Training, Verdict};
+use warehouse::project::ml::Section;
+
+use super::backtest::{Backtest, Cut, cut, importance};
+use super::table::Table;
+use super::{candidates, drift, refused};
+
+/// Candidates of the first rung of a search.
+const CANDIDATES: usize = 12;
+/// Fits x rows of a search, in times the rows there are; at most so many.
+const BUDGET_ROUNDS: u64 = 40;
+const MOST_BUDGET: u64 = 20_000_000;
+/// Challengers that a judgement hears.
+const CHALLENGERS: usize = 2;
+/// Tonight differs from what was learnt by so much that a search is due (AUC of telling them apart), where that is so
+/// much more than at the last search: some columns move every night.
+const DRIFTED: f64 = 0.8;
+const MORE_DRIFTED: f64 = 0.05;
+
+/// What is remembered from night to night.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Memory {
+    /// The night of the last search.
+    searched_on: Option<NaiveDate>,
+    search: SearchRecord,
+    /// How well that night could be told from what was learnt.
+    drift: Option<f64>,
+    /// The champion's metric on rows that it had not seen, as of the last search.
+    promised: Option<f64>,
+}
+
+impl Memory {
+    /// What cannot be read is forgotten: a search follows.
+    fn of(champion: &Champion) -> Self {
+        let memory = champion.report.get(MEMORY).cloned().unwrap_or_default();
+        serde_json::from_value(memory).unwrap_or_default()
+    }
+}
+
+/// One night's learning.
+struct Night<'a> {
+    task: &'a Training,
+    table: Table,
+    metric: Metric,
+    cut: Cut,
+    /// How well tonight can be told from the last snapshot.
+    drift: Option<f64>,
+}
+
+/// The champion of the night before, where its recipe can be read and is still asked for.
+struct Incumbent<'a> {
+    champion: &'a Champion,
+    recipe: Recipe,
+    memory: Memory,
+}
+
+/// Learns what a night is asked to.
+///
+/// # Errors
+/// Rows that no candidate can be fitted on.
+pub(super) fn train(task: &Training) -> Result<Verdict, LearnError> {
+    let table = Table::of(task)?;
+    let cut = cut(task, &table)?;
+    let drifted = drift::measure(task)?;
+    let night = Night { task, table, metric: candidates::metric(&task.node), cut, drift: drifted.auc };
+    let incumbent = task.champion.as_ref().and_then(|champion| {
+        let recipe: Recipe = champion.recipe.parse().ok()?;
+        Some(Incumbent { champion, recipe, memory: Memory::of(champion) })
+    });
+    let mut verdict = match incumbent {
+        None => night.first(),
+        Some(incumbent) if incumbent.champion.is_promoted => night.promoted(&incumbent),
+        Some(incumbent) if night.is_due(&incumbent.memory) => night.challenged(&incumbent),
+        Some(incumbent) => night.usual(&incumbent),
+    }?;
+    verdict.sections.insert(Section::Drift.key(), drifted.rows);
+    Ok(verdict)
+}
+
+/// A recipe that is to be fitted on all rows, and what is known of it.
+struct Chosen {
+    recipe: Recipe,
+    memory: Memory,
+    reason: String,
+    backtests: Vec<Value>,
+}
+
+impl Night<'_> {
+    /// A search is due when so many days have passed, or when tonight is unlike what was learnt from, and more so than at
+    /// the last search.
+    fn is_due(&self, memory: &Memory) -> bool {
+        let Some(last) = memory.searched_on else { return true };
+        let days = self.task.night.signed_duration_since(last).num_days();
+        let before = memory.drift.unwrap_or(0.5);
+        let drifted = self.drift.is_some_and(|auc| auc > DRIFTED && auc > before + MORE_DRIFTED);
+        days >= i64::from(self.task.node.spec.gate.challenge_every_days) || (days > 0 && drifted)
+    }
+
+    fn search(&self, last: &SearchRecord) -> Result<SearchRecord, LearnError> {
+        let spaces = candidates::spaces(&self.task.node)?;
+        let budget = (BUDGET_ROUNDS * self.table.labels.len() as u64).min(MOST_BUDGET);
+        let search = Search { candidates: CANDIDATES.max(spaces.len()), budget, metric: self.metric };
+        search.run(&spaces, &self.table.rows(), last).map_err(|error| refused(&error))
+    }
+
+    /// No champion: the best of a search.
+    fn first(&self) -> Result<Verdict, LearnError> {
+        let search = self.search(&SearchRecord::default())?;
+        let recipe = search.best(1).pop();
+        let recipe = recipe.ok_or_else(|| LearnError::new("no candidate could be fitted on these rows"))?;
+        let reason = format!("the best of {} candidates", search.tried.len());
+        let memory = Memory { searched_on: Some(self.task.night), search, drift: self.drift, promised: None };
+        self.backtested(Chosen { recipe, memory, reason, backtests: Vec::new() }, None)
+    }
+
+    fn promoted(&self, incumbent: &Incumbent<'_>) -> Result<Verdict, LearnError> {
+        let reason = format!("the recipe of {} was promoted", incumbent.champion.version);
+        let (recipe, memory) = (incumbent.recipe.clone(), incumbent.memory.clone());
+        self.backtested(Chosen { recipe, memory, reason, backtests: Vec::new() }, None)
+    }
+
+    /// The champion before the judge, against the best of a search.
+    fn challenged(&self, incumbent: &Incumbent<'_>) -> Result<Verdict, LearnError> {
+        let search = self.search(&incumbent.memory.search)?;
+        let mut challengers = search.best(CHALLENGERS + 1);
+        challengers.retain(|recipe| *recipe != incumbent.recipe);
+        challengers.truncate(CHALLENGERS);
+        let mut judging = Judging::by(self.metric);
+        if let Some(day) = self.cut.test_from {
+            judging = judging.test_from(day);
+        }
+        let judgement = judge(&incumbent.recipe, &challengers, &self.table.rows(), &judging);
+        let judgement = judgement.map_err(|error| refused(&error))?;
+        let promised = judgement.champion.metric;
+        let memory = Memory { searched_on: Some(self.task.night), search, drift: self.drift, promised };
+        let backtests = heard(&judgement);
+        let winner = match judgement.verdict {
+            Ruling::Ship { challenger } => judgement.challengers.get(challenger),
+            Ruling::Keep => None,
+        };
+        match winner {
+            Some(winner) => {
+                let p = winner.comparison.map_or(f64::NAN, |found| found.p_better);
+                let reason = format!("better than {} on later rows: p {p:.4}", incumbent.recipe.family().name());
+                self.backtested(Chosen { recipe: winner.recipe.clone(), memory, reason, backtests }, None)
+            }
+            None => {
+                let reason = format!("{} challengers were not better by more than chance", challengers.len());
+                let recipe = incumbent.recipe.clone();
+                self.backtested(Chosen { recipe, memory, reason, backtests }, Some(incumbent))
+            }
+        }
+    }
+
+    fn usual(&self, incumbent: &Incumbent<'_>) -> Result<Verdict, LearnError> {
+        let reason = format!("refitted with the rows of {}", self.task.night);
+        let (recipe, memory) = (incumbent.recipe.clone(), incumbent.memory.clone());
+        self.backtested(Chosen { recipe, memory, reason, backtests: Vec::new() }, Some(incumbent))
+    }
+
+    /// Judges a recipe on rows it has not seen, holds it against the gate, and ships its fit of all rows unless that is
+    /// worse than the model before by more than chance.
+    fn backtested(&self, chosen: Chosen, before: Option<&Incumbent<'_>>) -> Result<Verdict, LearnError> {
+        let Chosen { recipe, memory, reason, backtests } = chosen;
+        let found = Backtest::run(&recipe, &self.table, &self.cut, self.metric, self.task.node.spec.kind)?;
+        let value = found.value();
+        let mut verdict = Verdict {
+            artefact: None,
+            reason,
+            family: recipe.family().name().to_owned(),
+            recipe: recipe.to_string(),
+            metric: self.metric.name().to_owned(),
+            metric_value: value,
+            sections: BTreeMap::from([
+                (Section::Backtests.key(), found.report(&recipe).chain(backtests).collect()),
+                (Section::Calibration.key(), found.calibration.clone()),
+                (Section::Importance.key(), found.importance.clone()),
+            ]),
+            memory: json!(Memory { promised: value, ..memory }),
+        };
+        if let (Some(bound), Some(value)) = (self.task.node.spec.gate.metric, value)
+            && !candidates::passes(self.metric, value, bound)
+        {
+            verdict.reason = format!("{} is {value:.4} on later rows, and `gate` asks for {bound}", self.metric.name());
+            return Ok(verdict);
+        }
+        let model = fit(&recipe, &self.table.rows()).map_err(|error| refused(&error))?.with_threads(self.table.threads);
+        if let Some(worse) = before.and_then(|before| self.worse_than(before, &model)) {
+            verdict.reason = worse;
+            return Ok(verdict);
+        }
+        verdict.sections.insert(Section::Importance.key(), importance(&model));
+        verdict.artefact = Some(model.to_bytes().map_err(|error| refused(&error))?);
+        Ok(verdict)
+    }
+
+    /// Why tonight's fit is worse than the last one on the newest rows with a label, where it is by more than chance.
+    fn worse_than(&self, before: &Incumbent<'_>, tonight: &FittedModel) -> Option<String> {
+        let last = FittedModel::from_bytes(&before.champion.artefact).ok()?.with_threads(self.table.threads);
+        let newest = self.table.days.iter().max()?;
+        let rows: Vec<usize> =
+            self.table.days.iter().enumerate().filter(|(_, day)| *day == newest).map(|(row, _)| row).collect();
+        let newest = self.table.some(&rows);
+        // Rows that cannot judge, of one class or without a column it knows, are no reason to keep an old model.
+        let (ships, found) = refit_ships(&last, tonight, &newest.rows(), &Judging::by(self.metric)).ok()?;
+        (!ships).then(|| {
+            format!(
+                "tonight's fit is worse on the newest rows: {} {:.4}, the model before {:.4}, p {:.4}",
+                self.metric.name(),
+                found.challenger,
+                found.champion,
+                found.p_worse
+            )
+        })
+    }
+}
+
+/// The challengers of a judgement, as rows of the backtests.
+fn heard(judgement: &Judgement) -> Vec<Value> {
+    let row = |standing: &Standing| {
+        let found = standing.comparison;
+        json!({
+            "role": "challenger",
+            "family": standing.recipe.family().name(),
+            "recipe": standing.recipe.to_string(),
+            "metric": judgement.metric,
+            "value": standing.metric,
+            "gain": found.map(|found| found.gain),
+            "gain_low": found.map(|found| found.lower),
+            "gain_high": found.map(|found| found.upper),
+            "p_better": found.map(|found| found.p_better),
+            "is_trusted": standing.trust.map(|trust| trust.holds()),
+            "failure": standing.failure,
+            "rows": judgement.test_rows,
+        })
+    };
+    judgement.challengers.iter().map(row).collect()
+}

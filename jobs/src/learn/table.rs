@@ -1,0 +1,104 @@
+//! Rows of the engine as tables of `models`.
+
+use arrow::array::cast::AsArray;
+use arrow::array::{Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int32Type};
+use chrono::NaiveDate;
+use models::recipe::{Frame, Training as Rows};
+use warehouse::learn::{LearnError, Training};
+use warehouse::project::ml::SplitBy;
+
+use super::{SEED, refused};
+
+/// Seconds of a day, in microseconds.
+const DAY_MICROS: f64 = 86_400e6;
+
+/// Columns by name: numbers (dates as days since 1970), booleans, text.
+///
+/// # Errors
+/// A column of a type that no table of the project has.
+pub(super) fn frame(batch: &RecordBatch) -> Result<Frame, LearnError> {
+    let mut frame = Frame::new(batch.num_rows());
+    for (field, values) in batch.schema().fields().iter().zip(batch.columns()) {
+        let name = field.name().as_str();
+        let unreadable = |error: arrow::error::ArrowError| LearnError::new(format!("column `{name}`: {error}"));
+        let added = match field.data_type() {
+            DataType::Boolean => frame.flags(name, values.as_boolean().iter()),
+            DataType::Utf8 => frame.text(name, values.as_string::<i32>().iter()),
+            DataType::Date32 => {
+                let days = cast(values, &DataType::Int32).map_err(unreadable)?;
+                let days = days.as_primitive::<Int32Type>();
+                frame.numbers(name, days.iter().map(|day| day.map_or(f64::NAN, f64::from)).collect())
+            }
+            DataType::Timestamp(..) => {
+                let at = cast(values, &DataType::Int64).map_err(unreadable)?;
+                frame.numbers(name, numbers(at.as_ref())?.into_iter().map(|micros| micros / DAY_MICROS).collect())
+            }
+            _ => frame.numbers(name, numbers(values.as_ref())?),
+        };
+        added.map_err(|error| refused(&error))?;
+    }
+    Ok(frame)
+}
+
+/// Numbers as f64, NULL as NaN.
+fn numbers(values: &dyn Array) -> Result<Vec<f64>, LearnError> {
+    let values = cast(values, &DataType::Float64).map_err(|error| LearnError::new(error.to_string()))?;
+    Ok(values.as_primitive::<Float64Type>().iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+}
+
+/// Days since 1970.
+pub(super) fn day_number(night: NaiveDate) -> i64 {
+    night.signed_duration_since(NaiveDate::default()).num_days()
+}
+
+/// All rows of a night's task.
+pub(super) struct Table {
+    pub frame: Frame,
+    pub labels: Vec<f64>,
+    pub entities: Vec<u64>,
+    /// The night of each row, as days since 1970.
+    pub days: Vec<i64>,
+    pub horizon_days: u32,
+    pub threads: usize,
+    /// Whether later nights judge; else other entities.
+    pub by_time: bool,
+}
+
+impl Table {
+    pub fn of(task: &Training) -> Result<Self, LearnError> {
+        let days: Vec<i64> = task.rows.nights.iter().map(|night| day_number(*night)).collect();
+        Ok(Self {
+            frame: frame(&task.rows.features)?,
+            labels: task.rows.labels.clone(),
+            entities: task.rows.entities.iter().map(|entity| u64::from(*entity)).collect(),
+            by_time: task.node.spec.split.by == SplitBy::Time,
+            days,
+            horizon_days: task.horizon_days,
+            threads: task.threads,
+        })
+    }
+
+    /// Some of the rows.
+    pub fn some(&self, rows: &[usize]) -> Self {
+        fn pick<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
+            rows.iter().filter_map(|row| values.get(*row).copied()).collect()
+        }
+        Self {
+            frame: self.frame.select(rows),
+            labels: pick(&self.labels, rows),
+            entities: pick(&self.entities, rows),
+            days: pick(&self.days, rows),
+            horizon_days: self.horizon_days,
+            threads: self.threads,
+            by_time: self.by_time,
+        }
+    }
+
+    /// As `models` learns from them.
+    pub fn rows(&self) -> Rows<'_> {
+        let rows = Rows::new(&self.frame, &self.labels).entities(&self.entities).seed(SEED).threads(self.threads);
+        if self.by_time { rows.days(&self.days, self.horizon_days) } else { rows }
+    }
+}

@@ -1,0 +1,123 @@
+"""ML nodes at the binary: real shops, judged on what came later."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.peers.conftest import Night, run_project
+from tests.peers.support import places
+from tests.peers.support.binary import Buho
+
+pytestmark = pytest.mark.data
+
+NIGHT = "2011-12-09"
+
+
+@pytest.fixture(scope="module")
+def retail(buho: Buho, tmp_path_factory: pytest.TempPathFactory) -> Night:
+    lake = tmp_path_factory.mktemp("retail") / "lake"
+    return run_project(buho, "retail-churn", NIGHT, lake, data="online-retail")
+
+
+def value_of(night: Night, model: str, metric: str) -> float:
+    query = (
+        f"select value from ml.backtests where model = '{model}' and metric = '{metric}'"
+        f" and role = 'champion' and night = date '{night.night}'"
+    )
+    return float(night.buho.rows(query)[0]["value"])
+
+
+def test_churn_is_judged_on_later_nights_and_beats_recency_frequency_money(retail: Night):
+    churn, rfm = (value_of(retail, model, "roc_auc") for model in ("churn", "rfm"))
+    assert 0.70 < rfm < churn < 0.90
+
+
+def test_no_snapshot_that_is_learnt_from_has_a_horizon_that_has_not_passed(retail: Night):
+    row = retail.buho.rows("select * from ml.churn_training")[0]
+    assert (row["first_snapshot"], row["last_snapshot"]) == ("2011-02-10", "2011-09-10")
+    assert row["horizon_days"] == 90
+    assert (row["outcome"], row["snapshots"], row["unlabelled"]) == ("shipped", 8, 0)
+
+
+def test_calibration_on_later_nights_is_within_what_the_season_moves(retail: Night):
+    bins = retail.buho.rows("select mean_score, mean_label, rows from ml.calibration where model = 'churn'")
+    rows = sum(int(one["rows"]) for one in bins)
+    error = sum(abs(float(b["mean_score"]) - float(b["mean_label"])) * int(b["rows"]) for b in bins) / rows
+    assert error < 0.15
+
+
+def test_every_customer_of_the_spine_is_scored_with_tier_reasons_and_value_at_risk(retail: Night):
+    counts = retail.buho.rows(
+        "select (select count(*) from features.customer_spine) as spine, count(*) as scores,"
+        " count(tier) as tiers, count(reason_1_words) as reasons, count(value_at_risk) as valued,"
+        " count(distinct tier) as different from ml.churn_scores"
+    )[0]
+    assert counts["spine"] == counts["scores"] == counts["tiers"] == counts["reasons"]
+    assert (int(counts["different"]), 0 < int(counts["valued"]) < int(counts["scores"])) == (3, True)
+    row = retail.buho.rows(
+        "select reason_1_words, reason_1_words_es from ml.churn_scores"
+        " where reason_1 = 'days_since_last_order' order by customer_id limit 1"
+    )[0]
+    assert "no order for " in row["reason_1_words"]
+    assert "días sin pedidos" in row["reason_1_words_es"]
+
+
+def test_the_same_night_has_nothing_to_train(retail: Night):
+    assert retail.buho.night(NIGHT).expect(0).result["status"] == "skipped"
+
+
+def bytes_of(at: Buho) -> list[dict]:
+    models = at.rows("select version, checksum, report from ml.churn_training")
+    return models + at.rows("select * from ml.churn_scores order by customer_id")
+
+
+def test_the_same_night_gives_the_same_bytes_with_one_and_two_threads(retail: Night, tmp_path: Path):
+    other = retail.buho.at(retail.project, raw=retail.raw, lake=tmp_path / "lake")
+    other("run", "--night", NIGHT, "--threads", "1").expect(0)
+    assert bytes_of(other) == bytes_of(retail.buho)
+
+
+def test_a_model_can_be_listed_shown_explained_and_another_recipe_promoted(retail: Night, tmp_path: Path):
+    lake = tmp_path / "lake"
+    shutil.copytree(retail.lake, lake)
+    at = retail.buho.at(retail.project, raw=retail.raw, lake=lake)
+    listed = at("models", "list", "--format", "json").expect(0).stdout.splitlines()
+    assert [json.loads(line)["model"] for line in listed] == ["churn", "rfm"]
+    version = json.loads(listed[0])["version"]
+    customer = at.rows("select min(customer_id) as customer from ml.churn_scores")[0]["customer"]
+    why = at("models", "explain", "churn", customer, "--format", "json").expect(0).stdout.splitlines()
+    assert [json.loads(line)["place"] for line in why] == [1, 2, 3]
+    assert "did you mean `churn`?" in at("models", "show", "chrun").expect(2).stderr
+    assert "has no version" in at("models", "promote", "churn", "2011-01-01.00000000").expect(2).stderr
+    assert "had one recipe only" in at("models", "rollback", "churn").expect(2).stderr
+    at("models", "promote", "churn", version).expect(0)
+
+
+def test_a_table_without_time_is_judged_on_other_customers(buho: Buho, tmp_path: Path):
+    telco = run_project(buho, "telco-churn", "2026-01-31", tmp_path / "lake")
+    assert 0.80 < value_of(telco, "churn", "roc_auc") < 0.90
+
+
+def test_the_form_of_ml_nodes_is_printed_and_a_slip_in_it_is_named(buho: Buho, tmp_path: Path):
+    assert json.loads(buho("schema", "ml").expect(0).stdout)["properties"]["spine"]
+    project, raw = tmp_path / "shop", tmp_path / "raw"
+    raw.mkdir()
+    shutil.copytree(places.PROJECTS / "retail-churn", project)
+    yml = project / "sql/ml/churn.yml"
+    for slip, said in [
+        (("entity: customer_id", "entity: custmer_id"), "did you mean `customer_id`?"),
+        (("features.customer_night", "features.custmer_night"), "features.customer_night`?"),
+        (("family: boosting", "family: bosting"), "did you mean `boosting`?"),
+        (("leaves: 8", "leafs: 8"), "did you mean `leaves`?"),
+        (("kind: classifier", "kind: clasifier"), "classifier"),
+        (("p.day <= s.night + $horizon", "p.day <= s.night + $horizn"), "$horizon"),
+        (("as label", "as lable"), "no column `label`"),
+    ]:
+        text = (places.PROJECTS / "retail-churn/sql/ml/churn.yml").read_text()
+        assert slip[0] in text
+        yml.write_text(text.replace(*slip, 1))
+        outcome = buho.at(project, raw=raw)("plan", "--night", NIGHT).expect(2)
+        assert "sql/ml/churn.yml:" in outcome.stderr
+        assert said in outcome.stderr

@@ -1,0 +1,304 @@
+//! The leak check: a past snapshot's features, computed again from what there was by its night.
+//!
+//! All models behind the features are computed from raw data without what happened later; a value that differs from
+//! the one that was learnt from knew what came after, and is an error. A second pass leaves out what was delivered later
+//! too, of sources whose files are dated: what differs then is late data, counted and said, for no feature can help it.
+//!
+//! What cannot be seen: sources without `event_time`, whose rows have no history.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use chrono::NaiveDate;
+use datafusion::catalog::view::ViewTable;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{DataFrame, SessionContext};
+use object_store::ObjectStoreExt;
+
+use super::gather::Gather;
+use crate::graph::schemas::model_schema;
+use crate::graph::{Moment, Node};
+use crate::materialize::{self, DELTA, ROWS};
+use crate::project::contract::Contract;
+use crate::project::ml::NIGHT_COLUMN;
+use crate::project::model::{Materialized, Model};
+use crate::run::compute::{ComputeError, stage_query};
+use crate::run::error::RunError;
+use crate::run::state::Candidate;
+use crate::run::views::{self, Cut};
+use crate::run::work::in_order;
+use crate::session::register;
+use crate::sql_text::{column, number, table};
+use crate::table::{PinnedTable, StagedFile};
+
+/// Entities whose features are computed again.
+const ENTITIES: usize = 200;
+/// Relative difference of DOUBLE values that is none, unless the yml gives a tolerance.
+const TOLERANCE: f64 = 1e-9;
+
+/// No event is older; a moment of years before cannot be told in nanoseconds.
+const FIRST_YEAR: i32 = 1700;
+
+const SAMPLE: &str = "buho.sample";
+const USED: &str = "buho.used";
+const AGAIN: &str = "buho.again";
+
+/// A raw table as this run has it.
+#[derive(Clone)]
+pub(in crate::run) struct Raw {
+    pub contract: Contract,
+    pub candidate: Candidate,
+}
+
+/// A snapshot that was learnt from.
+pub(super) struct Snapshot<'a> {
+    pub gather: Gather<'a>,
+    pub raw: &'a [Raw],
+    pub night: NaiveDate,
+    pub spine: &'a [StagedFile],
+    pub features: &'a [StagedFile],
+}
+
+/// What the check came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Checked {
+    /// Every value is what it was that night; so many rows changed by what was delivered later.
+    Sound { late: u64 },
+    /// A model behind the features cannot be read as of another night.
+    NotChecked { because: String },
+}
+
+impl Snapshot<'_> {
+    /// Computes the snapshot's features again, for some entities, and compares them with those that were learnt from.
+    ///
+    /// # Errors
+    /// A value that differs: the column, the entity, both values.
+    pub async fn check(&self) -> Result<Checked, ComputeError> {
+        if let Some(because) = self.obstacle() {
+            return Ok(Checked::NotChecked { because });
+        }
+        if let Some(found) = self.differences(Cut::ByEvent).await?.first() {
+            let node = self.gather.node;
+            return Err(ComputeError::Other(RunError::refused(
+                &self.gather.work.name,
+                &format!(
+                    "column `{}` of `{}` is {} for {} {} at night {}, and {} by what had happened until then: it reads what came after — compare its dates with the spine's `{NIGHT_COLUMN}`",
+                    found.column,
+                    node.spec.features.as_str(),
+                    found.used,
+                    node.spec.entity.as_str(),
+                    found.entity,
+                    self.night,
+                    found.again
+                ),
+            )));
+        }
+        let is_dated = |raw: &Raw| views::is_dated(&raw.contract);
+        let late = match self.raw.iter().any(is_dated) {
+            true => self.differences(Cut::ByEventAndDelivery).await?.len(),
+            false => 0,
+        };
+        Ok(Checked::Sound { late: late as u64 })
+    }
+
+    fn behind(&self) -> Vec<&Node> {
+        let graph = &self.gather.work.context.graph;
+        let behind = graph.ancestors([self.gather.node.spec.features.as_str()]);
+        graph.nodes.iter().filter(|node| behind.contains(&node.name)).collect()
+    }
+
+    /// Why the features cannot be computed as of another night.
+    fn obstacle(&self) -> Option<String> {
+        let known: BTreeSet<&str> = self.raw.iter().map(|raw| raw.contract.table.as_str()).collect();
+        self.behind().into_iter().find_map(|node| match node.materialized {
+            Materialized::Scd2 | Materialized::Nightly => Some(format!("`{}` keeps a history of its own", node.name)),
+            _ => node
+                .inputs
+                .iter()
+                .find(|input| input.starts_with("bronze.") && !known.contains(input.as_str()))
+                .map(|input| format!("`{input}` is not there")),
+        })
+    }
+
+    /// Computes the features again from what a cut leaves, and compares.
+    async fn differences(&self, cut: Cut) -> Result<Vec<Difference>, ComputeError> {
+        let session = self.gather.work.context.engine.session(self.gather.attempt.effort);
+        let staged = self.open(&session, cut).await?;
+        let found = self.compare(&session).await;
+        self.forget(staged).await;
+        found
+    }
+
+    /// The first differing value of each differing row, in a session that has both.
+    async fn compare(&self, session: &SessionContext) -> Result<Vec<Difference>, ComputeError> {
+        let features = self.gather.model(&self.gather.node.spec.features)?;
+        let declared: Vec<String> = features.spec.columns.iter().map(|declared| column(&declared.name)).collect();
+        let again = format!("SELECT {} FROM {}", declared.join(", "), table(&features.name));
+        views::register_view(session, AGAIN, &again, self.night).await.map_err(ComputeError::Other)?;
+        let entity = column(&self.gather.node.spec.entity);
+        let compared: Vec<&crate::project::model::ModelColumn> = features
+            .spec
+            .columns
+            .iter()
+            .filter(|declared| ![NIGHT_COLUMN, self.gather.node.spec.entity.as_str()].contains(&declared.name.as_str()))
+            .collect();
+        let any: Vec<String> = compared.iter().map(|declared| differs(declared)).collect();
+        let pairs: Vec<String> = compared
+            .iter()
+            .enumerate()
+            .flat_map(|(place, declared)| {
+                let name = column(&declared.name);
+                [
+                    format!("u.{name} AS u{place}"),
+                    format!("a.{name} AS a{place}"),
+                    format!("{} AS d{place}", differs(declared)),
+                ]
+            })
+            .collect();
+        let query = format!(
+            "SELECT cast(s.{entity} AS VARCHAR) AS entity, {} FROM {SAMPLE} AS s LEFT JOIN {USED} AS u ON u.{entity} = s.{entity} \
+             LEFT JOIN {AGAIN} AS a ON a.{entity} = s.{entity} WHERE {} ORDER BY s.{entity}",
+            pairs.join(", "),
+            any.join(" OR ")
+        );
+        let mut found = Vec::new();
+        for batch in session.sql(&query).await?.collect().await? {
+            for row in 0..batch.num_rows() {
+                found.extend(difference(batch.columns(), row, &compared)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A session in which every table behind the features is what it was that night.
+    async fn open(&self, session: &SessionContext, cut: Cut) -> Result<Vec<StagedFile>, ComputeError> {
+        let (work, node) = (self.gather.work, self.gather.node);
+        let lake = &work.context.lake;
+        let spine = self.gather.model(&node.spec.spine)?;
+        let features = self.gather.model(&node.spec.features)?;
+        for (name, model, files) in [(SAMPLE, spine, self.spine), (USED, features, self.features)] {
+            let all = format!("{name}_all");
+            let rows = PinnedTable::from_staged(lake, &work.name, &model_schema(model), files)?;
+            register(session, &all, Arc::new(rows))?;
+            let entity = column(&node.spec.entity);
+            let some = match name {
+                SAMPLE => format!(" ORDER BY md5(cast({entity} AS VARCHAR)), {entity} LIMIT {ENTITIES}"),
+                _ => String::new(),
+            };
+            let sql = format!("SELECT * FROM {all} WHERE night = DATE '{}'{some}", self.night);
+            views::register_view(session, name, &sql, self.night).await.map_err(ComputeError::Other)?;
+        }
+        for raw in self.raw {
+            let rows = views::bronze_cut(lake, &raw.contract, &raw.candidate, self.night, cut);
+            register(session, &raw.contract.table, rows.map_err(ComputeError::Other)?)?;
+        }
+        let mut staged = Vec::new();
+        for behind in self.behind() {
+            let model = self.gather.model(&behind.name)?;
+            if behind.name == node.spec.spine.as_str() {
+                let sample = format!("SELECT * FROM {SAMPLE}");
+                views::register_view(session, &behind.name, &sample, self.night).await.map_err(ComputeError::Other)?;
+                continue;
+            }
+            staged.extend(self.as_of(session, model, cut).await?);
+        }
+        Ok(staged)
+    }
+
+    /// Registers a model as its rows of the night: a view as it is, a stored table computed once.
+    async fn as_of(&self, session: &SessionContext, model: &Model, cut: Cut) -> Result<Vec<StagedFile>, ComputeError> {
+        let (work, kind) = (self.gather.work, model.spec.materialized);
+        // Whatever raw rows are shown are in the window: what is cut is cut there.
+        let (first, after) = (NaiveDate::from_ymd_opt(FIRST_YEAR, 1, 1).unwrap_or_default(), work.night.succ_opt());
+        let moment = match kind.is_windowed() {
+            true => Moment::window(self.night, first, after.unwrap_or(work.night)),
+            false => self.night.into(),
+        };
+        let plan = views::plan_sql(session, &model.name, &model.sql, moment).await.map_err(ComputeError::Other)?;
+        if kind == Materialized::View {
+            register(session, &model.name, Arc::new(ViewTable::new(plan, None)))?;
+            return Ok(Vec::new());
+        }
+        let query = match kind {
+            Materialized::Merge => self.newest(session, model, plan).await?,
+            _ => session.execute_logical_plan(plan).await?,
+        };
+        let bare = model.name.replace('.', "_");
+        let target = work.scratch(self.gather.attempt, &format!("-{cut:?}-{bare}"));
+        let files = stage_query(&work.context.lake, &target, in_order(query, model)?, session).await?;
+        let rows = PinnedTable::from_staged(&work.context.lake, &work.name, &model_schema(model), &files)?;
+        register(session, &model.name, Arc::new(rows))?;
+        Ok(files)
+    }
+
+    /// Of the rows of a key the newest, unless that says that the key is gone.
+    async fn newest(
+        &self,
+        session: &SessionContext,
+        model: &Model,
+        plan: LogicalPlan,
+    ) -> Result<DataFrame, ComputeError> {
+        let bare = model.name.replace('.', "_");
+        let (delivered, resolved) = (format!("buho.rows_{bare}"), format!("buho.delta_{bare}"));
+        register(session, &delivered, Arc::new(ViewTable::new(plan, None)))?;
+        let newest = materialize::newest(&model.spec).replace(ROWS, &delivered);
+        views::register_view(session, &resolved, &newest, self.night).await.map_err(ComputeError::Other)?;
+        Ok(session.sql(&materialize::stand(&model.spec).replace(DELTA, &resolved)).await?)
+    }
+
+    /// Removes what was computed for the comparison alone; what stays is found by `maintain`.
+    async fn forget(&self, files: Vec<StagedFile>) {
+        let lake = &self.gather.work.context.lake;
+        for file in files {
+            let path = lake.table_path(&self.gather.work.name).join(file.path.as_str());
+            if let Err(error) = lake.store().delete(&path).await {
+                tracing::debug!(%path, %error, "a file of the leak check stays");
+            }
+        }
+    }
+}
+
+/// Two values of one column.
+struct Difference {
+    column: String,
+    entity: String,
+    used: String,
+    again: String,
+}
+
+/// Whether `u` and `a` differ in a column.
+fn differs(declared: &crate::project::model::ModelColumn) -> String {
+    let name = column(&declared.name);
+    if declared.kind.value.arrow() != DataType::Float64 {
+        return format!("(u.{name} IS DISTINCT FROM a.{name})");
+    }
+    let tolerance = number(declared.tolerance.unwrap_or(TOLERANCE));
+    format!(
+        "((u.{name} IS NULL) <> (a.{name} IS NULL) OR coalesce(abs(u.{name} - a.{name}) > {tolerance} * (abs(u.{name}) + abs(a.{name})), false))"
+    )
+}
+
+/// The first column in which a row differs: entity, then used, again and whether they differ, of each column.
+fn difference(
+    columns: &[ArrayRef],
+    row: usize,
+    compared: &[&crate::project::model::ModelColumn],
+) -> Result<Option<Difference>, ComputeError> {
+    let options = FormatOptions::default().with_null("NULL");
+    let shown = |values: &ArrayRef| {
+        let format = ArrayFormatter::try_new(values.as_ref(), &options);
+        format.map(|format| format.value(row).to_string()).map_err(|error| ComputeError::Engine(error.into()))
+    };
+    let Some((entity, values)) = columns.split_first() else { return Ok(None) };
+    for (values, declared) in values.chunks_exact(3).zip(compared) {
+        let [used, again, differs] = values else { continue };
+        if shown(differs)? == "true" {
+            let (used, again) = (shown(used)?, shown(again)?);
+            return Ok(Some(Difference { column: declared.name.value.clone(), entity: shown(entity)?, used, again }));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,88 @@
+//! What the reports of all models say, heading by heading, as tables.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::array::cast::AsArray;
+use arrow::datatypes::SchemaRef;
+use arrow::json::ReaderBuilder;
+use datafusion::datasource::MemTable;
+use datafusion::error::DataFusionError;
+use serde_json::{Value, json};
+
+use crate::materialize::ROWS;
+use crate::project::ml::Section;
+use crate::project::model::Model;
+use crate::run::compute::{ComputeError, stage_query, target_schema};
+use crate::run::error::RunError;
+use crate::run::work::{Attempt, Made, Work, in_order};
+use crate::session::register;
+use crate::sql_text::table;
+use crate::table::StagedFile;
+
+/// Rows from JSON objects, by the names and types of a schema; what an object has not is NULL.
+pub(super) fn rows_of(schema: &SchemaRef, rows: &[Value]) -> Result<RecordBatch, DataFusionError> {
+    let mut decoder = ReaderBuilder::new(Arc::clone(schema)).with_batch_size(rows.len().max(1)).build_decoder()?;
+    decoder.serialize(rows)?;
+    Ok(decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(schema))))
+}
+
+/// Stages rows that the engine made.
+pub(super) async fn stage_made(
+    work: &Work,
+    model: &Model,
+    rows: &[Value],
+    attempt: Attempt,
+) -> Result<Vec<StagedFile>, ComputeError> {
+    let schema = target_schema(&model.spec.columns);
+    let batch = rows_of(&schema, rows)?;
+    let session = work.context.engine.session(attempt.effort);
+    register(&session, ROWS, Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))?;
+    let query = in_order(session.table(ROWS).await?, model)?;
+    stage_query(&work.context.lake, &work.target(model, attempt, ""), query, &session).await
+}
+
+/// The rows that all training tables report under a heading.
+pub(super) async fn make(work: &Work, model: &Model, section: Section, attempt: Attempt) -> Result<Made, ComputeError> {
+    let mut made = Vec::new();
+    for name in work.scene.tables.keys() {
+        let session = work.context.engine.session(attempt.effort);
+        work.scene.open(&session, work.night).await.map_err(ComputeError::Other)?;
+        let query = format!(
+            "SELECT model, cast(night AS VARCHAR) AS night_text, version, report FROM {} WHERE report IS NOT NULL ORDER BY night",
+            table(name)
+        );
+        for batch in session.sql(&query).await?.collect().await? {
+            made.extend(reported(&batch, section).map_err(|source| {
+                ComputeError::Other(RunError::Form { what: format!("a report in {name}"), source })
+            })?);
+        }
+    }
+    let adds = stage_made(work, model, &made, attempt).await?;
+    Ok(Made { adds, removes: None, standing: None })
+}
+
+/// The rows of a heading in reports: model, night, version and the report's own columns.
+fn reported(batch: &RecordBatch, section: Section) -> Result<Vec<Value>, serde_json::Error> {
+    let texts: Vec<_> =
+        batch.columns().iter().map(|column| arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8)).collect();
+    let [Ok(model), Ok(night), Ok(version), Ok(report)] = texts.as_slice() else { return Ok(Vec::new()) };
+    let mut rows = Vec::new();
+    for row in 0..batch.num_rows() {
+        let text = |column: &arrow::array::ArrayRef| {
+            let values = column.as_string::<i32>();
+            arrow::array::Array::is_valid(values, row).then(|| values.value(row).to_owned())
+        };
+        let report: Value = serde_json::from_str(&text(report).unwrap_or_default())?;
+        for own in report.get(section.key()).and_then(Value::as_array).into_iter().flatten() {
+            let Value::Object(mut own) = own.clone() else { continue };
+            own.extend([
+                ("model".to_owned(), json!(text(model))),
+                ("night".to_owned(), json!(text(night))),
+                ("version".to_owned(), json!(text(version))),
+            ]);
+            rows.push(Value::Object(own));
+        }
+    }
+    Ok(rows)
+}

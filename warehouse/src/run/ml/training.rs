@@ -1,0 +1,313 @@
+//! The night's training row: a new model, or the champion kept and why.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::NaiveDate;
+use serde_json::{Value, json};
+
+use super::decisions::Decided;
+use super::gather::Gather;
+use super::kept::{self, KeptModel};
+use super::leak::{Checked, Raw, Snapshot};
+use super::rows::{Past, tonight};
+use super::{night, report, snapshots};
+use crate::error::ErrorKind;
+use crate::identity::word_of;
+use crate::learn::{Champion, Training, TrainingRows, Verdict};
+use crate::project::ml::{MlKind, MlNode};
+use crate::project::model::Model;
+use crate::run::compute::ComputeError;
+use crate::run::error::{RunError, is_out_of_memory};
+use crate::run::work::{Attempt, Made, Work};
+
+/// Rows of tonight that drift is judged on.
+const TONIGHT_ROWS: usize = 20_000;
+/// Of zstd: an artefact is written once and read each night.
+const LEVEL: i32 = 9;
+
+/// What is asked of a training beyond the node's file.
+pub(super) struct Asked<'a> {
+    /// Identity of the recipe of the night's row.
+    pub identity: &'a str,
+    /// What somebody asked last.
+    pub decided: Option<&'a Decided>,
+    /// Raw tables behind the features.
+    pub raw: &'a [Raw],
+}
+
+/// What was learnt from.
+#[derive(Default)]
+struct Facts {
+    horizon: u32,
+    nights: Vec<NaiveDate>,
+    rows: usize,
+    entities: usize,
+    unlabelled: u64,
+    mean_label: Option<f64>,
+    /// Entities of the checked snapshot that late deliveries changed.
+    late: Option<u64>,
+    /// The night on which leaks were looked for last, and of which code.
+    checked: Option<(NaiveDate, String)>,
+}
+
+pub(super) async fn make(
+    work: &Work,
+    model: &Model,
+    node: &std::sync::Arc<MlNode>,
+    asked: Asked<'_>,
+    attempt: Attempt,
+) -> Result<Made, ComputeError> {
+    let gather = Gather { work, node, attempt };
+    let before = kept::before(work, model, asked.decided, attempt).await?;
+    let mut facts = Facts::default();
+    let learnt = match gathered(gather, &asked, before.as_ref(), &mut facts).await {
+        Ok(rows) => match unfit(node, &rows) {
+            Some(why) => Err(why),
+            None => learn(gather, node, rows, &facts, before.as_ref()).await?,
+        },
+        Err(error) => Err(not_known(error)?),
+    };
+    if let Err(why) = &learnt {
+        let keeps =
+            before.as_ref().map_or("there is no model yet".to_owned(), |kept| format!("{} stays", kept.version));
+        tracing::warn!(node = %work.name, "nothing learnt: {why}; {keeps}");
+    }
+    let row = row(work.night, node, &facts, before.as_ref(), learnt, &asked);
+    let adds = report::stage_made(work, model, &[row], attempt).await?;
+    night::replace(work, model, &[work.night].into(), adds, attempt).await
+}
+
+/// A label query that fails on its rows is said and the champion kept; any other error is the run's.
+fn not_known(error: LabelOr) -> Result<String, ComputeError> {
+    match error {
+        LabelOr::Label(why) => Ok(why),
+        LabelOr::Other(error) => Err(error),
+    }
+}
+
+enum LabelOr {
+    Label(String),
+    Other(ComputeError),
+}
+
+impl From<ComputeError> for LabelOr {
+    fn from(error: ComputeError) -> Self {
+        Self::Other(error)
+    }
+}
+
+async fn gathered(
+    gather: Gather<'_>,
+    asked: &Asked<'_>,
+    before: Option<&KeptModel>,
+    facts: &mut Facts,
+) -> Result<TrainingRows, LabelOr> {
+    facts.horizon = gather.horizon().await?;
+    let nights = snapshots::nights(gather.work.night, facts.horizon, &gather.node.spec.snapshots);
+    let spine = gather.spine(&nights).await?;
+    let labels = match gather.labels(&spine, facts.horizon).await {
+        Ok(labels) => labels,
+        Err(ComputeError::Engine(error)) if is_out_of_memory(&error) => return Err(ComputeError::Engine(error).into()),
+        Err(error) => {
+            let error = error.of(&gather.work.name);
+            return Err(match error.kind() {
+                ErrorKind::Data => LabelOr::Label(format!("the label query failed: {error}")),
+                _ => LabelOr::Other(ComputeError::Other(error)),
+            });
+        }
+    };
+    let features = gather.features(&spine).await?;
+    let past = Past { gather, spine: &spine, features: &features, labels: &labels };
+    let joined = past.join().await?;
+    look_for_leaks(gather, asked, before, &past, facts).await?;
+    facts.unlabelled = joined.unlabelled;
+    let rows = joined.rows;
+    facts.nights.clone_from(&rows.nights);
+    facts.nights.dedup();
+    facts.rows = rows.labels.len();
+    facts.entities = rows.entities.iter().max().map_or(0, |last| *last as usize + 1);
+    let sum: f64 = rows.labels.iter().sum();
+    facts.mean_label = (facts.rows > 0).then(|| sum / facts.rows as f64);
+    Ok(rows)
+}
+
+/// Looks for leaks in the middle snapshot, unless that was done lately for the same code.
+async fn look_for_leaks(
+    gather: Gather<'_>,
+    asked: &Asked<'_>,
+    before: Option<&KeptModel>,
+    past: &Past<'_>,
+    facts: &mut Facts,
+) -> Result<(), ComputeError> {
+    let (work, every) = (gather.work, i64::from(gather.node.spec.gate.challenge_every_days));
+    let code = features_code(gather);
+    let done = before
+        .and_then(|before| before.checked.clone())
+        .filter(|(night, of)| *of == code && work.night.signed_duration_since(*night).num_days() < every);
+    if done.is_some() {
+        facts.checked = done;
+        return Ok(());
+    }
+    let nights = snapshots::nights(work.night, facts.horizon, &gather.node.spec.snapshots);
+    let Some(night) = nights.get(nights.len() / 2) else { return Ok(()) };
+    let snapshot = Snapshot { gather, raw: asked.raw, night: *night, spine: past.spine, features: past.features };
+    match snapshot.check().await? {
+        Checked::Sound { late } => {
+            if late > 0 {
+                tracing::warn!(node = %work.name, "{late} of the checked entities changed after night {night} by what was delivered later");
+            }
+            facts.late = Some(late);
+            facts.checked = Some((work.night, code));
+        }
+        Checked::NotChecked { because } => {
+            tracing::warn!(node = %work.name, "leaks could not be looked for: {because}");
+        }
+    }
+    Ok(())
+}
+
+/// One word for the code of all models behind the features.
+fn features_code(gather: Gather<'_>) -> String {
+    let graph = &gather.work.context.graph;
+    let behind = graph.ancestors([gather.node.spec.features.as_str()]);
+    let nodes = graph.nodes.iter().filter(|node| behind.contains(&node.name));
+    word_of(nodes.map(|node| format!("{} {}\n", node.name, node.fingerprint)))
+}
+
+/// Why rows are too few or too much alike to learn from.
+fn unfit(node: &MlNode, rows: &TrainingRows) -> Option<String> {
+    let gate = &node.spec.gate;
+    let count = rows.labels.len() as u64;
+    if count == 0 {
+        return Some("no row of a night whose horizon has passed has a label".to_owned());
+    }
+    if count < gate.min_rows {
+        return Some(format!("{count} rows have a label, and `gate` asks for {}", gate.min_rows));
+    }
+    let first = rows.labels.first()?;
+    if rows.labels.iter().all(|label| label == first) {
+        return Some(format!("the label is {first} on all {count} rows"));
+    }
+    let positives = rows.labels.iter().filter(|label| **label == 1.0).count() as u64;
+    let fewest = positives.min(count - positives);
+    let short = node.spec.kind == MlKind::Classifier && fewest < gate.min_each_class;
+    short.then(|| {
+        format!("{positives} of {count} rows are positive, and `gate` asks for {} of either class", gate.min_each_class)
+    })
+}
+
+/// Asks the learner, off the threads that serve queries.
+async fn learn(
+    gather: Gather<'_>,
+    node: &std::sync::Arc<MlNode>,
+    rows: TrainingRows,
+    facts: &Facts,
+    before: Option<&KeptModel>,
+) -> Result<Result<Verdict, String>, ComputeError> {
+    let champion = match before {
+        Some(kept) => kept.champion(&gather.work.name).map_err(ComputeError::Other)?,
+        None => None,
+    };
+    let task = Training {
+        node: std::sync::Arc::clone(node),
+        night: gather.work.night,
+        horizon_days: facts.horizon,
+        rows,
+        tonight: tonight(&gather, TONIGHT_ROWS).await?,
+        champion,
+        threads: gather.work.context.engine.threads(),
+    };
+    let learner = std::sync::Arc::clone(&gather.work.context.learner);
+    let answer = tokio::task::spawn_blocking(move || learner.train(&task)).await;
+    let stopped = |error| RunError::Defect { what: format!("the learner of {} stopped: {error}", gather.work.name) };
+    let answer = answer.map_err(|error| ComputeError::Other(stopped(error)))?;
+    Ok(answer.map_err(|error| error.to_string()))
+}
+
+/// The night's row of the training table.
+fn row(
+    night: NaiveDate,
+    node: &MlNode,
+    facts: &Facts,
+    before: Option<&KeptModel>,
+    learnt: Result<Verdict, String>,
+    asked: &Asked<'_>,
+) -> Value {
+    let mut row = BTreeMap::from([
+        ("night", json!(night)),
+        ("model", json!(node.name)),
+        ("rows", json!(facts.rows)),
+        ("entities", json!(facts.entities)),
+        ("unlabelled", json!(facts.unlabelled)),
+        ("mean_label", json!(facts.mean_label)),
+        ("snapshots", json!(facts.nights.len())),
+        ("first_snapshot", json!(facts.nights.first())),
+        ("last_snapshot", json!(facts.nights.last())),
+        ("horizon_days", json!(facts.horizon)),
+        ("late_rows", json!(facts.late)),
+        ("leaks_checked_on", json!(facts.checked.as_ref().map(|(night, _)| night))),
+        ("leaks_checked_code", json!(facts.checked.as_ref().map(|(_, code)| code))),
+        ("read", json!(asked.identity)),
+        ("decision", json!(asked.decided.map_or(0, |decided| decided.number))),
+    ]);
+    let kept = |row: &mut BTreeMap<&str, Value>| {
+        let outcome = if before.is_some() { "kept" } else { "none" };
+        row.insert("outcome", json!(outcome));
+        let Some(before) = before else { return };
+        row.insert("version", json!(before.version));
+        row.insert("checksum", json!(before.checksum));
+        row.insert("family", json!(before.family));
+        row.insert("recipe", json!(before.recipe));
+        row.insert("metric", json!(before.metric));
+        row.insert("metric_value", json!(before.metric_value));
+    };
+    match learnt {
+        Err(why) => {
+            kept(&mut row);
+            row.insert("reason", json!(why));
+            row.insert("report", json!(before.map(|before| before.report.to_string())));
+        }
+        Ok(verdict) => {
+            let report = verdict.report().to_string();
+            match &verdict.artefact {
+                None => kept(&mut row),
+                Some(bytes) => {
+                    let checksum = blake3::hash(bytes).to_hex().to_string();
+                    let short = checksum.get(..8).unwrap_or(&checksum);
+                    row.insert("outcome", json!("shipped"));
+                    row.insert("version", json!(format!("{night}.{short}")));
+                    row.insert("artefact", json!(pack(bytes)));
+                    row.insert("checksum", json!(checksum));
+                    row.insert("family", json!(verdict.family));
+                    row.insert("recipe", json!(verdict.recipe));
+                    row.insert("metric", json!(verdict.metric));
+                    row.insert("metric_value", json!(verdict.metric_value));
+                }
+            }
+            row.insert("reason", json!(verdict.reason));
+            row.insert("report", json!(report));
+        }
+    }
+    json!(row)
+}
+
+/// A model's bytes as they are kept; what cannot be compressed is kept as it is.
+fn pack(bytes: &[u8]) -> String {
+    STANDARD.encode(zstd::encode_all(bytes, LEVEL).unwrap_or_else(|_| bytes.to_vec()))
+}
+
+impl KeptModel {
+    /// As the learner sees it; `None` where there is a row and no model.
+    fn champion(&self, table: &str) -> Result<Option<Champion>, RunError> {
+        Ok(Some(Champion {
+            night: self.night,
+            version: self.version.clone(),
+            recipe: self.recipe.clone(),
+            is_promoted: self.is_promoted,
+            artefact: self.bytes(table)?,
+            report: self.report.clone(),
+        }))
+    }
+}
