@@ -34,10 +34,10 @@ def buho() -> Buho:
     return Buho(binary)
 
 
-def run_project(buho: Buho, name: str, night: str, lake: Path) -> Night:
-    raw = places.data(name)
+def run_project(buho: Buho, name: str, night: str, lake: Path, data: str | None = None) -> Night:
+    raw = places.data(data or name)
     if raw is None:
-        pytest.skip(f"../shared/data/{name} is not beside the repository")
+        pytest.skip(f"../shared/data/{data or name} is not beside the repository")
     project = places.PROJECTS / name
     at = buho.at(project, raw=raw, lake=lake)
     return Night(at, project, raw, lake, night, at.night(night).expect(0))

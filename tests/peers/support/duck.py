@@ -25,7 +25,7 @@ class DuckPeer:
 
     def __post_init__(self) -> None:
         self.stored = tables(self.lake)
-        names = {*self.project.models, *self.project.bronze}
+        names = {*self.project.models, *self.project.bronze, *self.stored}
         for schema in sorted({name.split(".")[0] for name in names} | {"theirs", "ours"}):
             self.connection.execute(f"create schema if not exists {schema}")
 
@@ -56,6 +56,9 @@ class DuckPeer:
             self.provide_bronze(name)
         elif name in self.project.models:
             self.provide_model(self.project.models[name])
+        elif name in self.stored:
+            # What a model learns has no SQL: its rows are read as they were published.
+            self.connection.execute(f"create view {name} as select * from delta_scan('{self.stored[name]}')")
         else:
             return
         self.known.add(name)
