@@ -18,7 +18,7 @@ from tests.bench.csv_to_bronze import fsync_timer
 from tests.bench.duck_day import day_script, state_script
 from tests.bench.entries import Entry, compared, seconds_compared
 from tests.bench.lakes import copy_of
-from tests.bench.marts import environment, last_night, parquet_files, project_of, run_id, shop
+from tests.bench.marts import environment, last_night, parquet_files, project_of, run_id, selection, shop
 from tests.bench.measure import Side, alternate, base_environment, measure
 
 BAR_FULL = 0.05
@@ -27,7 +27,9 @@ BAR_PROTOCOL = 1.1
 
 
 def run(setup: Any, folder: Path, night: date) -> list[str]:
-    return [str(setup.buho), "--project", str(folder), "run", "--night", str(night), "--format", "json"]
+    models = selection(project_of(folder).models)
+    command = ["run", "--night", str(night), "--select", models, "--format", "json"]
+    return [str(setup.buho), "--project", str(folder), *command]
 
 
 def given(lake: Path) -> dict[str, str]:

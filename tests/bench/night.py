@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.bench.duck_script import night_script
 from tests.bench.entries import Entry, compared
-from tests.bench.marts import environment, last_night, peer, project_of, shop
+from tests.bench.marts import environment, last_night, peer, project_of, selection, shop
 from tests.bench.measure import Side, alternate
 
 BAR = 1.0
@@ -15,7 +15,7 @@ def entries(setup: Any) -> list[Entry]:
     folder = shop(setup)
     night, project = last_night(setup, folder), project_of(folder)
     lake, out = setup.work / "night-lake", setup.work / "peer-night"
-    run = ["run", "--night", str(night), "--format", "json"]
+    run = ["run", "--night", str(night), "--select", selection(project.models), "--format", "json"]
     ours = Side(
         [str(setup.buho), "--project", str(folder), *run],
         {**environment(), "BUHO_LAKE": str(lake)},
