@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::compute::{ComputeError, Target, stage_query, stage_rows};
 use super::keys::KeySet;
 use super::windowed::prior_table;
-use super::work::{Attempt, Work, in_order};
+use super::work::{Attempt, Made, Work, in_order};
 use crate::materialize::{DELTA, PRIOR, Range, others, outside};
 use crate::planted::{Bug, planted};
 use crate::project::model::Model;
@@ -25,14 +25,14 @@ use crate::table::{DataFile, Lake, PinnedTable, StagedFile, TableError};
 
 /// How much of a file lies in ranges of days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Overlap {
+enum Overlap {
     None,
     Part,
     Whole,
 }
 
 /// Judged by the file's statistics; where they do not say, some of it may.
-pub(super) fn overlap(file: &DataFile, time: &str, ranges: &[Range]) -> Overlap {
+fn overlap(file: &DataFile, time: &str, ranges: &[Range]) -> Overlap {
     let (Some(Some(first)), Some(Some(last))) = (file.first_day(time), file.last_day(time)) else {
         return if file.rows == Some(0) { Overlap::Whole } else { Overlap::Part };
     };
@@ -45,8 +45,31 @@ pub(super) fn overlap(file: &DataFile, time: &str, ranges: &[Range]) -> Overlap 
     }
 }
 
+/// The change that puts staged rows in place of those that were there in ranges of days.
+pub(super) async fn in_place_of(
+    work: &Work,
+    model: &Model,
+    ranges: &[Range],
+    mut adds: Vec<StagedFile>,
+    attempt: Attempt,
+) -> Result<Made, ComputeError> {
+    let time = model.spec.time().map_or("", |time| time.as_str());
+    let mut removes = HashSet::new();
+    let mut cut = Vec::new();
+    for file in work.base_files() {
+        match overlap(file, time, ranges) {
+            Overlap::None => continue,
+            Overlap::Whole => {}
+            Overlap::Part => cut.push(file.clone()),
+        }
+        removes.insert(file.path.clone());
+    }
+    adds.extend(without_ranges(work, model, &cut, ranges, attempt).await?);
+    Ok(Made { adds, removes: Some(removes), standing: None })
+}
+
 /// Writes the rows of files of the table before that lie outside the ranges.
-pub(super) async fn without_ranges(
+async fn without_ranges(
     work: &Work,
     model: &Model,
     files: &[DataFile],

@@ -1,6 +1,5 @@
 //! Tables in windows of time: the change that builds the windows of which an input changed.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
@@ -80,20 +79,8 @@ pub(super) async fn make(
 
 /// The rows of ranges in place of those that were there.
 async fn rebuilt(work: &Work, model: &Model, ranges: &[Range], attempt: Attempt) -> Result<Made, ComputeError> {
-    let mut adds = window_rows(work, model, ranges, attempt).await?;
-    let time = model.spec.time().map_or("", |time| time.as_str());
-    let mut removes = HashSet::new();
-    let mut cut = Vec::new();
-    for file in work.base_files() {
-        match rewrite::overlap(file, time, ranges) {
-            rewrite::Overlap::None => continue,
-            rewrite::Overlap::Whole => {}
-            rewrite::Overlap::Part => cut.push(file.clone()),
-        }
-        removes.insert(file.path.clone());
-    }
-    adds.extend(rewrite::without_ranges(work, model, &cut, ranges, attempt).await?);
-    Ok(Made { adds, removes: Some(removes), standing: None })
+    let adds = window_rows(work, model, ranges, attempt).await?;
+    rewrite::in_place_of(work, model, ranges, adds, attempt).await
 }
 
 /// Runs the model for each range, and holds its rows against it.
