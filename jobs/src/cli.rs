@@ -132,6 +132,9 @@ pub struct DemoArgs {
     /// Nights to run, each after a day of deliveries
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3_660))]
     pub nights: u32,
+    /// Write the exports and run no night over them
+    #[arg(long)]
+    pub exports_only: bool,
     /// Same seed, same bytes
     #[arg(long, value_name = "SEED", default_value_t = 7)]
     pub seed: u64,
