@@ -6,6 +6,7 @@ uploads have the same words); what differs is the header of a condition, and tha
 holds our client to Google's words, and says nothing of Google's own behaviour under load.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,7 @@ from tests.peers.support.s3 import KEY, REGION, s3_server
 BUCKET = "conformance"
 GENERATION = "HTTP_X_GOOG_IF_GENERATION_MATCH"
 COPY = "HTTP_X_GOOG_COPY_SOURCE"
-# Requests come unsigned (`GOOGLE_SKIP_SIGNATURE`), and the server asks who is there.
+# Requests come with an empty token, and the server asks who is there.
 SOMEBODY = (
     f"AWS4-HMAC-SHA256 Credential={KEY}/20260101/{REGION}/s3/aws4_request, SignedHeaders=host, Signature=0"
 )
@@ -35,7 +36,7 @@ class GoogleWords:
             return [b"<Error><Code>NotImplemented</Code></Error>"]
         if COPY in environ:
             environ["HTTP_X_AMZ_COPY_SOURCE"] = environ.pop(COPY)
-        environ.setdefault("HTTP_AUTHORIZATION", SOMEBODY)
+        environ["HTTP_AUTHORIZATION"] = SOMEBODY
         return self.application(environ, start_response)
 
 
@@ -43,9 +44,13 @@ class GoogleWords:
 def gcs_server() -> Iterator[tuple[str, dict[str, str]]]:
     with s3_server(speaks=GoogleWords) as server:
         server.create_bucket(BUCKET)
-        environment = {
-            "GOOGLE_BASE_URL": server.endpoint,
-            "GOOGLE_SKIP_SIGNATURE": "true",
-            "GOOGLE_ALLOW_HTTP": "true",
+        # An account as emulators are told of: no token is asked for.
+        account = {
+            "client_email": "nobody",
+            "private_key": "none",
+            "private_key_id": "none",
+            "gcs_base_url": server.endpoint,
+            "disable_oauth": True,
         }
+        environment = {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps(account), "GOOGLE_ALLOW_HTTP": "true"}
         yield f"gs://{BUCKET}/lake", environment
