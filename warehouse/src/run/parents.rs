@@ -19,7 +19,7 @@ use super::reads::BaseTable;
 use crate::table::DataFile;
 
 /// A child is asked whole unless the parent's new files have at most one of so many rows of it.
-const WORTH_IT: u64 = 4;
+const WORTH_IT: u64 = 2;
 
 /// The files of a parent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
