@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use datafusion::catalog::TableProvider;
-use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
-use object_store::ObjectStoreExt;
 
 use super::compute::ComputeError;
 use super::digests::{DayDigests, FileDigests, FileRows, Span, changed_days, digest, span, windows_of};
@@ -266,17 +264,10 @@ impl Inspector<'_> {
         key: &str,
     ) -> Result<Option<DayDigests>, ComputeError> {
         let lake = &self.work.context.lake;
-        let (path, night) = BaseTable::of_key(key);
-        let place = path.split('/').fold(lake.table_path(&base.table), |folder, part| folder.join(part));
-        let size = match lake.store().head(&place).await {
-            Ok(found) => found.size,
-            Err(object_store::Error::NotFound { .. }) => {
-                tracing::info!(node = %self.work.name, file = %place, "an input's file of before is gone; building all windows");
-                return Ok(None);
-            }
-            Err(error) => return Err(DataFusionError::from(error).into()),
+        let Some((file, night)) = base.gone(lake, key).await.map_err(ComputeError::Other)? else {
+            tracing::info!(node = %self.work.name, file = %key, "an input's file of before is gone; building all windows");
+            return Ok(None);
         };
-        let file = DataFile { path: path.to_owned(), size, rows: None, stats: None, partition: BTreeMap::new() };
         let provider = match night {
             Some(night) => base.provider(lake, std::slice::from_ref(&file), night),
             None => base.whole_file(lake, &file),

@@ -53,6 +53,7 @@ mod method;
 mod ml;
 mod night;
 mod ops;
+mod parents;
 mod plan;
 mod proofs;
 mod publish;

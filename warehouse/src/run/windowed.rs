@@ -62,7 +62,7 @@ pub(super) async fn make(
             merged(work, model, &ranges(&changed.windows, WindowLength::Day), attempt).await?
         }
         (Materialized::Merge, _) => {
-            let rows = resolved(work, model, whole.as_slice(), attempt).await?;
+            let rows = resolved(work, model, (whole.as_slice(), Reach::All), attempt).await?;
             Made { adds: standing_rows(work, model, rows, attempt).await?, removes: None, standing: None }
         }
         (_, Some(changed)) => {
@@ -70,16 +70,24 @@ pub(super) async fn make(
             rebuilt(work, model, &ranges(&changed.windows, model.spec.window()), attempt).await?
         }
         (_, None) => {
-            let adds = window_rows(work, model, whole.as_slice(), attempt).await?;
+            let adds = window_rows(work, model, (whole.as_slice(), Reach::All), attempt).await?;
             Made { adds, removes: None, standing: None }
         }
     };
     Ok(Some(Made { standing: Some(standing), ..made }))
 }
 
+/// How much of its inputs a model is made of.
+#[derive(Clone, Copy)]
+enum Reach {
+    All,
+    /// The rows of a few windows, and what these look up.
+    Few,
+}
+
 /// The rows of ranges in place of those that were there.
 async fn rebuilt(work: &Work, model: &Model, ranges: &[Range], attempt: Attempt) -> Result<Made, ComputeError> {
-    let adds = window_rows(work, model, ranges, attempt).await?;
+    let adds = window_rows(work, model, (ranges, Reach::Few), attempt).await?;
     rewrite::in_place_of(work, model, ranges, adds, attempt).await
 }
 
@@ -87,14 +95,18 @@ async fn rebuilt(work: &Work, model: &Model, ranges: &[Range], attempt: Attempt)
 async fn window_rows(
     work: &Work,
     model: &Model,
-    ranges: &[Range],
+    (ranges, reach): (&[Range], Reach),
     attempt: Attempt,
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let mut rows = Vec::new();
     for (number, range) in ranges.iter().enumerate() {
         let target = work.target(model, attempt, &format!("-w{number}"));
         let moment = Moment::window(work.night, range.start, range.end);
-        let staged = work.stage_model(model, &work.scene, moment, attempt, &target).await?;
+        let session = match reach {
+            Reach::All => work.context.engine.session(attempt.effort),
+            Reach::Few => work.context.engine.session_of_few(attempt.effort),
+        };
+        let staged = work.stage_model(model, &work.scene, moment, &session, &target).await?;
         inside(work, model, &staged, range).map_err(ComputeError::Other)?;
         rows.extend(staged);
     }
@@ -127,7 +139,7 @@ fn inside(work: &Work, model: &Model, staged: &[StagedFile], range: &Range) -> R
 async fn resolved(
     work: &Work,
     model: &Model,
-    ranges: &[Range],
+    ranges: (&[Range], Reach),
     attempt: Attempt,
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let rows = window_rows(work, model, ranges, attempt).await?;
@@ -162,7 +174,7 @@ async fn standing_rows(
 
 /// The delivered rows in place of those of the same keys; files without such a key stay.
 async fn merged(work: &Work, model: &Model, ranges: &[Range], attempt: Attempt) -> Result<Made, ComputeError> {
-    let delta = resolved(work, model, ranges, attempt).await?;
+    let delta = resolved(work, model, (ranges, Reach::Few), attempt).await?;
     let before: Vec<DataFile> = work.base_files().cloned().collect();
     let target = work.target(model, attempt, "-rest");
     let (touched, mut adds) = rewrite::without_keys(work, model, &before, &delta, &target, attempt).await?;

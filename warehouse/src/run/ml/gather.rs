@@ -88,7 +88,8 @@ impl Gather<'_> {
         for night in nights {
             let target = self.work.scratch(self.attempt, &format!("-spine-{night}"));
             let scene = &self.work.scene;
-            files.extend(self.work.stage_model(&model, scene, (*night).into(), self.attempt, &target).await?);
+            let session = self.work.context.engine.session(self.attempt.effort);
+            files.extend(self.work.stage_model(&model, scene, (*night).into(), &session, &target).await?);
         }
         Ok(files)
     }
