@@ -1,9 +1,11 @@
 //! Where the rows that a node reads come from, file by file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use datafusion::catalog::TableProvider;
+use object_store::ObjectStoreExt;
 
 use super::build::Scene;
 use super::error::RunError;
@@ -41,6 +43,22 @@ impl BaseTable {
     pub fn of_key(key: &str) -> (&str, Option<NaiveDate>) {
         let cut = key.rsplit_once('@').and_then(|(path, night)| Some((path, night.parse().ok()?)));
         cut.map_or((key, None), |(path, night)| (path, Some(night)))
+    }
+
+    /// A file that the table has or had, by its path; `None` where nothing kept it.
+    pub async fn kept_file(&self, lake: &Lake, path: &str) -> object_store::Result<Option<DataFile>> {
+        let place = path.split('/').fold(lake.table_path(&self.table), |folder, part| folder.join(part));
+        match lake.store().head(&place).await {
+            Ok(found) => Ok(Some(DataFile {
+                path: path.to_owned(),
+                size: found.size,
+                rows: None,
+                stats: None,
+                partition: BTreeMap::new(),
+            })),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The table as if these were all its files.
