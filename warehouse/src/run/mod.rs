@@ -33,6 +33,7 @@
 //!
 //! What stays of a run that died and is not used again goes with [`maintain()`].
 
+mod amend;
 mod asked;
 mod audits;
 mod backfill;
