@@ -213,10 +213,13 @@ pub struct BackfillArgs {
     /// The last night, YYYY-MM-DD
     #[arg(long, value_name = "DATE")]
     pub to: NaiveDate,
+    /// Nights after the highest release that share one run and one release, for the last of them
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub at_once: usize,
     /// Only these nodes, as in `run`
     #[arg(long, value_name = "SEL")]
     pub select: Option<String>,
-    /// json: one object a night
+    /// json: one object a run
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: ReportFormat,
 }

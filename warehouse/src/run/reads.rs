@@ -41,7 +41,7 @@ impl BaseTable {
     }
 
     /// The file of a key, and the night that does not see all of it yet.
-    fn of_key(key: &str) -> (&str, Option<NaiveDate>) {
+    pub fn of_key(key: &str) -> (&str, Option<NaiveDate>) {
         let cut = key.rsplit_once('@').and_then(|(path, night)| Some((path, night.parse().ok()?)));
         cut.map_or((key, None), |(path, night)| (path, Some(night)))
     }
@@ -73,12 +73,16 @@ impl BaseTable {
     /// nothing kept it.
     pub async fn gone(&self, lake: &Lake, key: &str) -> Result<Option<(DataFile, Option<NaiveDate>)>, RunError> {
         let (path, night) = Self::of_key(key);
+        Ok(self.kept_file(lake, path).await?.map(|file| (file, night)))
+    }
+
+    /// A file that the table has or had, by its path; `None` where nothing kept it.
+    pub async fn kept_file(&self, lake: &Lake, path: &str) -> Result<Option<DataFile>, RunError> {
         let place = path.split('/').fold(lake.table_path(&self.table), |folder, part| folder.join(part));
         match lake.store().head(&place).await {
             Ok(found) => {
                 let partition = BTreeMap::new();
-                let file = DataFile { path: path.to_owned(), size: found.size, rows: None, stats: None, partition };
-                Ok(Some((file, night)))
+                Ok(Some(DataFile { path: path.to_owned(), size: found.size, rows: None, stats: None, partition }))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(RunError::query(&self.table, DataFusionError::from(error))),
