@@ -35,11 +35,20 @@ RUN_TIME = re.compile(r"^Run Time \(s\): real (\d+\.\d+)", re.MULTILINE)
 
 def shop(setup: Any) -> Path:
     """The demo at full size, generated and run once; kept between runs of the benchmark."""
-    folder = setup.work / f"shop-{setup.customers}"
+    return demo(setup, f"shop-{setup.customers}")
+
+
+def exports(setup: Any, days: int) -> Path:
+    """The exports of the same shop with another history, generated once and kept."""
+    return demo(setup, f"exports-{setup.customers}-{days}", "--days", days, "--exports-only")
+
+
+def demo(setup: Any, name: str, *more: Any) -> Path:
+    folder = setup.work / name
     done = folder / ".complete"
     if not done.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        sizes = ["--customers", setup.customers, "--nights", NIGHTS, "--seed", SEED]
+        sizes = ["--customers", setup.customers, "--nights", NIGHTS, "--seed", SEED, *more]
         command = [str(setup.buho), "demo", "--dir", str(folder), *map(str, sizes)]
         print(f"    {' '.join(command)}", file=sys.stderr)
         subprocess.run(command, env=environment(), check=True, stdout=sys.stderr)
