@@ -27,7 +27,8 @@ SNAPSHOTS = 24
 DAYS = 830
 # The demo's last night.
 NIGHT = "2026-06-30"
-SELECT = "+marts.churn_risk"
+# Audits compare orders and customers with the second: a table that is held holds what it is compared with.
+SELECT = "+marts.churn_risk +core.int_customer_first_purchases"
 
 
 def entries(setup: Any) -> list[Entry]:
@@ -73,10 +74,12 @@ class Buho:
             " (select count(*) from ml.churn_scores where reason_1 is not null) as scored,"
             " (select count(*) from ml.spend_forecast) as forecast,"
             " (select count(*) from marts.churn_risk) as at_risk,"
-            " (select min(snapshots) from ml.churn_training) as snapshots"
+            " (select min(snapshots) from ml.churn_training) as snapshots,"
+            " (select min(snapshots) from ml.spend_training) as spend_snapshots"
         )
         whole = found["scored"] == found["forecast"] == found["customers"]
-        if not whole or found["at_risk"] == 0 or found["snapshots"] != SNAPSHOTS:
+        learnt = found["snapshots"] == found["spend_snapshots"] == SNAPSHOTS
+        if not (whole and learnt and found["at_risk"]):
             yield f"churn_night: not the night that is asked for: {found}"
 
 
@@ -89,7 +92,7 @@ def tell(buho: Buho, sample: Sample) -> None:
     parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     print(f"churn_night: {sample.seconds:.0f} s, {sample.peak_mb:.0f} MB; of the time {parts}")
     for model in ("churn", "spend"):
-        (row,) = buho.rows(f"select rows, snapshots, reason from ml.{model}_training")
+        (row,) = buho.rows(f'select "rows", snapshots, reason from ml.{model}_training')
         print(f"churn_night: {model}: {row['rows']} rows of {row['snapshots']} snapshots; {row['reason']}")
 
 
