@@ -132,12 +132,15 @@ pub struct DemoArgs {
     /// Nights to run, each after a day of deliveries
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3_660))]
     pub nights: u32,
-    /// Write the exports and run no night over them
-    #[arg(long)]
-    pub exports_only: bool,
+    /// Days of business up to the last night: thirteen months, so that months can be compared with those a year before
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(30..=1_500))]
+    pub days: u32,
     /// Same seed, same bytes
     #[arg(long, value_name = "SEED", default_value_t = 7)]
     pub seed: u64,
+    /// Write the exports and run no night
+    #[arg(long)]
+    pub exports_only: bool,
 }
 
 #[derive(Debug, Args)]

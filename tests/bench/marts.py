@@ -35,8 +35,17 @@ RUN_TIME = re.compile(r"^Run Time \(s\): real (\d+\.\d+)", re.MULTILINE)
 
 def shop(setup: Any) -> Path:
     """The demo's exports at full size; kept between runs of the benchmark."""
-    folder = setup.work / f"shop-{setup.customers}"
-    sizes = ["--customers", setup.customers, "--nights", NIGHTS, "--seed", SEED]
+    return demo(setup, f"shop-{setup.customers}")
+
+
+def exports(setup: Any, days: int) -> Path:
+    """The exports of the same shop with another history."""
+    return demo(setup, f"exports-{setup.customers}-{days}", "--days", days)
+
+
+def demo(setup: Any, name: str, *more: Any) -> Path:
+    folder = setup.work / name
+    sizes = ["--customers", setup.customers, "--nights", NIGHTS, "--seed", SEED, *more]
     command = [str(setup.buho), "demo", "--dir", str(folder), "--exports-only", *map(str, sizes)]
     return once(folder, folder / ".complete", command)
 
