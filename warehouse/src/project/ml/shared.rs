@@ -59,7 +59,11 @@ impl Section {
         use ColumnType::{Bigint, Boolean, Double, Integer, Varchar};
         match self {
             Self::Backtests => &[
-                ("role", Varchar, "`champion`: the night's recipe; `challenger`: one that was judged against it"),
+                (
+                    "role",
+                    Varchar,
+                    "`champion`: the night's recipe; `challenger`: one that was judged against it; `chance`: one score for all",
+                ),
                 ("family", Varchar, "Family of the candidate"),
                 ("recipe", Varchar, "Family and parameters"),
                 ("metric", Varchar, "What it is judged by"),
