@@ -171,8 +171,8 @@ impl Night<'_> {
         self.backtested(Chosen { recipe, memory, reason, backtests: Vec::new() }, Some(incumbent))
     }
 
-    /// Judges a recipe on rows it has not seen, holds it against the gate, and ships its fit of all rows unless that is
-    /// worse than the model before by more than chance.
+    /// Judges a recipe on rows it has not seen, holds it against the gate and against chance, and ships its fit of all
+    /// rows unless that is worse than the model before by more than chance.
     fn backtested(&self, chosen: Chosen, before: Option<&Incumbent<'_>>) -> Result<Verdict, LearnError> {
         let Chosen { recipe, memory, reason, backtests } = chosen;
         let found = Backtest::run(&recipe, &self.table, &self.cut, self.metric, self.task.node.spec.kind)?;
@@ -196,6 +196,12 @@ impl Night<'_> {
             && !candidates::passes(self.metric, value, bound)
         {
             verdict.reason = format!("{} is {value:.4} on later rows, and `gate` asks for {bound}", self.metric.name());
+            return Ok(verdict);
+        }
+        // Who promoted a recipe has seen what it is worth.
+        let is_promoted = self.task.champion.as_ref().is_some_and(|champion| champion.is_promoted);
+        if let Some(chance) = found.is_chance().filter(|_| !is_promoted) {
+            verdict.reason = chance;
             return Ok(verdict);
         }
         let model = fit(&recipe, &self.table.rows()).map_err(|error| refused(&error))?.with_threads(self.table.threads);

@@ -18,6 +18,10 @@ const TABLE: &str = "columns:
 ";
 
 fn node(more: &str) -> Arc<MlNode> {
+    node_of("classifier", more)
+}
+
+fn node_of(kind: &str, more: &str) -> Arc<MlNode> {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {
         let full = folder.path().join(path);
@@ -29,9 +33,9 @@ fn node(more: &str) -> Arc<MlNode> {
         write(&format!("sql/features/shop/{name}.sql"), "select 1");
         write(&format!("sql/features/shop/{name}.yml"), TABLE);
     }
-    let churn = "kind: classifier\nentity: customer_id\nspine: features.spine\nfeatures: features.customer_night\n\
+    let churn = "entity: customer_id\nspine: features.spine\nfeatures: features.customer_night\n\
                  label: select 1\nhorizon: { days: 30 }\noutput: ml.churn_scores\n";
-    write("sql/ml/churn.yml", &format!("{churn}{more}"));
+    write("sql/ml/churn.yml", &format!("kind: {kind}\n{churn}{more}"));
     let project = Project::load(folder.path(), &Overrides::default(), &|_| None, &[]).unwrap();
     Arc::clone(&project.ml[0])
 }
@@ -95,10 +99,23 @@ fn champion(recipe: &str, shipped: &Verdict, memory: serde_json::Value) -> Champ
     }
 }
 
+/// A recipe that ships because somebody asked for it.
+fn promoted(recipe: &str) -> Verdict {
+    let first = Recipes.train(task(&node(FOREST), None)).unwrap();
+    let asked = Champion { is_promoted: true, ..champion(recipe, &first, json!(null)) };
+    Recipes.train(task(&node(FOREST), Some(asked))).unwrap()
+}
+
 /// A champion of a recipe that was searched for so long ago that challengers are heard.
-fn before_the_judge(recipe: &str, candidates: &str) -> Training {
-    let first = Recipes.train(task(&node(candidates), None)).unwrap();
-    task(&node(FOREST), Some(champion(recipe, &first, json!(null))))
+fn before_the_judge(recipe: &str) -> Training {
+    task(&node(FOREST), Some(champion(recipe, &promoted(recipe), json!(null))))
+}
+
+/// Each label beside another row: as a join by the wrong key leaves them.
+fn shuffled(task: Training) -> Training {
+    let mut task = task;
+    task.rows.labels.rotate_left(7);
+    task
 }
 
 #[test]
@@ -139,7 +156,7 @@ fn a_night_that_searches_says_what_its_sample_costs_and_a_usual_one_does_not_ask
 #[test]
 fn a_challenger_that_is_no_better_is_refused_and_the_champions_recipe_is_fitted_anew() {
     let good = "classifier forest depth=6 folds=2 min_rows=5 trees=40";
-    let found = Recipes.train(before_the_judge(good, FOREST)).unwrap();
+    let found = Recipes.train(before_the_judge(good)).unwrap();
     assert!(found.reason.contains("not better by more than chance"), "{}", found.reason);
     assert!(found.recipe.contains("trees=40"), "{}", found.recipe);
     assert!(found.sections["backtests"].iter().any(|row| row["role"] == "challenger"));
@@ -148,7 +165,7 @@ fn a_challenger_that_is_no_better_is_refused_and_the_champions_recipe_is_fitted_
 #[test]
 fn a_challenger_that_is_better_by_more_than_chance_ships() {
     let bad = "classifier logistic folds=2";
-    let found = Recipes.train(before_the_judge(bad, "candidates: [{ family: logistic }]\n")).unwrap();
+    let found = Recipes.train(before_the_judge(bad)).unwrap();
     let heard = &found.sections["backtests"];
     assert!(found.reason.contains("better than logistic on later rows"), "{}: {heard:#?}", found.reason);
     assert_eq!(found.family, "forest");
@@ -167,9 +184,7 @@ fn a_usual_night_refits_the_champions_recipe_and_searches_nothing() {
 
 #[test]
 fn a_promoted_recipe_ships_whatever_the_candidates_are() {
-    let first = Recipes.train(task(&node(FOREST), None)).unwrap();
-    let promoted = Champion { is_promoted: true, ..champion("classifier logistic", &first, json!(null)) };
-    let found = Recipes.train(task(&node(FOREST), Some(promoted))).unwrap();
+    let found = promoted("classifier logistic");
     assert_eq!((found.family.as_str(), found.artefact.is_some()), ("logistic", true));
     assert_eq!(found.reason, "the recipe of 2025-09-30.00000000 was promoted");
 }
@@ -184,6 +199,34 @@ fn a_model_that_does_not_pass_the_gate_does_not_ship_and_the_reason_has_both_num
         "{}",
         found.reason
     );
+}
+
+#[test]
+fn a_model_of_shuffled_labels_is_no_better_than_chance_and_does_not_ship() {
+    let found = Recipes.train(shuffled(task(&node(FOREST), None))).unwrap();
+    assert!(found.artefact.is_none());
+    assert!(found.reason.starts_with("no better than chance on 360 rows"), "{}", found.reason);
+    assert!(found.sections["backtests"].iter().any(|row| row["role"] == "chance" && row["value"] == 0.5));
+}
+
+#[test]
+fn a_champion_stays_where_tonights_labels_are_shuffled() {
+    let first = Recipes.train(task(&node(FOREST), None)).unwrap();
+    let before = champion(&first.recipe, &first, first.memory.clone());
+    let found = Recipes.train(shuffled(task(&node(FOREST), Some(before)))).unwrap();
+    assert!(found.artefact.is_none() && found.reason.starts_with("no better than chance"), "{}", found.reason);
+}
+
+#[test]
+fn a_regressor_that_errs_no_less_than_one_number_for_all_does_not_ship() {
+    for metric in ["rmse", "mae"] {
+        let node = node_of("regressor", &format!("{FOREST}metric: {metric}\n"));
+        let found = Recipes.train(task(&node, None)).unwrap();
+        assert!(found.artefact.is_some(), "{metric}: {}", found.reason);
+        let found = Recipes.train(shuffled(task(&node, None))).unwrap();
+        assert!(found.artefact.is_none(), "{metric}");
+        assert!(found.reason.starts_with("no better than chance on 360 rows"), "{}", found.reason);
+    }
 }
 
 #[test]

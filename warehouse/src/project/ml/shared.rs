@@ -62,7 +62,7 @@ impl Section {
                 (
                     "role",
                     Varchar,
-                    "`champion`: the night's recipe; `challenger`: one that was judged against it; `half_sample`: the night's recipe, learnt from half of the sampled entities",
+                    "`champion`: the night's recipe; `challenger`: one that was judged against it; `chance`: one score for all; `half_sample`: the night's recipe, learnt from half of the sampled entities",
                 ),
                 ("family", Varchar, "Family of the candidate"),
                 ("recipe", Varchar, "Family and parameters"),

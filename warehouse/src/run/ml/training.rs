@@ -71,7 +71,7 @@ pub(super) async fn make(
         },
         Err(error) => Err(not_known(error)?),
     };
-    if let Err(why) = &learnt {
+    if let Some(why) = nothing_new(&learnt) {
         let keeps =
             before.as_ref().map_or("there is no model yet".to_owned(), |kept| format!("{} stays", kept.version));
         tracing::warn!(node = %work.name, "nothing learnt: {why}; {keeps}");
@@ -79,6 +79,14 @@ pub(super) async fn make(
     let row = row(work.night, node, &facts, before.as_ref(), learnt, &asked);
     let adds = report::stage_made(work, model, &[row], attempt).await?;
     night::replace(work, model, &[work.night].into(), adds, attempt).await
+}
+
+/// Why the night has no model of its own, where it has none.
+fn nothing_new(learnt: &Result<Verdict, String>) -> Option<&str> {
+    match learnt {
+        Ok(verdict) => verdict.artefact.is_none().then_some(verdict.reason.as_str()),
+        Err(why) => Some(why),
+    }
 }
 
 /// A label query that fails on its rows is said and the champion kept; any other error is the run's.
