@@ -16,7 +16,6 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use datafusion::common::{Column, JoinType};
 use datafusion::dataframe::DataFrame;
-use datafusion::error::DataFusionError;
 use datafusion::prelude::{Expr, SessionContext, ident};
 
 use super::build::Scene;
