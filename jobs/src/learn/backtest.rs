@@ -1,7 +1,7 @@
 //! A recipe on rows that it has not seen: later nights, or other entities where there is no time.
 
 use models::metrics::{Comparison, Metric, MetricError, PairedBootstrap, calibration_bins};
-use models::recipe::{FittedModel, Recipe, fit};
+use models::recipe::{FittedModel, Part, Recipe, fit};
 use models::split::{Fold, grouped_folds, time_split};
 use ndarray::{Array1, ArrayView1};
 use serde_json::{Value, json};
@@ -82,8 +82,11 @@ impl Backtest {
     /// The recipe cannot be fitted on the rows before the cut.
     pub fn run(recipe: &Recipe, table: &Table, cut: &Cut, metric: Metric, kind: MlKind) -> Result<Self, LearnError> {
         let told = |error: &dyn std::fmt::Display| LearnError::new(format!("{recipe}: {error}"));
-        let (train, test) = (table.some(&cut.fold.train), table.some(&cut.fold.test));
-        let model = fit(recipe, &train.rows()).map_err(|error| told(&error))?.with_threads(table.threads);
+        let whole = table.rows();
+        let train = Part::of(&whole, &cut.fold.train);
+        let train = train.training(&whole);
+        let model = fit(recipe, &train).map_err(|error| told(&error))?.with_threads(table.threads);
+        let test = table.some(&cut.fold.test);
         let scores = model.score(&test.frame).map_err(|error| told(&error))?.values;
         let y = ArrayView1::from(&test.labels);
         let others: &[Metric] = match kind {
@@ -94,7 +97,7 @@ impl Backtest {
         let metrics = all.filter_map(|metric| Some((metric, metric.evaluate(y, scores.view(), None).ok()?)));
         Ok(Self {
             metrics: metrics.collect(),
-            chance: over_chance((kind, metric), &train, &test, &scores).map_err(|error| error.to_string()),
+            chance: over_chance((kind, metric), train.target, &test, &scores).map_err(|error| error.to_string()),
             calibration: bins(kind, &y, &scores),
             importance: importance(&model),
             rows: test.labels.len(),
@@ -143,14 +146,14 @@ impl Backtest {
 /// the rows that were learnt from.
 fn over_chance(
     (kind, metric): (MlKind, Metric),
-    train: &Table,
+    learnt: &[f64],
     test: &Table,
     scores: &Array1<f64>,
 ) -> Result<(Metric, Comparison), MetricError> {
     let (metric, constant) = match (kind, metric) {
         (MlKind::Classifier, _) => (Metric::RocAuc, 0.5),
-        (MlKind::Regressor, Metric::Mae) => (metric, median(&train.labels)),
-        (MlKind::Regressor, _) => (metric, ArrayView1::from(&train.labels).mean().unwrap_or(0.0)),
+        (MlKind::Regressor, Metric::Mae) => (metric, median(learnt)),
+        (MlKind::Regressor, _) => (metric, ArrayView1::from(learnt).mean().unwrap_or(0.0)),
     };
     let blind = Array1::from_elem(scores.len(), constant);
     let (y, entities) = (ArrayView1::from(&test.labels), ArrayView1::from(&test.entities));

@@ -71,7 +71,11 @@ impl<'a> Table<'a> {
     pub(super) fn new(recipe: &'a Recipe, training: &Training<'_>) -> Result<Self, RecipeError> {
         training.check(recipe.kind(), training.folds_for(recipe))?;
         let schema = Schema::of(training.frame);
-        let x = schema.bind(training.frame)?.matrix(0..training.frame.rows());
+        let bound = schema.bind(training.frame)?;
+        let x = match training.places {
+            Some(places) => bound.matrix_of(places),
+            None => bound.matrix(0..training.frame.rows()),
+        };
         let y = training.targets();
         let params = EncoderParams::new(schema.kinds()).names(schema.kept_names()).threads(training.threads);
         let report = params.check()?.inspect(x.view(), y.view())?;

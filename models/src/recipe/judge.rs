@@ -71,7 +71,7 @@ impl Trust {
         }
     }
 
-    fn of(scores: &Scores, recipe: &Recipe, test: &Part) -> Result<Self, RecipeError> {
+    fn of(scores: &Scores, recipe: &Recipe, test: &Part<'_>) -> Result<Self, RecipeError> {
         let y = test.target();
         if let Some(intervals) = &scores.intervals {
             let ends = intervals.lower.iter().zip(&intervals.upper);
@@ -172,13 +172,13 @@ impl fmt::Display for Judgement {
 struct Court<'a> {
     whole: &'a Training<'a>,
     judging: &'a Judging,
-    train: Part,
-    test: Part,
+    train: Part<'a>,
+    test: Part<'a>,
 }
 
 impl Court<'_> {
     fn scores(&self, recipe: &Recipe) -> Result<Scores, RecipeError> {
-        fit(recipe, &self.train.training(self.whole))?.with_threads(self.whole.threads).score(self.test.frame())
+        fit(recipe, &self.train.training(self.whole))?.with_threads(self.whole.threads).score(&self.test.frame())
     }
 
     fn compare(&self, champion: &Array1<f64>, challenger: &Array1<f64>) -> Result<Comparison, RecipeError> {
@@ -270,10 +270,11 @@ pub fn refit_ships(
     known: &Training<'_>,
     judging: &Judging,
 ) -> Result<(bool, Comparison), RecipeError> {
-    let rows: Vec<usize> = (0..known.frame.rows()).collect();
+    let rows: Vec<usize> = (0..known.target.len()).collect();
     let (train, test) = (Part::of(known, &[]), Part::of(known, &rows));
     let court = Court { whole: known, judging, train, test };
-    let (old, new) = (last.score(known.frame)?, tonight.score(known.frame)?);
+    let frame = court.test.frame();
+    let (old, new) = (last.score(&frame)?, tonight.score(&frame)?);
     let found = court.compare(&old.values, &new.values)?;
     Ok((found.p_worse > judging.level, found))
 }

@@ -61,6 +61,7 @@ pub use importance::Importance;
 pub use judge::{Judgement, Judging, Standing, Trust, Verdict, default_metric, judge, refit_ships};
 pub use model::{FitReport, FittedModel, MemberSummary, Scores};
 pub use parameters::Parameter;
+pub use part::Part;
 pub use recipe::{Family, Kind, Recipe};
 pub use search::{Search, SearchRecord, Space, Tried};
 pub use store::FORMAT;

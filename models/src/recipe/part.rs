@@ -8,22 +8,25 @@ use ndarray::ArrayView1;
 /// Where there is no time one row or entity of so many judges.
 const HELD_OUT: usize = 4;
 
-/// Copies of some rows.
-pub(super) struct Part {
-    frame: Frame,
+/// Some rows of a training: their columns stay in its table.
+pub struct Part<'a> {
+    frame: &'a Frame,
+    places: Vec<usize>,
     target: Vec<f64>,
     weights: Option<Vec<f64>>,
     entities: Option<Vec<u64>>,
     days: Option<Vec<i64>>,
 }
 
-impl Part {
-    pub(super) fn of(training: &Training<'_>, rows: &[usize]) -> Self {
+impl<'a> Part<'a> {
+    /// Those rows, in the order given.
+    pub fn of(training: &Training<'a>, rows: &[usize]) -> Self {
         fn some<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
             rows.iter().filter_map(|row| values.get(*row).copied()).collect()
         }
         Self {
-            frame: training.frame.select(rows),
+            frame: training.frame,
+            places: training.places.map_or_else(|| rows.to_vec(), |places| some(places, rows)),
             target: some(training.target, rows),
             weights: training.weights.map(|values| some(values, rows)),
             entities: training.entities.map(|values| some(values, rows)),
@@ -32,9 +35,10 @@ impl Part {
     }
 
     /// The part, with the seed, the threads and the horizon of the whole.
-    pub(super) fn training(&self, whole: &Training<'_>) -> Training<'_> {
+    pub fn training(&self, whole: &Training<'_>) -> Training<'_> {
         Training {
-            frame: &self.frame,
+            frame: self.frame,
+            places: Some(&self.places),
             target: &self.target,
             weights: self.weights.as_deref(),
             entities: self.entities.as_deref(),
@@ -45,8 +49,9 @@ impl Part {
         }
     }
 
-    pub(super) fn frame(&self) -> &Frame {
-        &self.frame
+    /// A table of the rows alone.
+    pub fn frame(&self) -> Frame {
+        self.frame.select(&self.places)
     }
 
     pub(super) fn target(&self) -> ArrayView1<'_, f64> {

@@ -154,6 +154,19 @@ impl Schema {
 }
 
 impl Bound<'_> {
+    /// Some rows of the table as a matrix, in the order given.
+    pub(super) fn matrix_of(&self, places: &[usize]) -> Array2<f64> {
+        let mut out = Array2::from_elem((places.len(), self.0.len()), f64::NAN);
+        for (mut cells, source) in out.columns_mut().into_iter().zip(&self.0) {
+            let value = |place: &usize| match source {
+                Source::Numbers(values) => values.get(*place).copied(),
+                Source::Text { codes, of_level } => of_level.get(*codes.get(*place)? as usize).copied(),
+            };
+            cells.iter_mut().zip(places).for_each(|(cell, place)| *cell = value(place).unwrap_or(f64::NAN));
+        }
+        out
+    }
+
     /// Rows of the table as a matrix (rows, kept columns); NaN is missing.
     pub(super) fn matrix(&self, rows: Range<usize>) -> Array2<f64> {
         let mut out = Array2::from_elem((rows.len(), self.0.len()), f64::NAN);

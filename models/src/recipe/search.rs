@@ -188,9 +188,9 @@ impl Search {
         Ok(found)
     }
 
-    fn loss(&self, recipe: &Recipe, train: &Training<'_>, test: &Part) -> Result<f64, RecipeError> {
+    fn loss(&self, recipe: &Recipe, train: &Training<'_>, test: &Part<'_>) -> Result<f64, RecipeError> {
         let model = fit(&recipe.clone().with("folds", FOLDS)?, train)?.with_threads(train.threads);
-        let found = model.score(test.frame())?;
+        let found = model.score(&test.frame())?;
         let value = self.metric.evaluate(test.target(), found.values.view(), test.weights())?;
         Ok(if self.metric.higher_is_better() { -value } else { value })
     }

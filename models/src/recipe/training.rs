@@ -19,6 +19,8 @@ const FEW_ROWS: usize = 3000;
 #[derive(Debug, Clone, Copy)]
 pub struct Training<'a> {
     pub(super) frame: &'a Frame,
+    /// The rows of the table that are meant; all where there are none.
+    pub(super) places: Option<&'a [usize]>,
     pub(super) target: &'a [f64],
     pub(super) weights: Option<&'a [f64]>,
     pub(super) entities: Option<&'a [u64]>,
@@ -31,8 +33,8 @@ pub struct Training<'a> {
 impl<'a> Training<'a> {
     /// Labels 0 and 1, or finite targets, one a row of the table. Seed 0, one thread.
     pub fn new(frame: &'a Frame, target: &'a [f64]) -> Self {
-        let (weights, entities, days) = (None, None, None);
-        Self { frame, target, weights, entities, days, horizon_days: 0, seed: 0, threads: 1 }
+        let (places, weights, entities, days) = (None, None, None, None);
+        Self { frame, places, target, weights, entities, days, horizon_days: 0, seed: 0, threads: 1 }
     }
 
     /// Weights, finite and not negative.
@@ -84,7 +86,7 @@ impl<'a> Training<'a> {
     }
 
     pub(super) fn check(&self, kind: Kind, folds: usize) -> Result<(), RecipeError> {
-        let rows = self.frame.rows();
+        let rows = self.places.map_or(self.frame.rows(), <[usize]>::len);
         let lengths = [
             ("the target", Some(self.target.len())),
             ("the weights", self.weights.map(<[f64]>::len)),

@@ -1,5 +1,6 @@
 //! Promises of the judge and of the search.
 
+use super::{CLASSIFIERS, shop};
 use crate::metrics::Metric;
 use crate::random::Random;
 use crate::recipe::*;
@@ -85,4 +86,28 @@ fn a_search_finds_the_better_end_of_a_range_within_its_budget_and_remembers_it()
         Err(RecipeError::TooFewRows { needed: 50, .. })
     ));
     assert!(Space::new(base).range("dept", 1.0, 2.0).is_err());
+}
+
+#[test]
+fn some_rows_are_learnt_from_where_they_lie_as_from_a_table_of_them_alone() {
+    let shop = shop(900, 5);
+    let whole = Training::new(&shop.frame, &shop.churned).entities(&shop.customers).days(&shop.days, 30).seed(3);
+    let rows: Vec<usize> = (0..900).filter(|row| row % 4 != 1).rev().collect();
+    let part = Part::of(&whole, &rows);
+    // Some of some are named by their place among these.
+    let again: Vec<usize> = (0..rows.len()).step_by(2).collect();
+    let part_of_part = Part::of(&part.training(&whole), &again);
+    let chosen: Vec<usize> = again.iter().map(|row| rows[*row]).collect();
+    for (part, rows) in [(&part, rows), (&part_of_part, chosen)] {
+        let frame = shop.frame.select(&rows);
+        let (labels, customers): (Vec<f64>, Vec<u64>) =
+            rows.iter().map(|row| (shop.churned[*row], shop.customers[*row])).unzip();
+        let days: Vec<i64> = rows.iter().map(|row| shop.days[*row]).collect();
+        let alone = Training::new(&frame, &labels).entities(&customers).days(&days, 30).seed(3);
+        for text in CLASSIFIERS {
+            let recipe: Recipe = text.parse().unwrap();
+            let (lying, copied) = (fit(&recipe, &part.training(&whole)).unwrap(), fit(&recipe, &alone).unwrap());
+            assert_eq!(lying.to_bytes().unwrap(), copied.to_bytes().unwrap(), "{text}");
+        }
+    }
 }
