@@ -15,6 +15,7 @@ mod backtest;
 mod candidates;
 mod drift;
 mod night;
+mod sample;
 mod scorer;
 mod table;
 #[cfg(test)]
@@ -36,7 +37,7 @@ impl Learner for Recipes {
         candidates::faults(node)
     }
 
-    fn train(&self, task: &Training) -> Result<Verdict, LearnError> {
+    fn train(&self, task: Training) -> Result<Verdict, LearnError> {
         night::train(task)
     }
 
