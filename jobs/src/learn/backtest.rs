@@ -69,7 +69,7 @@ pub(super) struct Backtest {
     /// Metrics on the test rows, the node's own first.
     pub metrics: Vec<(Metric, f64)>,
     /// Against what is said without a look at any column; why it could not be compared.
-    chance: Result<(Metric, Comparison), String>,
+    chance: Result<Comparison, String>,
     pub calibration: Vec<Value>,
     pub importance: Vec<Value>,
     pub rows: usize,
@@ -97,7 +97,7 @@ impl Backtest {
         let metrics = all.filter_map(|metric| Some((metric, metric.evaluate(y, scores.view(), None).ok()?)));
         Ok(Self {
             metrics: metrics.collect(),
-            chance: over_chance((kind, metric), train.target, &test, &scores).map_err(|error| error.to_string()),
+            chance: over_chance(kind, &test, &scores).map_err(|error| error.to_string()),
             calibration: bins(kind, &y, &scores),
             importance: importance(&model),
             rows: test.labels.len(),
@@ -113,13 +113,12 @@ impl Backtest {
     pub fn is_chance(&self) -> Option<String> {
         match &self.chance {
             Err(error) => Some(format!("whether it is better than chance cannot be told: {error}")),
-            Ok((_, found)) if found.p_better <= LEVEL => None,
-            Ok((metric, found)) => Some(format!(
-                "no better than chance on {} rows that it had not seen: {} {:.4}, {:.4} without a look at any column, p {:.4} — look whether each label stands beside its own entity, or add columns that tell something of it",
+            Ok(found) if found.p_better <= LEVEL => None,
+            Ok(found) => Some(format!(
+                "no better than chance on {} rows that it had not seen: {} {:.4}, p {:.4} — look whether each label stands beside its own entity, or add columns that tell something of it",
                 self.rows,
-                metric.name(),
+                Metric::RocAuc.name(),
                 found.challenger,
-                found.champion,
                 found.p_better
             )),
         }
@@ -134,57 +133,31 @@ impl Backtest {
                 "metric": metric.name(), "value": value, "rows": rows,
             })
         });
-        let chance = self.chance.iter().map(move |(metric, found)| {
-            json!({ "role": "chance", "metric": metric.name(), "value": found.champion, "rows": rows })
+        let chance = self.chance.iter().map(move |found| {
+            json!({ "role": "chance", "metric": Metric::RocAuc.name(), "value": found.champion, "rows": rows })
         });
         own.chain(chance)
     }
 }
 
-/// A model against one score for all rows: of a classifier by the order it puts them in, for a season may move every
-/// probability and leave the order right; of a regressor by its own metric, the score being the best single number of
-/// the rows that were learnt from.
-fn over_chance(
-    (kind, metric): (MlKind, Metric),
-    learnt: &[f64],
-    test: &Table,
-    scores: &Array1<f64>,
-) -> Result<(Metric, Comparison), MetricError> {
-    let (metric, constant) = match (kind, metric) {
-        (MlKind::Classifier, _) => (Metric::RocAuc, 0.5),
-        (MlKind::Regressor, Metric::Mae) => (metric, median(learnt)),
-        (MlKind::Regressor, _) => (metric, ArrayView1::from(learnt).mean().unwrap_or(0.0)),
+/// A model against one score for all rows, by the order it puts them in: a season may move every probability, and a few
+/// large amounts any error, and leave the order right. A regressor must tell rows above the median from the others.
+fn over_chance(kind: MlKind, test: &Table, scores: &Array1<f64>) -> Result<Comparison, MetricError> {
+    let labels = match kind {
+        MlKind::Classifier => test.labels.clone(),
+        MlKind::Regressor => above_median(&test.labels),
     };
-    let blind = Array1::from_elem(scores.len(), constant);
-    let (y, entities) = (ArrayView1::from(&test.labels), ArrayView1::from(&test.entities));
+    let blind = Array1::from_elem(scores.len(), 0.5);
+    let (y, entities) = (ArrayView1::from(&labels), ArrayView1::from(&test.entities));
     let bootstrap = PairedBootstrap::new(ROUNDS, SEED).threads(test.threads);
-    Ok((metric, bootstrap.compare(metric, y, blind.view(), scores.view(), entities)?))
+    bootstrap.compare(Metric::RocAuc, y, blind.view(), scores.view(), entities)
 }
 
-fn median(values: &[f64]) -> f64 {
+/// 1 for each value above the median, or at it where it is the greatest.
+pub(super) fn above_median(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
-}
-
-fn bins(kind: MlKind, y: &ArrayView1<'_, f64>, scores: &Array1<f64>) -> Vec<Value> {
-    if kind == MlKind::Regressor {
-        return Vec::new();
-    }
-    let found = calibration_bins(y.view(), scores.view(), None, BINS).unwrap_or_default();
-    let row = |(place, bin): (usize, &models::metrics::CalibrationBin)| {
-        json!({
-            "bin": place + 1, "rows": bin.weight.round() as u64,
-            "mean_score": bin.predicted, "mean_label": bin.observed,
-        })
-    };
-    found.iter().enumerate().map(row).collect()
-}
-
-/// Columns by what they weigh, the heaviest first.
-pub(super) fn importance(model: &FittedModel) -> Vec<Value> {
-    let mut found: Vec<_> = model.importance().iter().collect();
-    found.sort_by(|a, b| b.contribution.total_cmp(&a.contribution).then_with(|| a.column.cmp(&b.column)));
-    let row = |(place, column): (usize, &&models::recipe::Importance)| json!({ "column_name": column.column, "importance": column.contribution, "place": place + 1 });
-    found.iter().enumerate().map(row).collect()
+    let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+    let is_greatest = sorted.last() == Some(&median);
+    values.iter().map(|value| f64::from(u8::from(*value > median || (is_greatest && *value == median)))).collect()
 }
