@@ -42,19 +42,6 @@ impl<F: Fitted> Members<'_, '_, F> {
     }
 }
 
-impl Rows<'_> {
-    /// Fits some of the rows.
-    ///
-    /// # Errors
-    /// Those of the learner.
-    pub fn fit<F>(&self, learner: &dyn Learner<F>, rows: &[usize], seed: u64) -> Result<F, EnsembleError> {
-        let weights = self.weights.map(|weights| weights.select(Axis(0), rows));
-        let (x, y) = (self.x.select(Axis(0), rows), self.y.select(Axis(0), rows));
-        let weights = weights.as_ref().map(|weights| weights.view());
-        learner.fit(Rows { x: x.view(), y: y.view(), weights }, seed)
-    }
-}
-
 /// That a model gave one sound value a row.
 pub(super) fn check_answer(
     member: &str,
@@ -102,12 +89,9 @@ impl Judged {
         fit: impl Fn(Rows<'_>) -> Result<M, EnsembleError>,
         predict: impl Fn(&M, &Array2<f64>) -> Array1<f64>,
     ) -> Result<(M, Array1<f64>), EnsembleError> {
-        let fit = |places: &[usize]| {
-            let weights = self.weights.as_ref().map(|weights| weights.select(Axis(0), places));
-            let (z, y) = (self.z.select(Axis(0), places), self.y.select(Axis(0), places));
-            let weights = weights.as_ref().map(|weights| weights.view());
-            fit(Rows { x: z.view(), y: y.view(), weights })
-        };
+        let weights = self.weights.as_ref().map(|weights| weights.view());
+        let judged = Rows { x: self.z.view(), y: self.y.view(), weights };
+        let fit = |places: &[usize]| fit(judged.part(places).rows());
         let all: Vec<usize> = (0..self.rows.len()).collect();
         let meta = fit(&all)?;
         let mut own = predict(&meta, &self.z);

@@ -68,13 +68,7 @@ impl Member {
 
     /// Share of gain of each column, where there are trees.
     pub(super) fn gain(&self) -> Option<Array1<f64>> {
-        match self {
-            Self::Logistic(_) | Self::Ridge(_) => None,
-            Self::ForestClassifier(model) => Some(model.gain()),
-            Self::ForestRegressor(model) => Some(model.gain()),
-            Self::BoostingClassifier(model) => Some(model.gain()),
-            Self::BoostingRegressor(model) => Some(model.gain()),
-        }
+        of_each!(self, model => model.gain())
     }
 
     /// Trees, where there are some.
@@ -89,40 +83,23 @@ impl Member {
     }
 }
 
-impl From<EncodedLogistic> for Member {
-    fn from(model: EncodedLogistic) -> Self {
-        Self::Logistic(model)
-    }
+macro_rules! from_each {
+    ($($model:ty => $kind:ident),* $(,)?) => {
+        $(impl From<$model> for Member {
+            fn from(model: $model) -> Self {
+                Self::$kind(model)
+            }
+        })*
+    };
 }
 
-impl From<EncodedRidge> for Member {
-    fn from(model: EncodedRidge) -> Self {
-        Self::Ridge(model)
-    }
-}
-
-impl From<EncodedForest<Classifier>> for Member {
-    fn from(model: EncodedForest<Classifier>) -> Self {
-        Self::ForestClassifier(model)
-    }
-}
-
-impl From<EncodedForest<Regressor>> for Member {
-    fn from(model: EncodedForest<Regressor>) -> Self {
-        Self::ForestRegressor(model)
-    }
-}
-
-impl From<EncodedBoosting<Classifier>> for Member {
-    fn from(model: EncodedBoosting<Classifier>) -> Self {
-        Self::BoostingClassifier(model)
-    }
-}
-
-impl From<EncodedBoosting<Regressor>> for Member {
-    fn from(model: EncodedBoosting<Regressor>) -> Self {
-        Self::BoostingRegressor(model)
-    }
+from_each! {
+    EncodedLogistic => Logistic,
+    EncodedRidge => Ridge,
+    EncodedForest<Classifier> => ForestClassifier,
+    EncodedForest<Regressor> => ForestRegressor,
+    EncodedBoosting<Classifier> => BoostingClassifier,
+    EncodedBoosting<Regressor> => BoostingRegressor,
 }
 
 /// A learner of a recipe.

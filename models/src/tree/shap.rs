@@ -17,6 +17,7 @@ use super::bins::Columns;
 use super::error::TreeError;
 use super::model::{Child, Tree};
 use super::score::in_blocks;
+use crate::input::InputError;
 
 /// Longest path whose sets are all computed beforehand.
 const TABLE_COLUMNS: usize = 10;
@@ -240,12 +241,13 @@ pub(crate) fn contributions(
         }
     }
     Array2::from_shape_vec((x.nrows(), width + 1), found)
-        .map_err(|_| TreeError::Columns { found: x.ncols(), expected: width })
+        .map_err(|_| InputError::Columns { found: x.ncols(), expected: width }.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{Chance, Purpose};
     use crate::tree::model::{Leaf, Node};
 
     /// Shapley values by their definition: all sets of columns.
@@ -291,7 +293,7 @@ mod tests {
 
     /// A tree of random splits, some of them of a column that is already on the path.
     fn random_tree(seed: u64, columns: usize, leaves: usize) -> Tree {
-        let chance = crate::tree::Chance::new(seed, crate::tree::Purpose::Bootstrap, 0);
+        let chance = Chance::new(seed, Purpose::Bootstrap, 0);
         let mut draw = {
             let mut place = 0;
             move |limit: usize| {
