@@ -135,6 +135,9 @@ pub struct DemoArgs {
     /// Same seed, same bytes
     #[arg(long, value_name = "SEED", default_value_t = 7)]
     pub seed: u64,
+    /// Write the exports and run no night
+    #[arg(long)]
+    pub exports_only: bool,
 }
 
 #[derive(Debug, Args)]

@@ -43,6 +43,9 @@ const TOUR: [(&str, &str); 5] = [
 pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
     let summary = write(args)?;
     context.print(&told(args, &summary))?;
+    if args.exports_only {
+        return Ok(Exit::Done);
+    }
     let project = context.at(&args.dir).load_project()?;
     let settings = project.settings.clone();
     let failed = context.block_on_stoppable(&settings, async |stop| {
