@@ -23,6 +23,9 @@ pub enum Style {
     Dense,
     /// Trees: missing values and the codes of short categories stay as they are.
     Native,
+    /// Trees that divide categories of any length by the order of their codes, as if these were numbers: there are fewer
+    /// ways to divide one, so that less is learnt of one that says nothing.
+    Ordered,
 }
 
 /// Checked parameters of an encoder.
@@ -50,17 +53,18 @@ impl EncoderValidParams {
 
 /// How columns are prepared.
 ///
-/// | column | dense | native |
-/// |---|---|---|
-/// | numeric | median for missing, and a column that says so | as it is |
-/// | infinite | the largest or smallest finite value of training | the same |
-/// | category up to the limit | one column a level; levels under `rare_rows` rows, and unseen ones, share `other` | codes; unseen ones are missing |
-/// | category beyond the limit | ordered target statistic and the level's share of rows | the same |
-/// | constant, all missing, a category with nearly a level a row | left out | left out |
+/// | column | dense | native | ordered |
+/// |---|---|---|---|
+/// | numeric | median for missing, and a column that says so | as it is | as it is |
+/// | infinite | the largest or smallest finite value of training | the same | the same |
+/// | category up to the limit | one column a level; levels under `rare_rows` rows, and unseen ones, share `other` | codes; unseen ones are missing | the same, as numbers |
+/// | category beyond the limit | target statistic and the level's share of rows | the same | codes, as numbers |
+/// | constant, all missing, a category with nearly a level a row | left out | left out | left out |
 ///
-/// The target statistic of a training row uses only rows before it in a random order (from the seed), so that its own
-/// label is not in it: `(sum of y + a p) / (count + a)` with `p` the mean of y and `a` = `prior_rows`
-/// (Prokhorenkova et al. 2018, eq. 5). Scoring uses all training rows. Weights of rows play no part.
+/// The target statistic is `(sum of y + a p) / (count + a)` with `p` the mean of y and `a` = `prior_rows` (Micci-Barreca
+/// 2001). The rows are in five parts at random (from the seed), and a training row's own statistic is that of the other
+/// four: its own label is not in it (cross-fitting, the best for long categories in Pargent et al. 2022).
+/// Scoring uses all training rows. Weights of rows play no part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderParams(EncoderValidParams);
 

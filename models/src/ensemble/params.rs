@@ -10,15 +10,17 @@ pub struct StackValidParams {
     pub(super) folds: usize,
     pub(super) seed: u64,
     pub(super) non_negative: bool,
-    pub(super) penalty: f64,
+    pub(super) penalties: Vec<f64>,
     pub(super) calibration: Method,
+    pub(super) mean_of_folds: bool,
 }
 
 impl StackValidParams {
     fn check_ranges(&self) -> Result<(), ParameterError> {
-        let Self { folds, penalty, .. } = *self;
-        range("folds", folds, "at least 2", folds >= 2)?;
-        range("penalty", penalty, "finite and not negative", penalty >= 0.0 && penalty.is_finite())
+        let Self { folds, penalties, .. } = self;
+        range("folds", folds, "at least 2", *folds >= 2)?;
+        let sound = !penalties.is_empty() && penalties.iter().all(|penalty| *penalty >= 0.0 && penalty.is_finite());
+        range("penalties", format!("{penalties:?}"), "at least one, each finite and not negative", sound)
     }
 
     /// One seed for each member and fold; the refit on all rows counts as one more fold.
@@ -41,10 +43,16 @@ impl Default for StackParams {
 }
 
 impl StackParams {
-    /// Five folds, seed 0, weights not negative, penalty 1, beta calibration.
+    /// Five folds, seed 0, weights not negative, a penalty of 1, 10 or 100, beta calibration, members of all rows.
     pub fn new() -> Self {
-        let (folds, seed, non_negative, penalty, calibration) = (5, 0, true, 1.0, Method::Beta);
-        Self(StackValidParams { folds, seed, non_negative, penalty, calibration })
+        Self(StackValidParams {
+            folds: 5,
+            seed: 0,
+            non_negative: true,
+            penalties: vec![1.0, 10.0, 100.0],
+            calibration: Method::Beta,
+            mean_of_folds: false,
+        })
     }
 }
 
@@ -56,11 +64,16 @@ setters! {
         seed: u64,
         /// Whether a member's weight is held at 0 or above.
         non_negative: bool,
-        /// L2 penalty of the meta-model on standardised log-odds.
-        penalty: f64,
-
+        /// L2 penalties of the meta-model on standardised log-odds, of which the one that loses least out of fold is
+        /// taken. A large one draws weights together: members that say nearly the same are then averaged.
+        penalties: Vec<f64>,
         /// The last step.
         calibration: Method,
+
+        /// Whether a member is the mean of its folds' models instead of one more fit on all rows: a committee of
+        /// cross-validation (Parmanto, Munro & Doyle 1996), which varies less. Only where the folds judge every row once, by
+        /// all other rows; else this has no effect.
+        mean_of_folds: bool,
     }
 }
 

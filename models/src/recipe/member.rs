@@ -221,7 +221,8 @@ impl Bench<'_> {
         if self.rows < ONE_THREAD_ROWS { 1 } else { self.threads }
     }
 
-    /// Larger trees that learn faster than those of [`Self::boosting`], and are not stopped.
+    /// Larger trees that learn faster than those of [`Self::boosting`], are not stopped, and see categories another way:
+    /// what two members get wrong of one column should not be the same.
     fn deep_boosting<K: Task>(&self, params: BoostingParams<K>) -> Result<Option<Boxed>, RecipeError>
     where
         Member: From<EncodedBoosting<K>>,
@@ -232,7 +233,7 @@ impl Bench<'_> {
         }
         let params = params.rounds(trees).leaves(31).shrinkage(0.1).threads(self.boosting_threads());
         params.check_ref().map_err(|error| EnsembleError::member("deep boosting", error))?;
-        Ok(Some(Box::new(BoostingLearner::new("deep boosting", self.encoder(Style::Native), params))))
+        Ok(Some(Box::new(BoostingLearner::new("deep boosting", self.encoder(Style::Ordered), params))))
     }
 
     fn boosting<K: Task>(&self, params: BoostingParams<K>) -> Result<Boxed, RecipeError>
