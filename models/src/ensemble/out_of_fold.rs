@@ -190,7 +190,8 @@ pub(super) fn weighed<F: Fitted>(
     on_scale: impl Fn(Contributions) -> Contributions,
 ) -> Result<(f64, Array2<f64>), EnsembleError> {
     let (mut baseline, mut values) = (intercept, Array2::zeros(x.raw_dim()));
-    for (member, weight) in members.iter().zip(weights) {
+    // Reasons are dear: those of a member that counts for nothing are not asked for.
+    for (member, weight) in members.iter().zip(weights).filter(|(_, weight)| **weight != 0.0) {
         let part = on_scale(member.contributions(x)?);
         input::same_columns(&part.values.view(), x.ncols())?;
         baseline += weight * part.baseline;

@@ -104,7 +104,7 @@ impl<K: Task> OnPrepared for Boosting<K> {
             Loss::Squared | Loss::Quantile { .. } => Scale::Value,
             Loss::Poisson | Loss::Tweedie { .. } => Scale::Logarithm,
         };
-        Ok(of_trees(&all, scale))
+        Ok(of_trees(all, scale))
     }
 
     fn gain(&self) -> Option<Array1<f64>> {

@@ -35,7 +35,7 @@ impl<K: Task> OnPrepared for Forest<K> {
 
     fn explain(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
         let all = self.contributions(x).map_err(|error| EnsembleError::member(Self::NAME, error))?;
-        Ok(of_trees(&all, if K::CLASSES { Scale::Probability } else { Scale::Value }))
+        Ok(of_trees(all, if K::CLASSES { Scale::Probability } else { Scale::Value }))
     }
 
     fn gain(&self) -> Option<Array1<f64>> {

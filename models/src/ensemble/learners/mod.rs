@@ -189,7 +189,7 @@ impl<M: OnPrepared> Fitted for EncodedModel<M> {
 
     fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
         let found = self.model.explain(&self.prepared(x)?.view())?;
-        Ok(Contributions { values: self.encoder.fold(&found.values)?, ..found })
+        Ok(Contributions { values: self.encoder.fold(&found.values.view())?, ..found })
     }
 }
 
@@ -200,8 +200,8 @@ impl<M: OnPrepared + 'static> From<EncodedModel<M>> for Box<dyn Fitted> {
 }
 
 /// Contributions of a tree model, whose last column is the expectation.
-fn of_trees(all: &Array2<f64>, scale: Scale) -> Contributions {
+fn of_trees(all: Array2<f64>, scale: Scale) -> Contributions {
     let width = all.ncols().saturating_sub(1);
     let baseline = all.get((0, width)).copied().unwrap_or(0.0);
-    Contributions { baseline, values: all.slice(s![.., ..width]).to_owned(), scale }
+    Contributions { baseline, values: all.slice_move(s![.., ..width]), scale }
 }
