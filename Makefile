@@ -68,8 +68,8 @@ bench-models: $(PEERS_STAMP) ## Estimators against their peers, the churn night 
 
 .PHONY: bench-model-quality
 bench-model-quality: $(PEERS_STAMP) ## How good the models are on seven sets, beside peers; writes target/bench/quality.json
-	$(CARGO) build --locked --release -p models --example quality
-	$(PY)/python -m tests.bench.quality --out target/bench/quality.json
+	$(CARGO) build --locked --release --workspace --bin buho --example quality
+	BUHO_BIN=$(TARGET)/release/buho $(PY)/python -m tests.bench.quality --out target/bench/quality.json
 
 .PHONY: build
 build: ## The binary, as tests and demo use it

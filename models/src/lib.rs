@@ -10,6 +10,7 @@ mod input;
 pub mod linear;
 pub mod metrics;
 mod parallel;
+mod parameters;
 mod random;
 pub mod recipe;
 pub mod split;
@@ -18,3 +19,4 @@ mod testing;
 pub mod tree;
 
 pub use input::InputError;
+pub use parameters::ParameterError;

@@ -1,6 +1,10 @@
 """How well churn of the demo could be told at best, from its law and what it exports.
 
-python -m tests.bench.demo_truth DEMO --night 2026-04-30 --horizon 60 [--scores scores.parquet]
+python -m tests.bench.demo_truth DEMO [--customers 20000]
+
+makes a demo of that size in DEMO, runs the night two months before its last one up to `ml.churn_scores` in a
+lake of its own, and the last night as far as telling who bought meanwhile. `BUHO_BIN` is the binary. With
+`--night N --horizon H [--scores FILE]` nothing is run: the demo is read as it is, and the scores are given.
 
 Purchases follow BG/NBD (Fader, Hardie, Lee 2005) in operational time: rate l ~ Gamma while alive, and after
 each repeat purchase the customer leaves with probability p ~ Beta. Given x repeat purchases, the last at t_x,
@@ -16,6 +20,7 @@ what they bought before is exported to nobody.
 
 import argparse
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +29,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from tests.peers.support.binary import Buho, find_binary
 from tests.peers.support.lake import duckdb_with_delta, tables
 
 Array = NDArray[np.float64]
 LOGGED_IN = 0.7
 VISITS_FOR_A_RATE = 0.6
 RATES, VISITS, SHARES = 80, 24, 60
+CUSTOMERS = 20_000
+SEED = 7
+# Two months before the demo's last night: the horizon of its customers' habits must have passed by then.
+NIGHT, LAST_NIGHT = "2026-04-30", "2026-06-30"
+DELIVERIES = 62
+MINUTES = 30
 
 HISTORY = """
 with orders as (
@@ -221,29 +233,66 @@ def stored_of(stored: dict[str, Path]) -> dict[str, Path]:
     return {name.split(".")[1]: place for name, place in stored.items() if name.startswith("bronze.")}
 
 
+@dataclass(frozen=True)
+class Told:
+    """Areas under the curve of the same customers: of the scores, of the best score, of what is hidden."""
+
+    customers: int
+    scores: float
+    bayes: float
+    latent: float
+
+
+def told(demo: Path, night: str, horizon: int, scores: Path | None = None) -> Told:
+    """Without scores those of the Bayes-optimal score stand in their place."""
+    rows, law, clock = read(demo, night, horizon)
+    day = np.array([night], "datetime64[D]")
+    ahead = float(clock.at(day + horizon)[0] - clock.at(day)[0])
+    outcome = rows["churned"].astype(bool)
+    best = churn_probability(evidence(rows, law, clock, night), law, ahead)
+    latent = np.where(rows["has_left"], 1.0, np.exp(-rows["rate"] * ahead))
+    said = best
+    if scores:
+        given = dict(duckdb.sql(f"select customer_id, probability from '{scores}'").fetchall())
+        said = np.array([given.get(customer, np.nan) for customer in rows["customer_id"]])
+    known = ~np.isnan(said)
+    areas = (auc(score[known], outcome[known]) for score in (said, best, latent))
+    return Told(int(known.sum()), *areas)
+
+
+def shipped(demo: Path, customers: int = CUSTOMERS) -> Told:
+    """What the churn champion that a night ships says, against what came of it."""
+    binary = find_binary()
+    if binary is None:
+        raise FileNotFoundError("no binary: `make build`, or name one by BUHO_BIN")
+    buho = Buho(binary, timeout_s=60 * MINUTES)
+    at = buho.at(demo)
+    sizes = ["--customers", customers, "--nights", DELIVERIES, "--seed", SEED]
+    buho("demo", "--exports-only", "--dir", str(demo), *map(str, sizes)).expect(0)
+    # What another binary has shipped is not this one's.
+    shutil.rmtree(demo / "lake", ignore_errors=True)
+    at.night(NIGHT, "--select", "+ml.churn_scores").expect(0)
+    horizon = at.rows("select horizon_days from features.purchase_horizon")[0]["horizon_days"]
+    query = f"select customer_id, probability from ml.churn_scores where night = date '{NIGHT}'"
+    scores = at.parquet(query, demo / f"churn_{NIGHT}.parquet")
+    at.night(LAST_NIGHT, "--select", "+core.fct_orders").expect(0)
+    return told(demo, NIGHT, int(horizon), scores)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("demo", type=Path)
-    parser.add_argument("--night", required=True)
-    parser.add_argument("--horizon", type=int, required=True)
+    parser.add_argument("--customers", type=int, default=CUSTOMERS)
+    parser.add_argument("--night", help="of a demo that is there, with its horizon")
+    parser.add_argument("--horizon", type=int)
     parser.add_argument("--scores", type=Path, help="Parquet with customer_id and probability of churn")
     asked = parser.parse_args()
-    rows, law, clock = read(asked.demo, asked.night, asked.horizon)
-    night = np.array([asked.night], "datetime64[D]")
-    ahead = float(clock.at(night + asked.horizon)[0] - clock.at(night)[0])
-    outcome = rows["churned"].astype(bool)
-    best = churn_probability(evidence(rows, law, clock, asked.night), law, ahead)
-    latent = np.where(rows["has_left"], 1.0, np.exp(-rows["rate"] * ahead))
-    print(f"customers {len(outcome)}, left {outcome.mean():.4f}, operational days ahead {ahead:.1f}")
-    print(f"bayes  auc {auc(best, outcome):.4f}  mean {best.mean():.4f}")
-    print(f"latent auc {auc(latent, outcome):.4f}  mean {latent.mean():.4f}")
-    if asked.scores:
-        query = f"select customer_id, probability from '{asked.scores}'"
-        scores = dict(duckdb.sql(query).fetchall())
-        told = np.array([scores.get(customer, np.nan) for customer in rows["customer_id"]])
-        known = ~np.isnan(told)
-        print(f"scores auc {auc(told[known], outcome[known]):.4f}  of {known.sum()} customers")
-        print(f"bayes of the same  {auc(best[known], outcome[known]):.4f}")
+    if asked.night:
+        found = told(asked.demo, asked.night, asked.horizon, asked.scores)
+    else:
+        found = shipped(asked.demo, asked.customers)
+    print(f"{found.customers} customers whose whole history is exported, area under the curve:")
+    print(f"scores {found.scores:.4f}  bayes {found.bayes:.4f}  latent {found.latent:.4f}")
 
 
 if __name__ == "__main__":

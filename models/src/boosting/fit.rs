@@ -12,9 +12,9 @@ use super::lane::{Draw, Rows};
 use super::loss::quantile;
 use super::model::Boosting;
 use super::params::{BoostingParams, BoostingValidParams};
-use crate::tree::{
-    Chance, Columns, Grown, Growth, Histogram, Purpose, Sample, Scale, Splitting, Task, Team, Tree, TreeError, grow,
-};
+use crate::parameters::range;
+use crate::random::{Chance, Purpose};
+use crate::tree::{Columns, Grown, Growth, Histogram, Sample, Scale, Splitting, Task, Team, Tree, TreeError, grow};
 
 impl<K, D, T> Fit<ArrayBase<D, Ix2>, T, TreeError> for BoostingValidParams<K>
 where
@@ -28,8 +28,8 @@ where
     /// See [`TreeError`]; `early_stopping` needs [`fit_with_validation`](Self::fit_with_validation).
     fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<Boosting<K>, TreeError> {
         if let Some(patience) = self.patience {
-            let need = "left out, or the fit given a validation set (`fit_with_validation`)";
-            return Err(TreeError::Parameter { name: "early_stopping", value: patience.to_string(), need });
+            let must = "left out, or the fit given a validation set (`fit_with_validation`)";
+            range("early_stopping", patience, must, false)?;
         }
         fit(self, &Sample::of::<K, D, T>(dataset)?, None)
     }

@@ -1,6 +1,7 @@
 //! A thread's rows of a boosting fit.
 
-use crate::tree::{BinnedRows, Chance, Columns, Grown, Lane, Moment, Partition, Purpose, Sample, Scale, rows_of};
+use crate::random::{Chance, Purpose};
+use crate::tree::{BinnedRows, Columns, Grown, Lane, Moment, Partition, Sample, Scale, rows_of};
 
 use super::loss::Loss;
 

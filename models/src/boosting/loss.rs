@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::tree::{Sample, TreeError, wanted};
+use crate::parameters::{ParameterError, range};
+use crate::tree::{Sample, TreeError};
 
 /// A loss of a target y at a raw score s.
 ///
@@ -36,10 +37,10 @@ pub enum Loss {
 const LOG_LINK_STEP: f64 = 0.7;
 
 impl Loss {
-    pub(crate) fn check(self) -> Result<(), TreeError> {
+    pub(crate) fn check(self) -> Result<(), ParameterError> {
         match self {
-            Self::Quantile { level } => wanted("level", level, level > 0.0 && level < 1.0, "above 0 and below 1"),
-            Self::Tweedie { power } => wanted("power", power, power > 1.0 && power < 2.0, "above 1 and below 2"),
+            Self::Quantile { level } => range("level", level, "above 0 and below 1", level > 0.0 && level < 1.0),
+            Self::Tweedie { power } => range("power", power, "above 1 and below 2", power > 1.0 && power < 2.0),
             _ => Ok(()),
         }
     }

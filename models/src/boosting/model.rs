@@ -109,7 +109,7 @@ impl<K: Task> Boosting<K> {
     /// The last column is the expectation over the training rows; each row sums to its raw score.
     ///
     /// # Errors
-    /// [`TreeError::Columns`] where `x` has another number of columns than the fit.
+    /// [`InputError::Columns`](crate::InputError) where `x` has another number of columns than the fit.
     pub fn contributions(&self, x: &ArrayView2<f64>) -> Result<Array2<f64>, TreeError> {
         contributions(&self.trees, &self.columns, x, (self.start, 1.0), self.threads)
     }

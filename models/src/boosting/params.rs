@@ -1,10 +1,9 @@
 //! Settings of boosting, and their check.
 
-use linfa::ParamGuard;
-
 use super::loss::Loss;
 use super::model::Boosting;
-use crate::tree::{Classifier, Limits, Regressor, Shape, Task, TreeError, wanted, within};
+use crate::parameters::{ParameterError, guarded, range, setters};
+use crate::tree::{Classifier, Limits, Regressor, Shape, Task, TreeError, shape_setters};
 
 /// Checked settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +24,7 @@ pub struct BoostingValidParams<K> {
     pub(super) shape: Shape,
 }
 
-/// Settings that [`check`](ParamGuard::check) has not seen yet. The defaults are LightGBM's: 100 rounds of 31 leaves,
+/// Settings that [`check`](linfa::ParamGuard::check) has not seen yet. The defaults are LightGBM's: 100 rounds of 31 leaves,
 /// shrinkage 0.1, 255 bins, at least 20 rows and a hessian of 0.001 in a leaf, no penalty, all rows, all columns, any
 /// depth (up to 64).
 #[derive(Clone, Debug, PartialEq)]
@@ -66,151 +65,82 @@ impl<K: Task> BoostingParams<K> {
         })
     }
 
-    /// Most trees.
-    pub fn rounds(mut self, rounds: usize) -> Self {
-        self.0.rounds = rounds;
-        self
-    }
-
-    /// Most leaves of a tree, at least 2.
-    pub fn leaves(mut self, leaves: usize) -> Self {
-        self.0.leaves = leaves;
-        self
-    }
-
-    /// Most splits between the root and a leaf.
-    pub fn depth(mut self, depth: usize) -> Self {
-        self.0.shape.depth = depth;
-        self
-    }
-
-    /// What an output is multiplied with before it is added, above 0 and at most 1.
-    pub fn shrinkage(mut self, shrinkage: f64) -> Self {
-        self.0.shrinkage = shrinkage;
-        self
-    }
-
-    /// Added to the hessian of every leaf.
-    pub fn l2(mut self, l2: f64) -> Self {
-        self.0.l2 = l2;
-        self
-    }
-
-    /// Least rows of a leaf; a row counts once whatever its weight.
-    pub fn min_samples(mut self, rows: usize) -> Self {
-        self.0.shape.min_samples = rows;
-        self
-    }
-
-    /// Least sum of hessians of a leaf.
-    pub fn min_hessian(mut self, hessian: f64) -> Self {
-        self.0.min_hessian = hessian;
-        self
-    }
-
-    /// A split must gain more than this.
-    pub fn min_gain(mut self, gain: f64) -> Self {
-        self.0.min_gain = gain;
-        self
-    }
-
-    /// Most bins of a column, missing not counted: from 2 to 255.
-    pub fn bins(mut self, bins: usize) -> Self {
-        self.0.shape.bins = bins;
-        self
-    }
-
-    /// Each row takes part in a round with this probability.
-    pub fn row_share(mut self, share: f64) -> Self {
-        self.0.row_share = share;
-        self
-    }
-
-    /// Share of the columns that a round may split, rounded up.
-    pub fn column_share(mut self, share: f64) -> Self {
-        self.0.column_share = share;
-        self
-    }
-
-    /// Columns that hold codes: whole numbers without order.
-    pub fn categorical(mut self, columns: impl Into<Vec<usize>>) -> Self {
-        self.0.shape.categorical = columns.into();
-        self
-    }
-
     /// Columns with which the answer may only rise (1) or only fall (-1), all else equal.
+    #[must_use]
     pub fn monotone(mut self, columns: impl Into<Vec<(usize, i8)>>) -> Self {
         self.0.monotone = columns.into();
         self
     }
 
     /// Stop when the loss of the validation set has not fallen for so many rounds, and keep the best of them.
+    #[must_use]
     pub fn early_stopping(mut self, rounds: usize) -> Self {
         self.0.patience = Some(rounds);
         self
     }
+}
 
-    /// Memory for histograms of leaves that wait for their split, 256 MiB unless given: 4 KiB a column and leaf. Beyond
-    /// it they are made again, which takes time and changes nothing.
-    pub fn histogram_bytes(mut self, bytes: usize) -> Self {
-        self.0.histogram_bytes = bytes;
-        self
-    }
+setters! {
+    BoostingParams<K: Task> {
+        /// Most trees.
+        rounds: usize,
 
-    /// What all chance is drawn from.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.0.shape.seed = seed;
-        self
-    }
+        /// Most leaves of a tree, at least 2.
+        leaves: usize,
 
-    /// Threads of the fit. The model is the same for any number.
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.0.shape.threads = threads;
-        self
+        /// What an output is multiplied with before it is added, above 0 and at most 1.
+        shrinkage: f64,
+
+        /// Added to the hessian of every leaf.
+        l2: f64,
+
+        /// Least sum of hessians of a leaf.
+        min_hessian: f64,
+
+        /// A split must gain more than this.
+        min_gain: f64,
+
+        /// Each row takes part in a round with this probability.
+        row_share: f64,
+
+        /// Share of the columns that a round may split, rounded up.
+        column_share: f64,
+
+        /// Memory for histograms of leaves that wait for their split, 256 MiB unless given: 4 KiB a column and leaf. Beyond
+        /// it they are made again, which takes time and changes nothing.
+        histogram_bytes: usize,
     }
 }
 
-impl<K: Task> ParamGuard for BoostingParams<K> {
-    type Checked = BoostingValidParams<K>;
-    type Error = TreeError;
+shape_setters!(BoostingParams);
 
-    fn check_ref(&self) -> Result<&Self::Checked, TreeError> {
-        let given = &self.0;
-        given.shape.check()?;
-        given.loss.check()?;
-        let is_logistic = given.loss == Loss::Logistic;
-        wanted(
-            "loss",
-            format!("{:?}", given.loss),
-            is_logistic == K::CLASSES,
-            "one for numbers: logistic is for classes",
-        )?;
-        within("rounds", given.rounds, 1, 1_000_000, "at least 1")?;
-        within("leaves", given.leaves, 2, 1 << 16, "from 2 to 65536")?;
+guarded!(BoostingParams<K: Task> => BoostingValidParams, TreeError);
+
+impl<K: Task> BoostingValidParams<K> {
+    fn check_ranges(&self) -> Result<(), ParameterError> {
+        self.shape.check()?;
+        self.loss.check()?;
+        let fits = (self.loss == Loss::Logistic) == K::CLASSES;
+        range("loss", format!("{:?}", self.loss), "one for numbers: logistic is for classes", fits)?;
+        range("rounds", self.rounds, "from 1 to 1000000", (1..=1_000_000).contains(&self.rounds))?;
+        range("leaves", self.leaves, "from 2 to 65536", (2..=1 << 16).contains(&self.leaves))?;
         let share = |share: f64| share > 0.0 && share <= 1.0;
-        wanted("shrinkage", given.shrinkage, share(given.shrinkage), "above 0 and at most 1")?;
-        wanted("row_share", given.row_share, share(given.row_share), "above 0 and at most 1")?;
-        wanted("column_share", given.column_share, share(given.column_share), "above 0 and at most 1")?;
+        range("shrinkage", self.shrinkage, "above 0 and at most 1", share(self.shrinkage))?;
+        range("row_share", self.row_share, "above 0 and at most 1", share(self.row_share))?;
+        range("column_share", self.column_share, "above 0 and at most 1", share(self.column_share))?;
         let penalty = |value: f64| value >= 0.0 && value.is_finite();
-        wanted("l2", given.l2, penalty(given.l2), "at least 0")?;
-        wanted("min_hessian", given.min_hessian, penalty(given.min_hessian), "at least 0")?;
-        wanted("min_gain", given.min_gain, penalty(given.min_gain), "at least 0")?;
-        within("early_stopping", given.patience.unwrap_or(1), 1, usize::MAX, "at least 1")?;
-        for (column, direction) in &given.monotone {
-            wanted("monotone", direction, matches!(direction, -1..=1), "1, 0 or -1 for each column")?;
-            let free = *direction == 0 || !given.shape.categorical.contains(column);
-            wanted("monotone", column, free, "of columns with an order: this one is categorical")?;
+        range("l2", self.l2, "at least 0", penalty(self.l2))?;
+        range("min_hessian", self.min_hessian, "at least 0", penalty(self.min_hessian))?;
+        range("min_gain", self.min_gain, "at least 0", penalty(self.min_gain))?;
+        range("early_stopping", 0, "at least 1", self.patience != Some(0))?;
+        for (column, direction) in &self.monotone {
+            range("monotone", direction, "1, 0 or -1 for each column", matches!(direction, -1..=1))?;
+            let free = *direction == 0 || !self.shape.categorical.contains(column);
+            range("monotone", column, "of columns with an order: this one is categorical", free)?;
         }
-        Ok(given)
+        Ok(())
     }
 
-    fn check(self) -> Result<Self::Checked, TreeError> {
-        self.check_ref()?;
-        Ok(self.0)
-    }
-}
-
-impl<K> BoostingValidParams<K> {
     pub(super) fn limits(&self) -> Limits {
         Limits {
             l2: self.l2,

@@ -5,6 +5,7 @@ use linfa::traits::{Fit, Predict};
 use ndarray::{Array1, Array2, Axis};
 
 use super::*;
+use crate::input::InputError;
 use crate::tree::TreeError;
 
 type Data = DatasetBase<Array2<f64>, Array1<f64>>;
@@ -296,16 +297,16 @@ fn wrong_input_is_refused_with_its_place() {
         BoostingClassifier::params().fit(&DatasetBase::new(x, Array1::from(y))).unwrap_err()
     };
     let x = Array2::zeros((3, 1));
-    assert!(matches!(fit(x.clone(), vec![1.0; 3]), TreeError::OneClass { rows: 3, .. }));
-    assert!(matches!(fit(x.clone(), vec![1.0, 2.0, 0.0]), TreeError::Target { row: 1, .. }));
-    assert!(matches!(fit(x.clone(), vec![1.0, f64::NAN, 0.0]), TreeError::Target { row: 1, .. }));
-    assert!(matches!(fit(x.clone(), vec![1.0, 0.0]), TreeError::Lengths { found: 2, expected: 3, .. }));
+    assert!(matches!(fit(x.clone(), vec![1.0; 3]), TreeError::Input(InputError::OneClass { value: 1.0 })));
+    assert!(matches!(fit(x.clone(), vec![1.0, 2.0, 0.0]), TreeError::Input(InputError::Label { row: 1, .. })));
+    assert!(matches!(fit(x.clone(), vec![1.0, f64::NAN, 0.0]), TreeError::Input(InputError::Label { row: 1, .. })));
+    assert!(matches!(fit(x.clone(), vec![1.0, 0.0]), TreeError::Input(InputError::Rows { found: 2, expected: 3, .. })));
     assert!(matches!(fit(Array2::zeros((0, 1)), vec![]), TreeError::TooFewRows { .. }));
     assert!(matches!(fit(Array2::zeros((3, 0)), vec![1.0, 0.0, 0.0]), TreeError::TooFewRows { .. }));
     let data = DatasetBase::new(x, Array1::from(vec![1.0, 0.0, 0.0]));
     let weighted = data.clone().with_weights(Array1::from(vec![1.0, -1.0, 1.0]));
     let error = BoostingClassifier::params().fit(&weighted).unwrap_err();
-    assert!(matches!(error, TreeError::Weight { row: 1, .. }));
+    assert!(matches!(error, TreeError::Input(InputError::Weight { row: 1, .. })));
     let error = BoostingClassifier::params().categorical([4]).fit(&data).unwrap_err();
     assert!(matches!(error, TreeError::NoSuchColumn { column: 4, columns: 1, .. }));
     let error = BoostingRegressor::params(Loss::Poisson)
@@ -344,7 +345,10 @@ fn a_table_of_another_width_is_no_score() {
     let model = BoostingClassifier::params().rounds(2).fit(&classes(200)).unwrap();
     let narrow = Array2::zeros((3, 4));
     assert!(model.predict_probabilities(&narrow.view()).iter().all(|p| p.is_nan()));
-    assert!(matches!(model.contributions(&narrow.view()), Err(TreeError::Columns { found: 4, expected: 5 })));
+    assert!(matches!(
+        model.contributions(&narrow.view()),
+        Err(TreeError::Input(InputError::Columns { found: 4, expected: 5 }))
+    ));
 }
 
 #[test]

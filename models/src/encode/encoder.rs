@@ -41,7 +41,7 @@ impl TryFrom<Stored> for Encoder {
                 Plan::Dropped(_) => true,
                 Plan::Kept { low, high } => low <= high && low.is_finite() && high.is_finite(),
                 Plan::Filled { low, high, median, .. } => low <= median && median <= high && (high - low).is_finite(),
-                Plan::Codes { known } => rising(known),
+                Plan::Codes { known, .. } => rising(known),
                 Plan::OneHot { levels, pooled, .. } => rising(levels) && rising(pooled),
                 Plan::Statistic { levels, prior } => {
                     let finite = levels.iter().all(|level| level.mean.is_finite() && level.share.is_finite());
@@ -61,7 +61,7 @@ impl TryFrom<Stored> for Encoder {
 pub struct Encoded {
     /// For scoring.
     pub encoder: Encoder,
-    /// The training rows, prepared: target statistics are the ordered ones.
+    /// The training rows, prepared: a row's target statistics do not know its own target.
     pub x: Array2<f64>,
     /// What was found and done.
     pub report: EncodeReport,
@@ -167,7 +167,7 @@ impl EncoderValidParams {
     fn numeric(&self, profile: &Profile) -> Plan {
         let (low, high) = (profile.low(), profile.high());
         match self.style {
-            Style::Native => Plan::Kept { low, high },
+            Style::Native | Style::Ordered => Plan::Kept { low, high },
             Style::Dense => Plan::Filled { low, high, median: profile.median(), indicator: profile.missing > 0 },
         }
     }
@@ -180,6 +180,10 @@ impl EncoderValidParams {
         y: &ArrayView1<'_, f64>,
     ) -> (Plan, Option<Vec<f64>>) {
         let levels = profile.levels();
+        let codes = |levels: Vec<(f64, usize)>| levels.into_iter().map(|(code, _)| code).collect();
+        if self.style == Style::Ordered {
+            return (Plan::Codes { known: codes(levels), ordered: true }, None);
+        }
         if levels.len() > self.level_limit {
             // A column's chance is its own: another column more or less does not change it.
             let mut random = Random::stream(self.seed, at as u64);
@@ -187,10 +191,9 @@ impl EncoderValidParams {
             return (plan, Some(own));
         }
         if self.style == Style::Native {
-            return (Plan::Codes { known: levels.into_iter().map(|(code, _)| code).collect() }, None);
+            return (Plan::Codes { known: codes(levels), ordered: false }, None);
         }
         let (kept, pooled): (Vec<_>, Vec<_>) = levels.into_iter().partition(|(_, rows)| *rows >= self.rare_rows);
-        let codes = |levels: Vec<(f64, usize)>| levels.into_iter().map(|(code, _)| code).collect();
         (Plan::OneHot { levels: codes(kept), pooled: codes(pooled), missing: profile.missing > 0 }, None)
     }
 }
@@ -217,10 +220,11 @@ impl Encoder {
         sources.flat_map(|(at, column)| std::iter::repeat_n(at, column.plan.width())).collect()
     }
 
-    /// Columns after preparation that hold codes.
+    /// Columns after preparation that hold codes without order.
     pub fn categorical(&self) -> Vec<usize> {
         let plans = self.columns.iter().filter(|column| column.plan.width() > 0);
-        let codes = plans.flat_map(|c| std::iter::repeat_n(matches!(c.plan, Plan::Codes { .. }), c.plan.width()));
+        let codes = plans
+            .flat_map(|c| std::iter::repeat_n(matches!(c.plan, Plan::Codes { ordered: false, .. }), c.plan.width()));
         codes.enumerate().filter(|(_, codes)| *codes).map(|(at, _)| at).collect()
     }
 

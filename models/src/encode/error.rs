@@ -1,6 +1,7 @@
 //! What can be wrong with columns.
 
 use crate::input::InputError;
+use crate::parameters::ParameterError;
 
 /// Columns that cannot be prepared.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -9,8 +10,8 @@ pub enum EncodeError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// A parameter outside its range.
-    #[error("{parameter} is {value}: it must be {must}")]
-    Parameter { parameter: &'static str, value: f64, must: &'static str },
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
     /// A column that tells the label.
     #[error(
         "column {column} ({name}) tells the label: every row of one class has one value. It was made from the label or \

@@ -24,11 +24,31 @@ pub(super) struct LevelStatistic {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Plan {
     Dropped(Dropped),
-    Kept { low: f64, high: f64 },
-    Filled { low: f64, high: f64, median: f64, indicator: bool },
-    Codes { known: Vec<f64> },
-    OneHot { levels: Vec<f64>, pooled: Vec<f64>, missing: bool },
-    Statistic { levels: Vec<LevelStatistic>, prior: f64 },
+    Kept {
+        low: f64,
+        high: f64,
+    },
+    Filled {
+        low: f64,
+        high: f64,
+        median: f64,
+        indicator: bool,
+    },
+    /// Codes of levels; `ordered` where trees divide them as numbers.
+    Codes {
+        known: Vec<f64>,
+        #[serde(default)]
+        ordered: bool,
+    },
+    OneHot {
+        levels: Vec<f64>,
+        pooled: Vec<f64>,
+        missing: bool,
+    },
+    Statistic {
+        levels: Vec<LevelStatistic>,
+        prior: f64,
+    },
 }
 
 impl Plan {
@@ -76,7 +96,7 @@ impl Plan {
     pub(super) fn knows(&self, value: f64) -> bool {
         let among = |levels: &[f64]| levels.binary_search_by(|level| level.total_cmp(&value)).is_ok();
         match self {
-            Self::Codes { known } => among(known),
+            Self::Codes { known, .. } => among(known),
             Self::OneHot { levels, pooled, .. } => among(levels) || among(pooled),
             Self::Statistic { levels, .. } => levels.binary_search_by(|level| level.code.total_cmp(&value)).is_ok(),
             _ => true,
@@ -133,8 +153,34 @@ fn infinite_to(value: f64, low: f64, high: f64) -> f64 {
     }
 }
 
-/// Target statistics of a category: the plan for scoring, and each training row's own, which knows only rows before it
-/// in a random order.
+/// Parts of the training rows: a row's own statistic is that of the other parts.
+const PARTS: usize = 5;
+
+/// Targets of some rows.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    total: f64,
+    rows: f64,
+}
+
+impl Sum {
+    fn add(&mut self, target: f64) {
+        self.total += target;
+        self.rows += 1.0;
+    }
+
+    fn without(self, part: Self) -> Self {
+        Self { total: self.total - part.total, rows: self.rows - part.rows }
+    }
+
+    /// Their mean, as if so many rows with the mean `prior` were among them.
+    fn mean(self, prior: f64, prior_rows: f64) -> f64 {
+        (self.total + prior_rows * prior) / (self.rows + prior_rows)
+    }
+}
+
+/// Target statistics of a category: the plan for scoring, and each training row's own, which does not know its part of
+/// the rows.
 pub(super) fn statistics(
     values: &ArrayView1<'_, f64>,
     y: &ArrayView1<'_, f64>,
@@ -146,24 +192,32 @@ pub(super) fn statistics(
     let mut codes = keys.clone();
     codes.sort_unstable_by(f64::total_cmp);
     codes.dedup();
-    let mut sums = vec![(0.0, 0.0); codes.len()];
-    let mut order: Vec<usize> = (0..keys.len()).collect();
-    random.shuffle(&mut order);
-    let mean = |(sum, count): (f64, f64)| (sum + prior_rows * prior) / (count + prior_rows);
-    let mut own = vec![prior; keys.len()];
-    for row in order {
-        let (Some(key), Some(target)) = (keys.get(row), y.get(row)) else { continue };
-        let level = codes.partition_point(|code| code < key);
-        if let (Some(sum), Some(own)) = (sums.get_mut(level), own.get_mut(row)) {
-            *own = mean(*sum);
-            *sum = (sum.0 + target, sum.1 + 1.0);
+    let mut parts: Vec<usize> = (0..keys.len()).map(|row| row % PARTS).collect();
+    random.shuffle(&mut parts);
+    let mut by_level = vec![(Sum::default(), [Sum::default(); PARTS]); codes.len()];
+    let (mut all, mut by_part) = (Sum::default(), [Sum::default(); PARTS]);
+    let level_of = |key: &f64| codes.partition_point(|code| code < key);
+    for ((key, part), target) in keys.iter().zip(&parts).zip(y) {
+        all.add(*target);
+        by_part.get_mut(*part).into_iter().for_each(|sum| sum.add(*target));
+        if let Some((level, parts)) = by_level.get_mut(level_of(key)) {
+            level.add(*target);
+            parts.get_mut(*part).into_iter().for_each(|sum| sum.add(*target));
         }
     }
+    let own = |(key, part): (&f64, &usize)| {
+        let (level, parts) = by_level.get(level_of(key))?;
+        let rest = all.without(*by_part.get(*part)?);
+        let prior = if rest.rows > 0.0 { rest.total / rest.rows } else { prior };
+        Some(level.without(*parts.get(*part)?).mean(prior, prior_rows))
+    };
+    let own = keys.iter().zip(&parts).map(|row| own(row).unwrap_or(prior)).collect();
     let rows = keys.len().max(1) as f64;
-    let levels = codes
-        .iter()
-        .zip(&sums)
-        .map(|(code, sum)| LevelStatistic { code: *code, mean: mean(*sum), share: sum.1 / rows })
-        .collect();
+    let statistic = |(code, (sum, _)): (&f64, &(Sum, _))| LevelStatistic {
+        code: *code,
+        mean: sum.mean(prior, prior_rows),
+        share: sum.rows / rows,
+    };
+    let levels = codes.iter().zip(&by_level).map(statistic).collect();
     (Plan::Statistic { levels, prior }, own)
 }

@@ -57,6 +57,37 @@ fn trees_keep_missing_values_and_codes() {
     assert!(same(&later.x, &array![[4.0, NAN]]));
 }
 
+#[test]
+fn trees_by_order_get_codes_of_any_number_of_levels_as_numbers_and_unseen_ones_are_missing() {
+    let x = Array2::from_shape_fn((400, 1), |(row, _)| if row == 7 { NAN } else { (row % 40) as f64 });
+    let y = Array1::from_shape_fn(400, |row| f64::from(u8::from(row % 3 == 0)));
+    let done = fit(params(&[ColumnKind::Categorical]).style(Style::Ordered), &x, &y).unwrap();
+    assert!(done.encoder.categorical().is_empty());
+    assert!(done.x.iter().zip(&x).all(|(found, code)| found.to_bits() == code.to_bits()));
+    let later = done.encoder.transform(array![[39.0], [40.0]].view()).unwrap();
+    assert_eq!((later.x[[0, 0]], later.report.columns[0].unseen), (39.0, 1));
+    assert!(later.x[[1, 0]].is_nan());
+    let native = fit(params(&[ColumnKind::Categorical]).style(Style::Native).level_limit(40), &x, &y).unwrap();
+    assert_eq!(native.encoder.categorical(), [0]);
+}
+
+/// What a row's statistic is, by hand: that of the other parts of the rows.
+#[test]
+fn a_training_rows_statistic_does_not_move_with_its_own_label() {
+    let rows = 300;
+    let x = Array2::from_shape_fn((rows, 1), |(row, _)| (row % 30) as f64);
+    let y = Array1::from_shape_fn(rows, |row| f64::from(u8::from(row % 4 == 0)));
+    let statistic = |y: &Array1<f64>| fit(params(&[ColumnKind::Categorical]), &x, y).unwrap();
+    let (before, mut other) = (statistic(&y), y.clone());
+    other[17] = 1.0 - other[17];
+    let after = statistic(&other);
+    assert_eq!(before.x[[17, 0]], after.x[[17, 0]]);
+    let moved = (0..rows).filter(|row| before.x[[*row, 0]] != after.x[[*row, 0]]).count();
+    assert!((200..290).contains(&moved), "four of five parts know row 17: {moved}");
+    let scored = |done: &Encoded| done.encoder.transform(array![[17.0]].view()).unwrap().x[[0, 0]];
+    assert!(scored(&before) != scored(&after));
+}
+
 /// A training row's own label is not in its statistic: on pure noise the statistic must not tell the label.
 #[test]
 fn long_categories_get_statistics_that_do_not_leak_the_label() {

@@ -4,7 +4,7 @@ use linfa::ParamGuard;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::out_of_fold::{Judged, Members, is_probability, side_by_side};
+use super::out_of_fold::{Judged, Members, is_probability, pair_up, shared, side_by_side, weighed};
 use super::scale::{NEAREST, on_log_odds};
 use super::{Contributions, EnsembleError, Fitted, Learner, Rows, Scale, StackValidParams};
 use crate::calibration::{Calibrator, CalibratorParams};
@@ -63,8 +63,8 @@ impl<F> TryFrom<Stored<F>> for StackedClassifier<F> {
 
     fn try_from(stored: Stored<F>) -> Result<Self, EnsembleError> {
         let Stored { members, meta, calibrator, report } = stored;
-        let count = members.len();
-        if count == 0 || count != meta.coefficients().len() || count != report.members.len() {
+        let learners = meta.coefficients().len();
+        if !pair_up(members.len(), learners) || learners != report.members.len() {
             return Err(EnsembleError::Damaged { what: "members and weights do not pair up" });
         }
         Ok(Self { members, meta, calibrator, report })
@@ -116,12 +116,17 @@ impl StackValidParams {
 
     fn fit_meta(&self, judged: &Judged, folds: &[Fold]) -> Result<(FittedLogistic, Array1<f64>), EnsembleError> {
         let failed = |source| EnsembleError::Meta { source };
-        let params = LogisticParams::new().penalty(self.penalty).non_negative(self.non_negative).tolerance(1e-13);
-        let params = params.check().map_err(failed)?;
-        judged.meta(
+        let params = LogisticParams::new().non_negative(self.non_negative).tolerance(1e-13);
+        let weights = || judged.weights.as_ref().map(|weights| weights.view());
+        judged.best_meta(
+            self,
             folds,
-            |rows| params.fit_arrays(rows.x, rows.y, rows.weights, None).map_err(failed),
+            |penalty, rows| {
+                let params = params.clone().penalty(penalty).check().map_err(failed)?;
+                params.fit_arrays(rows.x, rows.y, rows.weights, None).map_err(failed)
+            },
             |meta, z| meta.predict_probabilities(&z.view()),
+            |p| log_loss(judged.y.view(), p, weights()).map_err(|error| EnsembleError::member("ensemble", error)),
         )
     }
 }
@@ -151,9 +156,14 @@ fn report(
 }
 
 impl<F> StackedClassifier<F> {
-    /// Its members, in the order of the learners.
+    /// Its members, in the order of the learners: one of each, or one of each fold of each.
     pub fn members(&self) -> &[F] {
         &self.members
+    }
+
+    /// What each member's log-odds are multiplied by.
+    pub fn weights(&self) -> Vec<f64> {
+        shared(self.meta.coefficients(), self.members.len())
     }
 
     /// What it learnt.
@@ -178,8 +188,8 @@ impl<F: Fitted> StackedClassifier<F> {
     /// # Errors
     /// [`EnsembleError`] for a matrix that the members were not fitted for.
     pub fn log_odds(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
-        let named = self.members.iter().zip(self.report.members.iter().map(|member| member.name.as_str()));
-        let z = side_by_side(named, x, is_probability)?.mapv_into(|p| log_odds(p, NEAREST));
+        let names: Vec<&str> = self.report.members.iter().map(|member| member.name.as_str()).collect();
+        let z = side_by_side(&self.members, &names, x, is_probability, |p| log_odds(p, NEAREST))?;
         Ok(self.meta.log_odds(&z.view()))
     }
 
@@ -197,16 +207,7 @@ impl<F: Fitted> StackedClassifier<F> {
     /// # Errors
     /// [`EnsembleError`] for a matrix that the members were not fitted for.
     pub fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
-        let mut baseline = self.meta.intercept();
-        let mut values = Array2::zeros(x.raw_dim());
-        let members = self.members.iter().zip(self.meta.coefficients());
-        // Reasons are dear: those of a member that counts for nothing are not asked for.
-        for (member, weight) in members.filter(|(_, weight)| **weight != 0.0) {
-            let part = on_log_odds(member.contributions(x)?);
-            input::same_columns(&part.values.view(), x.ncols())?;
-            baseline += weight * part.baseline;
-            values.scaled_add(*weight, &part.values);
-        }
+        let (baseline, values) = weighed(&self.members, &self.weights(), self.meta.intercept(), x, on_log_odds)?;
         Ok(Contributions { baseline, values, scale: Scale::LogOdds })
     }
 }

@@ -3,6 +3,7 @@
 use crate::calibration::CalibrationError;
 use crate::input::InputError;
 use crate::linear::LinearError;
+use crate::parameters::ParameterError;
 use crate::split::SplitError;
 
 /// An ensemble that cannot be fitted, loaded or applied.
@@ -23,8 +24,8 @@ pub enum EnsembleError {
     #[error("an ensemble needs at least one member")]
     NoMembers,
     /// A parameter outside its range.
-    #[error("{parameter} is {value}: it must be {must}")]
-    Parameter { parameter: &'static str, value: f64, must: &'static str },
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
     /// The rows cannot be split.
     #[error(transparent)]
     Split(#[from] SplitError),

@@ -1,6 +1,6 @@
 //! What a model must do to be a member.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use super::EnsembleError;
 use crate::split::Fold;
@@ -38,6 +38,34 @@ pub struct Rows<'a> {
     pub y: ArrayView1<'a, f64>,
     /// Finite, not negative; 1 each where there are none.
     pub weights: Option<ArrayView1<'a, f64>>,
+}
+
+/// Some rows, as rows of their own.
+pub(super) struct Part {
+    x: Array2<f64>,
+    y: Array1<f64>,
+    weights: Option<Array1<f64>>,
+}
+
+impl Part {
+    pub(super) fn rows(&self) -> Rows<'_> {
+        Rows { x: self.x.view(), y: self.y.view(), weights: self.weights.as_ref().map(|weights| weights.view()) }
+    }
+}
+
+impl Rows<'_> {
+    pub(super) fn part(&self, places: &[usize]) -> Part {
+        let weights = self.weights.map(|weights| weights.select(Axis(0), places));
+        Part { x: self.x.select(Axis(0), places), y: self.y.select(Axis(0), places), weights }
+    }
+
+    /// Fits some of the rows.
+    ///
+    /// # Errors
+    /// Those of the learner.
+    pub fn fit<F>(&self, learner: &dyn Learner<F>, rows: &[usize], seed: u64) -> Result<F, EnsembleError> {
+        learner.fit(self.part(rows).rows(), seed)
+    }
 }
 
 /// A kind of model with its parameters, for labels or for targets: a stack of classifiers takes learners whose models

@@ -19,8 +19,8 @@ pub use classifier::{MemberReport, StackReport, StackedClassifier};
 pub use error::EnsembleError;
 pub use learner::{Contributions, Fitted, Learner, Rows, Scale};
 pub use learners::{
-    BoostingLearner, EncodedBoosting, EncodedForest, EncodedLogistic, EncodedRidge, ForestLearner, LogisticLearner,
-    RidgeLearner,
+    BoostingLearner, CountedRounds, EncodedBoosting, EncodedForest, EncodedLogistic, EncodedModel, EncodedRidge,
+    EncodingLearner, ForestLearner, LogisticLearner, OfPrepared, OnPrepared, PreparedRows, RidgeLearner,
 };
 pub use params::{StackParams, StackValidParams};
 pub use regressor::{RegressionStackReport, StackedRegressor};

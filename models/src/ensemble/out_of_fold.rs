@@ -1,8 +1,9 @@
 //! What stacks of classifiers and of regressors share: members over folds, and a meta-model over the same folds.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-use super::{EnsembleError, Fitted, Learner, Rows, StackValidParams};
+use super::{Contributions, EnsembleError, Fitted, Learner, Rows, StackValidParams};
+use crate::input;
 use crate::split::{Fold, OutOfFold, out_of_fold};
 
 /// Learners with their rows and folds.
@@ -13,18 +14,20 @@ pub(super) struct Members<'a, 'r, F> {
     pub(super) folds: &'a [Fold],
 }
 
-/// Members' predictions of rows that they had not learnt from, and members fitted on all rows.
+/// Members' predictions of rows that they had not learnt from, and the members to score with: one of all rows for each
+/// learner, or in their place the models of its folds.
 pub(super) struct Joined<F> {
     pub(super) members: Vec<F>,
     pub(super) judged: Judged,
 }
 
 impl<F: Fitted> Members<'_, '_, F> {
-    /// Settles, predicts out of fold and fits on all rows each learner in turn. `check` looks at a prediction.
+    /// Settles each learner in turn, predicts out of fold and makes its member. `check` looks at a prediction.
     pub(super) fn join(&self, check: impl Fn(f64) -> bool) -> Result<Joined<F>, EnsembleError> {
         if self.learners.is_empty() {
             return Err(EnsembleError::NoMembers);
         }
+        let of_folds = self.params.mean_of_folds && self.folds_judge_every_row();
         let (mut members, mut predictions) = (Vec::new(), Vec::new());
         for (number, given) in self.learners.iter().enumerate() {
             let seed = |fold: usize| self.params.member_seed(number, fold);
@@ -34,24 +37,24 @@ impl<F: Fitted> Members<'_, '_, F> {
                 let model = self.rows.fit(learner, &fold.train, seed(fold_number))?;
                 let found = model.predict(&self.rows.x.select(Axis(0), &fold.test).view())?;
                 check_answer(learner.name(), &found, fold.test.len(), &check)?;
+                if of_folds {
+                    members.push(model);
+                }
                 Ok::<_, EnsembleError>(found)
             })?);
-            members.push(learner.fit(self.rows, seed(self.folds.len()))?);
+            if !of_folds {
+                members.push(learner.fit(self.rows, seed(self.folds.len()))?);
+            }
         }
         Ok(Joined { members, judged: Judged::new(self.rows, &predictions) })
     }
-}
 
-impl Rows<'_> {
-    /// Fits some of the rows.
-    ///
-    /// # Errors
-    /// Those of the learner.
-    pub fn fit<F>(&self, learner: &dyn Learner<F>, rows: &[usize], seed: u64) -> Result<F, EnsembleError> {
-        let weights = self.weights.map(|weights| weights.select(Axis(0), rows));
-        let (x, y) = (self.x.select(Axis(0), rows), self.y.select(Axis(0), rows));
-        let weights = weights.as_ref().map(|weights| weights.view());
-        learner.fit(Rows { x: x.view(), y: y.view(), weights }, seed)
+    /// Not where folds go by time: their models know less than all rows do.
+    fn folds_judge_every_row(&self) -> bool {
+        let rows = self.rows.y.len();
+        let mut judged: Vec<usize> = self.folds.iter().flat_map(|fold| fold.test.iter().copied()).collect();
+        judged.sort_unstable();
+        judged.into_iter().eq(0..rows) && self.folds.iter().all(|fold| fold.train.len() + fold.test.len() == rows)
     }
 }
 
@@ -95,19 +98,37 @@ impl Judged {
         Self { z, y: rows.y.select(Axis(0), &judged), weights, rows: judged }
     }
 
+    /// The meta-model whose out-of-fold predictions lose least, by the loss that `judge` gives them, with these
+    /// predictions. `fit` takes the penalty; of equal losses the first stands.
+    pub(super) fn best_meta<M>(
+        &self,
+        params: &StackValidParams,
+        folds: &[Fold],
+        fit: impl Fn(f64, Rows<'_>) -> Result<M, EnsembleError>,
+        predict: impl Fn(&M, &Array2<f64>) -> Array1<f64>,
+        judge: impl Fn(ArrayView1<'_, f64>) -> Result<f64, EnsembleError>,
+    ) -> Result<(M, Array1<f64>), EnsembleError> {
+        let mut best: Option<(f64, (M, Array1<f64>))> = None;
+        for penalty in &params.penalties {
+            let found = self.meta(folds, |rows| fit(*penalty, rows), &predict)?;
+            let loss = judge(found.1.view())?;
+            if best.as_ref().is_none_or(|(least, _)| loss < *least) {
+                best = Some((loss, found));
+            }
+        }
+        best.map(|(_, found)| found).ok_or(EnsembleError::NoMembers)
+    }
+
     /// The meta-model on all judged rows, and its predictions out of fold.
-    pub(super) fn meta<M>(
+    fn meta<M>(
         &self,
         folds: &[Fold],
         fit: impl Fn(Rows<'_>) -> Result<M, EnsembleError>,
         predict: impl Fn(&M, &Array2<f64>) -> Array1<f64>,
     ) -> Result<(M, Array1<f64>), EnsembleError> {
-        let fit = |places: &[usize]| {
-            let weights = self.weights.as_ref().map(|weights| weights.select(Axis(0), places));
-            let (z, y) = (self.z.select(Axis(0), places), self.y.select(Axis(0), places));
-            let weights = weights.as_ref().map(|weights| weights.view());
-            fit(Rows { x: z.view(), y: y.view(), weights })
-        };
+        let weights = self.weights.as_ref().map(|weights| weights.view());
+        let judged = Rows { x: self.z.view(), y: self.y.view(), weights };
+        let fit = |places: &[usize]| fit(judged.part(places).rows());
         let all: Vec<usize> = (0..self.rows.len()).collect();
         let meta = fit(&all)?;
         let mut own = predict(&meta, &self.z);
@@ -127,17 +148,54 @@ impl Judged {
     }
 }
 
-/// Predictions of fitted members side by side, (rows, members).
-pub(super) fn side_by_side<'a, F: Fitted + 'a>(
-    members: impl ExactSizeIterator<Item = (&'a F, &'a str)>,
-    x: &ndarray::ArrayView2<'_, f64>,
+/// Whether so many members are of so many learners: as many of each, one after the other.
+pub(super) fn pair_up(members: usize, learners: usize) -> bool {
+    members > 0 && learners > 0 && members.is_multiple_of(learners)
+}
+
+/// Predictions of each learner's members, on the scale that `link` gives them, and their mean: (rows, learners).
+pub(super) fn side_by_side<F: Fitted>(
+    members: &[F],
+    names: &[&str],
+    x: &ArrayView2<'_, f64>,
     check: impl Fn(f64) -> bool,
+    link: impl Fn(f64) -> f64,
 ) -> Result<Array2<f64>, EnsembleError> {
-    let mut z = Array2::zeros((x.nrows(), members.len()));
-    for (mut column, (member, name)) in z.columns_mut().into_iter().zip(members) {
-        let found = member.predict(x)?;
-        check_answer(name, &found, x.nrows(), &check)?;
-        column.assign(&found);
+    let mut z = Array2::zeros((x.nrows(), names.len()));
+    let each = members.len() / names.len().max(1);
+    for ((mut column, name), members) in z.columns_mut().into_iter().zip(names).zip(members.chunks(each.max(1))) {
+        for member in members {
+            let found = member.predict(x)?;
+            check_answer(name, &found, x.nrows(), &check)?;
+            column += &found.mapv_into(&link);
+        }
+        column /= each as f64;
     }
     Ok(z)
+}
+
+/// The meta-model's weight of each of so many members: what it gives their learner, shared among them.
+pub(super) fn shared(coefficients: &[f64], members: usize) -> Vec<f64> {
+    let each = members / coefficients.len().max(1);
+    coefficients.iter().flat_map(|weight| std::iter::repeat_n(weight / each as f64, each)).collect()
+}
+
+/// Weights times the members' contributions, each first brought to the scale that is weighed: the baseline, and
+/// (rows, columns).
+pub(super) fn weighed<F: Fitted>(
+    members: &[F],
+    weights: &[f64],
+    intercept: f64,
+    x: &ArrayView2<'_, f64>,
+    on_scale: impl Fn(Contributions) -> Contributions,
+) -> Result<(f64, Array2<f64>), EnsembleError> {
+    let (mut baseline, mut values) = (intercept, Array2::zeros(x.raw_dim()));
+    // Reasons are dear: those of a member that counts for nothing are not asked for.
+    for (member, weight) in members.iter().zip(weights).filter(|(_, weight)| **weight != 0.0) {
+        let part = on_scale(member.contributions(x)?);
+        input::same_columns(&part.values.view(), x.ncols())?;
+        baseline += weight * part.baseline;
+        values.scaled_add(*weight, &part.values);
+    }
+    Ok((baseline, values))
 }

@@ -1,21 +1,28 @@
 //! Parameters of a stack.
 
-use linfa::ParamGuard;
-
 use super::EnsembleError;
 use crate::calibration::Method;
+use crate::parameters::{ParameterError, guarded, range, setters};
 
-/// Checked parameters of a stack. Made by [`StackParams::check`](ParamGuard::check).
+/// Checked parameters of a stack. Made by [`StackParams::check`](linfa::ParamGuard::check).
 #[derive(Debug, Clone)]
 pub struct StackValidParams {
     pub(super) folds: usize,
     pub(super) seed: u64,
     pub(super) non_negative: bool,
-    pub(super) penalty: f64,
+    pub(super) penalties: Vec<f64>,
     pub(super) calibration: Method,
+    pub(super) mean_of_folds: bool,
 }
 
 impl StackValidParams {
+    fn check_ranges(&self) -> Result<(), ParameterError> {
+        let Self { folds, penalties, .. } = self;
+        range("folds", folds, "at least 2", *folds >= 2)?;
+        let sound = !penalties.is_empty() && penalties.iter().all(|penalty| *penalty >= 0.0 && penalty.is_finite());
+        range("penalties", format!("{penalties:?}"), "at least one, each finite and not negative", sound)
+    }
+
     /// One seed for each member and fold; the refit on all rows counts as one more fold.
     pub(super) fn member_seed(&self, member: usize, fold: usize) -> u64 {
         self.seed.wrapping_add((member as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(fold as u64)
@@ -36,68 +43,38 @@ impl Default for StackParams {
 }
 
 impl StackParams {
-    /// Five folds, seed 0, weights not negative, penalty 1, beta calibration.
+    /// Five folds, seed 0, weights not negative, a penalty of 1, 10 or 100, beta calibration, members of all rows.
     pub fn new() -> Self {
-        let (folds, seed, non_negative, penalty, calibration) = (5, 0, true, 1.0, Method::Beta);
-        Self(StackValidParams { folds, seed, non_negative, penalty, calibration })
-    }
-
-    /// Folds of the out-of-fold predictions.
-    #[must_use]
-    pub fn folds(mut self, folds: usize) -> Self {
-        self.0.folds = folds;
-        self
-    }
-
-    /// Seed of folds and members.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.0.seed = seed;
-        self
-    }
-
-    /// Whether a member's weight is held at 0 or above.
-    #[must_use]
-    pub fn non_negative(mut self, non_negative: bool) -> Self {
-        self.0.non_negative = non_negative;
-        self
-    }
-
-    /// L2 penalty of the meta-model on standardised log-odds.
-    #[must_use]
-    pub fn penalty(mut self, penalty: f64) -> Self {
-        self.0.penalty = penalty;
-        self
-    }
-
-    /// The last step.
-    #[must_use]
-    pub fn calibration(mut self, calibration: Method) -> Self {
-        self.0.calibration = calibration;
-        self
+        Self(StackValidParams {
+            folds: 5,
+            seed: 0,
+            non_negative: true,
+            penalties: vec![1.0, 10.0, 100.0],
+            calibration: Method::Beta,
+            mean_of_folds: false,
+        })
     }
 }
 
-impl ParamGuard for StackParams {
-    type Checked = StackValidParams;
-    type Error = EnsembleError;
+setters! {
+    StackParams {
+        /// Folds of the out-of-fold predictions.
+        folds: usize,
+        /// Seed of folds and members.
+        seed: u64,
+        /// Whether a member's weight is held at 0 or above.
+        non_negative: bool,
+        /// L2 penalties of the meta-model on standardised log-odds, of which the one that loses least out of fold is
+        /// taken. A large one draws weights together: members that say nearly the same are then averaged.
+        penalties: Vec<f64>,
+        /// The last step.
+        calibration: Method,
 
-    /// # Errors
-    /// [`EnsembleError::Parameter`] names the parameter, its value and its range.
-    fn check_ref(&self) -> Result<&Self::Checked, Self::Error> {
-        let StackValidParams { folds, penalty, .. } = self.0;
-        if folds < 2 {
-            return Err(EnsembleError::Parameter { parameter: "folds", value: folds as f64, must: "at least 2" });
-        }
-        if !(penalty >= 0.0 && penalty.is_finite()) {
-            let must = "finite and not negative";
-            return Err(EnsembleError::Parameter { parameter: "penalty", value: penalty, must });
-        }
-        Ok(&self.0)
-    }
-
-    fn check(self) -> Result<Self::Checked, Self::Error> {
-        self.check_ref()?;
-        Ok(self.0)
+        /// Whether a member is the mean of its folds' models instead of one more fit on all rows: a committee of
+        /// cross-validation (Parmanto, Munro & Doyle 1996), which varies less. Only where the folds judge every row once, by
+        /// all other rows; else this has no effect.
+        mean_of_folds: bool,
     }
 }
+
+guarded!(StackParams => StackValidParams, EnsembleError);

@@ -1,10 +1,10 @@
 //! The stacked regressor.
 
 use linfa::ParamGuard;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray::{Array1, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::out_of_fold::{Judged, Members, side_by_side};
+use super::out_of_fold::{Judged, Members, pair_up, shared, side_by_side, weighed};
 use super::scale::on_values;
 use super::{Contributions, EnsembleError, Fitted, Learner, Rows, Scale, StackValidParams};
 use crate::input;
@@ -46,7 +46,7 @@ impl<F> TryFrom<Stored<F>> for StackedRegressor<F> {
 
     fn try_from(stored: Stored<F>) -> Result<Self, EnsembleError> {
         let Stored { members, meta } = stored;
-        if members.is_empty() || members.len() != meta.coefficients().len() {
+        if !pair_up(members.len(), meta.coefficients().len()) {
             return Err(EnsembleError::Damaged { what: "members and weights do not pair up" });
         }
         Ok(Self { members, meta })
@@ -96,12 +96,16 @@ impl StackValidParams {
 
     fn fit_ridge(&self, judged: &Judged, folds: &[Fold]) -> Result<(FittedRidge, Array1<f64>), EnsembleError> {
         let failed = |source| EnsembleError::Meta { source };
-        let params = RidgeParams::new().penalty(self.penalty).non_negative(self.non_negative);
-        let params = params.check().map_err(failed)?;
-        judged.meta(
+        let params = RidgeParams::new().non_negative(self.non_negative);
+        judged.best_meta(
+            self,
             folds,
-            |rows| params.fit_arrays(rows.x, rows.y, rows.weights).map_err(failed),
+            |penalty, rows| {
+                let params = params.clone().penalty(penalty).check().map_err(failed)?;
+                params.fit_arrays(rows.x, rows.y, rows.weights).map_err(failed)
+            },
             |meta, z| meta.predict_values(&z.view()),
+            |found| Ok(judged.rmse(found)),
         )
     }
 }
@@ -117,9 +121,14 @@ impl Judged {
 }
 
 impl<F> StackedRegressor<F> {
-    /// Its members, in the order of the learners.
+    /// Its members, in the order of the learners: one of each, or one of each fold of each.
     pub fn members(&self) -> &[F] {
         &self.members
+    }
+
+    /// What each member's prediction is multiplied by.
+    pub fn weights(&self) -> Vec<f64> {
+        shared(self.meta.coefficients(), self.members.len())
     }
 
     /// What weighs their predictions.
@@ -134,7 +143,8 @@ impl<F: Fitted> StackedRegressor<F> {
     /// # Errors
     /// [`EnsembleError`] for a matrix that the members were not fitted for.
     pub fn predict_values(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
-        let z = side_by_side(self.members.iter().map(|member| (member, "of the stack")), x, f64::is_finite)?;
+        let names = vec!["of the stack"; self.meta.coefficients().len()];
+        let z = side_by_side(&self.members, &names, x, f64::is_finite, |value| value)?;
         Ok(self.meta.predict_values(&z.view()))
     }
 
@@ -143,16 +153,7 @@ impl<F: Fitted> StackedRegressor<F> {
     /// # Errors
     /// [`EnsembleError`] for a matrix that the members were not fitted for.
     pub fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
-        let mut baseline = self.meta.intercept();
-        let mut values = Array2::zeros(x.raw_dim());
-        let members = self.members.iter().zip(self.meta.coefficients());
-        // Reasons are dear: those of a member that counts for nothing are not asked for.
-        for (member, weight) in members.filter(|(_, weight)| **weight != 0.0) {
-            let part = on_values(member.contributions(x)?);
-            input::same_columns(&part.values.view(), x.ncols())?;
-            baseline += weight * part.baseline;
-            values.scaled_add(*weight, &part.values);
-        }
+        let (baseline, values) = weighed(&self.members, &self.weights(), self.meta.intercept(), x, on_values)?;
         Ok(Contributions { baseline, values, scale: Scale::Value })
     }
 }

@@ -10,6 +10,7 @@ use crate::encode::EncoderParams;
 use crate::linear::{LogisticParams, RidgeParams};
 use crate::metrics::{calibration_line, log_loss, roc_auc};
 use crate::random::Random;
+use crate::split::{Fold, rolling_splits, stratified_folds};
 use crate::testing::close;
 
 /// A member that is no linear model: the share of positives on both sides of the median of one column, as a
@@ -157,6 +158,42 @@ fn a_stack_of_an_applications_enum_survives_its_file_and_a_damaged_one_is_refuse
         "{\"stump\":{\"column\":1,\"cut\":0.0,\"low\":0.1,\"high\":0.2}},{\"stump\":{\"column\":1,",
     );
     assert!(serde_json::from_str::<StackedClassifier<Member>>(&damaged).is_err());
+}
+
+/// Members that are means over five folds, of the learners of [`stack`].
+fn committee(x: &Array2<f64>, y: &Array1<f64>, folds: &[Fold]) -> StackedClassifier<Member> {
+    let (logistic, stump) = (logistic(), StumpLearner(1));
+    let params = StackParams::new().seed(4).mean_of_folds(true).check().unwrap();
+    params.fit_folds(&[&logistic, &stump], Rows { x: x.view(), y: y.view(), weights: None }, folds).unwrap()
+}
+
+#[test]
+fn a_member_that_is_a_mean_of_its_folds_models_speaks_with_their_mean_log_odds() {
+    let (x, y) = data(800, 3);
+    let model = committee(&x, &y, &stratified_folds(y.view(), 5, 4).unwrap());
+    assert_eq!((model.members().len(), model.report().members.len()), (10, 2));
+    let odds = |member: &Member| member.predict(&x.view()).unwrap().mapv(|p| (p / (1.0 - p)).ln());
+    let mean = |members: &[Member]| members.iter().map(odds).reduce(|sum, one| sum + one).unwrap() / 5.0;
+    let (one, other) = (mean(&model.members()[..5]), mean(&model.members()[5..]));
+    let weights = model.meta().coefficients();
+    let parts = model.contributions(&x.view()).unwrap();
+    for (row, score) in model.log_odds(&x.view()).unwrap().into_iter().enumerate() {
+        close(score, model.meta().intercept() + weights[0] * one[row] + weights[1] * other[row], 1e-9, "mean");
+        close(score, parts.baseline + parts.values.row(row).sum(), 1e-9, "sum of contributions");
+    }
+    let text = serde_json::to_string(&model).unwrap();
+    assert_eq!(serde_json::from_str::<StackedClassifier<Member>>(&text).unwrap(), model);
+}
+
+#[test]
+fn folds_that_do_not_judge_every_row_leave_the_members_of_all_rows() {
+    let (x, y) = data(800, 3);
+    let days = Array1::from_shape_fn(800, |row| row as i64 / 200);
+    let by_time = rolling_splits(days.view(), 2, 1).unwrap();
+    assert_eq!(committee(&x, &y, &by_time).members().len(), 2);
+    let mut without_one = stratified_folds(y.view(), 5, 4).unwrap();
+    without_one[0].train.pop();
+    assert_eq!(committee(&x, &y, &without_one).members().len(), 2);
 }
 
 #[test]

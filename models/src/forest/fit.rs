@@ -11,7 +11,8 @@ use ndarray::{ArrayBase, Data, Ix2};
 use super::grow::{Growing, Soil};
 use super::model::{Forest, OutOfBag};
 use super::params::ForestValidParams;
-use crate::tree::{BinnedRows, Cell, Chance, Columns, EMPTY, Purpose, Sample, Scale, Splitting, Task, Tree, TreeError};
+use crate::random::{Chance, Purpose};
+use crate::tree::{BinnedRows, Cell, Columns, EMPTY, Sample, Scale, Splitting, Task, Tree, TreeError};
 
 impl<K, D, T> Fit<ArrayBase<D, Ix2>, T, TreeError> for ForestValidParams<K>
 where

@@ -1,8 +1,9 @@
 //! One tree of a forest: depth first, a few columns a split, on one thread.
 
+use crate::random::{Chance, Purpose};
 use crate::tree::{
-    BinnedRows, Bounds, Cell, Cells, Chance, Child, Columns, EMPTY, Leaf, Limits, Purpose, Scale, Search, Split,
-    Splitting, Tree, Way, add,
+    BinnedRows, Bounds, Cell, Cells, Child, Columns, EMPTY, Leaf, Limits, Scale, Search, Split, Splitting, Tree, Way,
+    add,
 };
 
 const FREE: Bounds = Bounds { low: f64::NEG_INFINITY, high: f64::INFINITY };

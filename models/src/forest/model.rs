@@ -116,7 +116,7 @@ impl<K: Task> Forest<K> {
     /// rows x (columns + 1). The last column is the expectation; each row sums to [`predict_raw`](Self::predict_raw).
     ///
     /// # Errors
-    /// [`TreeError::Columns`] where `x` has another number of columns than the fit.
+    /// [`InputError::Columns`](crate::InputError) where `x` has another number of columns than the fit.
     pub fn contributions(&self, x: &ArrayView2<f64>) -> Result<Array2<f64>, TreeError> {
         contributions(&self.trees, &self.columns, x, (0.0, 1.0 / self.trees.len() as f64), self.threads)
     }

@@ -2,10 +2,9 @@
 
 use std::marker::PhantomData;
 
-use linfa::ParamGuard;
-
 use super::model::Forest;
-use crate::tree::{Classifier, Limits, Regressor, Shape, Task, TreeError, wanted, within};
+use crate::parameters::{ParameterError, guarded, range, setters};
+use crate::tree::{Classifier, Limits, Regressor, Shape, Task, TreeError, shape_setters};
 
 /// How many columns are tried for a split.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +41,7 @@ pub struct ForestValidParams<K> {
     pub(super) shape: Shape,
 }
 
-/// Settings that [`check`](ParamGuard::check) has not seen yet. The defaults: 100 trees of depth 10, a bootstrap for
+/// Settings that [`check`](linfa::ParamGuard::check) has not seen yet. The defaults: 100 trees of depth 10, a bootstrap for
 /// each, leaves of at least one row, the square root of the columns for classes and all columns for numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForestParams<K>(ForestValidParams<K>);
@@ -79,100 +78,46 @@ impl<K: Task> ForestParams<K> {
             shape,
         })
     }
+}
 
-    /// How many trees.
-    pub fn trees(mut self, trees: usize) -> Self {
-        self.0.trees = trees;
-        self
-    }
+setters! {
+    ForestParams<K: Task> {
+        /// How many trees.
+        trees: usize,
 
-    /// Most splits between the root and a leaf.
-    pub fn depth(mut self, depth: usize) -> Self {
-        self.0.shape.depth = depth;
-        self
-    }
+        /// How many columns are tried for a split. Columns that are constant in a node do not count, and where none of
+        /// those tried can be split the next are tried.
+        mtry: Mtry,
 
-    /// How many columns are tried for a split. Columns that are constant in a node do not count, and where none of
-    /// those tried can be split the next are tried.
-    pub fn mtry(mut self, mtry: Mtry) -> Self {
-        self.0.mtry = mtry;
-        self
-    }
+        /// Whether each tree has its own bootstrap of the rows; otherwise all trees see all rows.
+        bootstrap: bool,
 
-    /// Least rows of a leaf, counted as often as the bootstrap drew them.
-    pub fn min_samples(mut self, rows: usize) -> Self {
-        self.0.shape.min_samples = rows;
-        self
-    }
+        /// A split must lower the weighted sum of squares by more than this.
+        min_gain: f64,
 
-    /// A split must lower the weighted sum of squares by more than this.
-    pub fn min_gain(mut self, gain: f64) -> Self {
-        self.0.min_gain = gain;
-        self
-    }
-
-    /// Most bins of a column, missing not counted: from 2 to 255.
-    pub fn bins(mut self, bins: usize) -> Self {
-        self.0.shape.bins = bins;
-        self
-    }
-
-    /// Whether each tree has its own bootstrap of the rows; otherwise all trees see all rows.
-    pub fn bootstrap(mut self, bootstrap: bool) -> Self {
-        self.0.bootstrap = bootstrap;
-        self
-    }
-
-    /// Whether to predict every row by the trees that have not seen it.
-    pub fn out_of_bag(mut self, wanted: bool) -> Self {
-        self.0.out_of_bag = wanted;
-        self
-    }
-
-    /// Columns that hold codes: whole numbers without order.
-    pub fn categorical(mut self, columns: impl Into<Vec<usize>>) -> Self {
-        self.0.shape.categorical = columns.into();
-        self
-    }
-
-    /// What all chance is drawn from.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.0.shape.seed = seed;
-        self
-    }
-
-    /// Threads of the fit. The model is the same for any number.
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.0.shape.threads = threads;
-        self
+        /// Whether to predict every row by the trees that have not seen it.
+        out_of_bag: bool,
     }
 }
 
-impl<K: Task> ParamGuard for ForestParams<K> {
-    type Checked = ForestValidParams<K>;
-    type Error = TreeError;
+shape_setters!(ForestParams);
 
-    fn check_ref(&self) -> Result<&Self::Checked, TreeError> {
-        let given = &self.0;
-        given.shape.check()?;
-        within("trees", given.trees, 1, 1 << 20, "at least 1")?;
-        wanted("min_gain", given.min_gain, given.min_gain >= 0.0 && given.min_gain.is_finite(), "at least 0")?;
-        wanted("out_of_bag", given.out_of_bag, given.bootstrap || !given.out_of_bag, "left out without `bootstrap`")?;
-        match given.mtry {
-            Mtry::Share(share) => wanted("mtry", share, share > 0.0 && share <= 1.0, "above 0 and at most 1")?,
-            Mtry::Count(count) => within("mtry", count, 1, usize::MAX, "at least 1")?,
+guarded!(ForestParams<K: Task> => ForestValidParams, TreeError);
+
+impl<K: Task> ForestValidParams<K> {
+    fn check_ranges(&self) -> Result<(), ParameterError> {
+        self.shape.check()?;
+        range("trees", self.trees, "from 1 to 1048576", (1..=1 << 20).contains(&self.trees))?;
+        range("min_gain", self.min_gain, "at least 0", self.min_gain >= 0.0 && self.min_gain.is_finite())?;
+        range("out_of_bag", self.out_of_bag, "left out without `bootstrap`", self.bootstrap || !self.out_of_bag)?;
+        match self.mtry {
+            Mtry::Share(share) => range("mtry", share, "above 0 and at most 1", share > 0.0 && share <= 1.0)?,
+            Mtry::Count(count) => range("mtry", count, "at least 1", count > 0)?,
             Mtry::All | Mtry::Sqrt => {}
         }
-        Ok(given)
+        Ok(())
     }
 
-    fn check(self) -> Result<Self::Checked, TreeError> {
-        self.check_ref()?;
-        Ok(self.0)
-    }
-}
-
-impl<K> ForestValidParams<K> {
     pub(super) fn limits(&self) -> Limits {
         Limits {
             l2: 0.0,

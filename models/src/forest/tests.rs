@@ -5,7 +5,9 @@ use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, Random
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
 use super::*;
-use crate::tree::{Chance, Purpose, TreeError};
+use crate::input::InputError;
+use crate::random::{Chance, Purpose};
+use crate::tree::TreeError;
 
 type Data = DatasetBase<Array2<f64>, Array1<f64>>;
 
@@ -147,9 +149,12 @@ fn wrong_settings_and_targets_are_refused() {
         assert!(error.contains(name), "{error}");
     }
     let one = DatasetBase::new(Array2::zeros((4, 1)), Array1::zeros(4));
-    assert!(matches!(ForestClassifier::params().fit(&one), Err(TreeError::OneClass { .. })));
+    assert!(matches!(ForestClassifier::params().fit(&one), Err(TreeError::Input(InputError::OneClass { .. }))));
     let infinite = DatasetBase::new(Array2::zeros((2, 1)), Array1::from(vec![0.0, f64::INFINITY]));
-    assert!(matches!(ForestRegressor::params().fit(&infinite), Err(TreeError::Target { row: 1, .. })));
+    assert!(matches!(
+        ForestRegressor::params().fit(&infinite),
+        Err(TreeError::Input(InputError::Value { row: 1, .. }))
+    ));
 }
 
 #[test]

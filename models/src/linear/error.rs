@@ -1,6 +1,7 @@
 //! What can be wrong with a linear fit.
 
 use crate::input::InputError;
+use crate::parameters::ParameterError;
 
 /// A linear model that cannot be fitted, loaded or applied.
 #[derive(Debug, thiserror::Error)]
@@ -9,8 +10,8 @@ pub enum LinearError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// A parameter outside its range.
-    #[error("{parameter} is {value}: it must be {must}")]
-    Parameter { parameter: &'static str, value: f64, must: &'static str },
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
     /// The loss overflowed.
     #[error(
         "the loss is not finite after {iterations} iterations: scale the columns, drop extreme values or raise `penalty`"

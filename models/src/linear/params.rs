@@ -1,12 +1,11 @@
 //! Parameters of logistic regression.
 
-use linfa::ParamGuard;
-
 use super::LinearError;
 use super::newton::Problem;
 use super::objective::Penalty;
+use crate::parameters::{ParameterError, guarded, range, setters};
 
-/// Checked parameters of a logistic regression. Made by [`LogisticParams::check`](ParamGuard::check).
+/// Checked parameters of a logistic regression. Made by [`LogisticParams::check`](linfa::ParamGuard::check).
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogisticValidParams {
     pub(super) penalty: f64,
@@ -20,6 +19,15 @@ pub struct LogisticValidParams {
 }
 
 impl LogisticValidParams {
+    fn check_ranges(&self) -> Result<(), ParameterError> {
+        let Self { penalty, l1_ratio, tolerance, max_iterations, threads, .. } = *self;
+        range("penalty", penalty, "finite and not negative", penalty >= 0.0 && penalty.is_finite())?;
+        range("l1_ratio", l1_ratio, "between 0 and 1", (0.0..=1.0).contains(&l1_ratio))?;
+        range("tolerance", tolerance, "positive and below 1", tolerance > 0.0 && tolerance < 1.0)?;
+        range("max_iterations", max_iterations, "at least 1", max_iterations > 0)?;
+        range("threads", threads, "at least 1", threads > 0)
+    }
+
     pub(super) fn problem(&self) -> Problem {
         Problem {
             penalty: Penalty { l1: self.penalty * self.l1_ratio, l2: self.penalty * (1.0 - self.l1_ratio) },
@@ -78,86 +86,27 @@ impl LogisticParams {
             threads: 1,
         })
     }
+}
 
-    /// Strength of the penalty on the sum of losses: 1 / C of scikit-learn. Not negative.
-    #[must_use]
-    pub fn penalty(mut self, penalty: f64) -> Self {
-        self.0.penalty = penalty;
-        self
-    }
-
-    /// Share of the penalty that is L1: 0 is ridge, 1 is lasso.
-    #[must_use]
-    pub fn l1_ratio(mut self, l1_ratio: f64) -> Self {
-        self.0.l1_ratio = l1_ratio;
-        self
-    }
-
-    /// Whether the penalty sees standardised columns. `false` penalises the columns as they come.
-    #[must_use]
-    pub fn standardize(mut self, standardize: bool) -> Self {
-        self.0.standardize = standardize;
-        self
-    }
-
-    /// Whether an intercept is fitted.
-    #[must_use]
-    pub fn intercept(mut self, intercept: bool) -> Self {
-        self.0.intercept = intercept;
-        self
-    }
-
-    /// Holds every coefficient at 0 or above; the intercept is free.
-    #[must_use]
-    pub fn non_negative(mut self, non_negative: bool) -> Self {
-        self.0.non_negative = non_negative;
-        self
-    }
-
-    /// Share of the objective that the next step must be expected to gain, else the fit ends. Positive.
-    #[must_use]
-    pub fn tolerance(mut self, tolerance: f64) -> Self {
-        self.0.tolerance = tolerance;
-        self
-    }
-
-    /// Newton steps at most; twenty times as many of L-BFGS. A fit that reaches it says so in `converged`.
-    #[must_use]
-    pub fn max_iterations(mut self, max_iterations: usize) -> Self {
-        self.0.max_iterations = max_iterations;
-        self
-    }
-
-    /// Threads that share the rows; they do not change the result.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.0.threads = threads;
-        self
+setters! {
+    LogisticParams {
+        /// Strength of the penalty on the sum of losses: 1 / C of scikit-learn. Not negative.
+        penalty: f64,
+        /// Share of the penalty that is L1: 0 is ridge, 1 is lasso.
+        l1_ratio: f64,
+        /// Whether the penalty sees standardised columns. `false` penalises the columns as they come.
+        standardize: bool,
+        /// Whether an intercept is fitted.
+        intercept: bool,
+        /// Holds every coefficient at 0 or above; the intercept is free.
+        non_negative: bool,
+        /// Share of the objective that the next step must be expected to gain, else the fit ends. Positive.
+        tolerance: f64,
+        /// Newton steps at most; twenty times as many of L-BFGS. A fit that reaches it says so in `converged`.
+        max_iterations: usize,
+        /// Threads that share the rows; they do not change the result.
+        threads: usize,
     }
 }
 
-impl ParamGuard for LogisticParams {
-    type Checked = LogisticValidParams;
-    type Error = LinearError;
-
-    /// # Errors
-    /// [`LinearError::Parameter`] names the parameter, its value and its range.
-    fn check_ref(&self) -> Result<&Self::Checked, Self::Error> {
-        let LogisticValidParams { penalty, l1_ratio, tolerance, max_iterations, threads, .. } = self.0;
-        range("penalty", penalty, "finite and not negative", penalty >= 0.0 && penalty.is_finite())?;
-        range("l1_ratio", l1_ratio, "between 0 and 1", (0.0..=1.0).contains(&l1_ratio))?;
-        range("tolerance", tolerance, "positive and below 1", tolerance > 0.0 && tolerance < 1.0)?;
-        range("max_iterations", max_iterations as f64, "at least 1", max_iterations > 0)?;
-        range("threads", threads as f64, "at least 1", threads > 0)?;
-        Ok(&self.0)
-    }
-
-    fn check(self) -> Result<Self::Checked, Self::Error> {
-        self.check_ref()?;
-        Ok(self.0)
-    }
-}
-
-pub(super) fn range(parameter: &'static str, value: f64, must: &'static str, holds: bool) -> Result<(), LinearError> {
-    if holds { Ok(()) } else { Err(LinearError::Parameter { parameter, value, must }) }
-}
+guarded!(LogisticParams => LogisticValidParams, LinearError);

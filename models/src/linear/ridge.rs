@@ -1,8 +1,8 @@
 //! Linear least squares and ridge regression.
 
+use linfa::DatasetBase;
 use linfa::dataset::AsSingleTargets;
 use linfa::traits::{Fit, PredictInplace};
-use linfa::{DatasetBase, ParamGuard};
 use ndarray::{Array1, Array2, ArrayBase, ArrayView1, ArrayView2, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,11 @@ use super::descent::Quadratic;
 use super::design::{Design, Layout};
 use super::logistic::{check_linear, linear_score};
 use super::objective::{Penalty, add_curvature, original_scale};
-use super::params::range;
 use super::shap::{LinearContributions, contributions};
 use crate::input;
+use crate::parameters::{ParameterError, guarded, range, setters};
 
-/// Checked parameters of a ridge regression. Made by [`RidgeParams::check`](ParamGuard::check).
+/// Checked parameters of a ridge regression. Made by [`RidgeParams::check`](linfa::ParamGuard::check).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RidgeValidParams {
     penalty: f64,
@@ -50,54 +50,22 @@ impl RidgeParams {
     pub fn new() -> Self {
         Self(RidgeValidParams { penalty: 0.0, standardize: true, non_negative: false, threads: 1 })
     }
+}
 
-    /// Strength of the penalty: `alpha` of scikit-learn. Not negative.
-    #[must_use]
-    pub fn penalty(mut self, penalty: f64) -> Self {
-        self.0.penalty = penalty;
-        self
-    }
-
-    /// Whether the penalty sees standardised columns.
-    #[must_use]
-    pub fn standardize(mut self, standardize: bool) -> Self {
-        self.0.standardize = standardize;
-        self
-    }
-
-    /// Holds every coefficient at 0 or above; the intercept is free.
-    #[must_use]
-    pub fn non_negative(mut self, non_negative: bool) -> Self {
-        self.0.non_negative = non_negative;
-        self
-    }
-
-    /// Threads that share the rows; they do not change the result.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.0.threads = threads;
-        self
+setters! {
+    RidgeParams {
+        /// Strength of the penalty: `alpha` of scikit-learn. Not negative.
+        penalty: f64,
+        /// Whether the penalty sees standardised columns.
+        standardize: bool,
+        /// Holds every coefficient at 0 or above; the intercept is free.
+        non_negative: bool,
+        /// Threads that share the rows; they do not change the result.
+        threads: usize,
     }
 }
 
-impl ParamGuard for RidgeParams {
-    type Checked = RidgeValidParams;
-    type Error = LinearError;
-
-    /// # Errors
-    /// [`LinearError::Parameter`] names the parameter, its value and its range.
-    fn check_ref(&self) -> Result<&Self::Checked, Self::Error> {
-        let RidgeValidParams { penalty, threads, .. } = self.0;
-        range("penalty", penalty, "finite and not negative", penalty >= 0.0 && penalty.is_finite())?;
-        range("threads", threads as f64, "at least 1", threads > 0)?;
-        Ok(&self.0)
-    }
-
-    fn check(self) -> Result<Self::Checked, Self::Error> {
-        self.check_ref()?;
-        Ok(self.0)
-    }
-}
+guarded!(RidgeParams => RidgeValidParams, LinearError);
 
 /// A fitted ridge regression, told in terms of the columns as they came.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,6 +95,12 @@ impl TryFrom<Stored> for FittedRidge {
 }
 
 impl RidgeValidParams {
+    fn check_ranges(&self) -> Result<(), ParameterError> {
+        let Self { penalty, threads, .. } = *self;
+        range("penalty", penalty, "finite and not negative", penalty >= 0.0 && penalty.is_finite())?;
+        range("threads", threads, "at least 1", threads > 0)
+    }
+
     /// Fits `x` (n_samples, n_features) to finite targets, with weights in f64.
     ///
     /// # Errors

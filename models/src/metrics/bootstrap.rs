@@ -3,10 +3,11 @@
 use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
+use super::MetricError;
 use super::metric::{Metric, Prepared};
-use super::{MetricError, error::range};
 use crate::input::{self, InputError};
 use crate::parallel;
+use crate::parameters::range;
 use crate::random::Random;
 
 /// Paired bootstrap by entity: both models are judged on the same resamples, and all rows of an entity go together.

@@ -4,10 +4,10 @@ use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
 use super::MetricError;
-use super::error::range;
 use super::pointwise::check_probabilities;
 use crate::input::{self, InputError};
 use crate::linear::{LinearError, fit_plain};
+use crate::parameters::range;
 
 /// One bin of a reliability table.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -4,10 +4,10 @@ use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
 use super::MetricError;
-use super::error::range;
 use super::normal::upper_tail;
 use super::ranking::ranked;
 use crate::input::InputError;
+use crate::parameters::range;
 
 /// Shares below this count as this in the index, so that a bin that empties is a large number and not infinity.
 const SMALLEST_SHARE: f64 = 1e-4;

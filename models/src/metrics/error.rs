@@ -1,6 +1,7 @@
 //! What can be wrong with a judgement.
 
 use crate::input::InputError;
+use crate::parameters::ParameterError;
 
 /// A metric that cannot be computed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -9,8 +10,8 @@ pub enum MetricError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// A parameter outside its range.
-    #[error("{parameter} is {value}: it must be {must}")]
-    Parameter { parameter: &'static str, value: f64, must: &'static str },
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
     /// A ratio whose denominator is zero.
     #[error("{metric} is undefined: {why}")]
     Undefined { metric: &'static str, why: &'static str },
@@ -20,8 +21,4 @@ pub enum MetricError {
          or positives to compare two models"
     )]
     TooFew { metric: &'static str, failed: usize, rounds: usize, entities: usize },
-}
-
-pub(super) fn range(parameter: &'static str, value: f64, must: &'static str, holds: bool) -> Result<(), MetricError> {
-    if holds { Ok(()) } else { Err(MetricError::Parameter { parameter, value, must }) }
 }

@@ -4,8 +4,8 @@ use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
 use super::MetricError;
-use super::error::range;
 use super::ranking::ranked;
+use crate::parameters::range;
 
 /// One part of the list, from the top.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -4,10 +4,10 @@ use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
 use super::MetricError;
-use super::error::range;
 use super::pointwise::{check_probabilities, check_values, log_loss_of, pinball_of};
 use super::ranking::{Ranking, ranked};
 use super::{average_precision, brier, kolmogorov_smirnov, log_loss, mae, pinball_loss, rmse, roc_auc, wape};
+use crate::parameters::range;
 
 /// What two models are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

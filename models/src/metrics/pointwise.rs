@@ -3,8 +3,8 @@
 use ndarray::ArrayView1;
 
 use super::MetricError;
-use super::error::range;
 use crate::input;
+use crate::parameters::range;
 
 /// Probabilities nearer to 0 or 1 than this count as this near, as in scikit-learn: one sure miss is not infinite.
 pub(super) const NEAREST: f64 = f64::EPSILON;

@@ -54,6 +54,12 @@ pub fn fit(recipe: &Recipe, training: &Training<'_>) -> Result<FittedModel, Reci
     })
 }
 
+/// Folds from which on a fold's model knows nearly what all rows know.
+const FEWEST_FOLDS: usize = 5;
+
+/// Rows from which on a mean of the folds' models is not worth scoring with as many models as there are folds.
+const MANY_ROWS: usize = 50_000;
+
 /// The rows of a fit as the members see them.
 pub(super) struct Table<'a> {
     recipe: &'a Recipe,
@@ -151,13 +157,19 @@ impl Fitting<'_> {
     fn classifier_ensemble(&self) -> Result<(Model, Judged), RecipeError> {
         let learners = self.table.bench().learners()?;
         let learners: Vec<&dyn Learner<Member>> = learners.iter().map(AsRef::as_ref).collect();
-        let params = StackParams::new().seed(self.table.seed).calibration(self.table.recipe.calibration()).check()?;
+        let params = self.stack().calibration(self.table.recipe.calibration()).check()?;
         let stack = params.fit_folds(&learners, self.table.rows(), self.folds)?;
         let report = stack.report();
         let metrics = [(Metric::RocAuc, report.roc_auc), (Metric::LogLoss, report.log_loss)];
         let metrics = metrics.map(|(metric, value)| (metric.name().to_owned(), value)).to_vec();
         let judged = Judged { rows: report.rows, metrics };
         Ok((Model::ClassifierEnsemble { stack }, judged))
+    }
+
+    fn stack(&self) -> StackParams {
+        let wanted = self.table.recipe.whole("mean_of_folds") == 1;
+        let worth_it = self.folds.len() >= FEWEST_FOLDS && self.table.y.len() < MANY_ROWS;
+        StackParams::new().seed(self.table.seed).mean_of_folds(wanted && worth_it)
     }
 
     fn coverage(&self) -> f64 {
@@ -175,7 +187,7 @@ impl Fitting<'_> {
     fn regressor_ensemble(&self) -> Result<(Model, Judged), RecipeError> {
         let learners = self.table.bench().learners()?;
         let learners: Vec<&dyn Learner<Member>> = learners.iter().map(AsRef::as_ref).collect();
-        let params = StackParams::new().seed(self.table.seed).check()?;
+        let params = self.stack().check()?;
         let (stack, report) = params.fit_regressors_folds(&learners, self.table.rows(), self.folds)?;
         let y = self.table.y.select(Axis(0), &report.rows);
         let found = ArrayView1::from(&report.out_of_fold);

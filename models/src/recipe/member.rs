@@ -68,13 +68,7 @@ impl Member {
 
     /// Share of gain of each column, where there are trees.
     pub(super) fn gain(&self) -> Option<Array1<f64>> {
-        match self {
-            Self::Logistic(_) | Self::Ridge(_) => None,
-            Self::ForestClassifier(model) => Some(model.gain()),
-            Self::ForestRegressor(model) => Some(model.gain()),
-            Self::BoostingClassifier(model) => Some(model.gain()),
-            Self::BoostingRegressor(model) => Some(model.gain()),
-        }
+        of_each!(self, model => model.gain())
     }
 
     /// Trees, where there are some.
@@ -89,40 +83,23 @@ impl Member {
     }
 }
 
-impl From<EncodedLogistic> for Member {
-    fn from(model: EncodedLogistic) -> Self {
-        Self::Logistic(model)
-    }
+macro_rules! from_each {
+    ($($model:ty => $kind:ident),* $(,)?) => {
+        $(impl From<$model> for Member {
+            fn from(model: $model) -> Self {
+                Self::$kind(model)
+            }
+        })*
+    };
 }
 
-impl From<EncodedRidge> for Member {
-    fn from(model: EncodedRidge) -> Self {
-        Self::Ridge(model)
-    }
-}
-
-impl From<EncodedForest<Classifier>> for Member {
-    fn from(model: EncodedForest<Classifier>) -> Self {
-        Self::ForestClassifier(model)
-    }
-}
-
-impl From<EncodedForest<Regressor>> for Member {
-    fn from(model: EncodedForest<Regressor>) -> Self {
-        Self::ForestRegressor(model)
-    }
-}
-
-impl From<EncodedBoosting<Classifier>> for Member {
-    fn from(model: EncodedBoosting<Classifier>) -> Self {
-        Self::BoostingClassifier(model)
-    }
-}
-
-impl From<EncodedBoosting<Regressor>> for Member {
-    fn from(model: EncodedBoosting<Regressor>) -> Self {
-        Self::BoostingRegressor(model)
-    }
+from_each! {
+    EncodedLogistic => Logistic,
+    EncodedRidge => Ridge,
+    EncodedForest<Classifier> => ForestClassifier,
+    EncodedForest<Regressor> => ForestRegressor,
+    EncodedBoosting<Classifier> => BoostingClassifier,
+    EncodedBoosting<Regressor> => BoostingRegressor,
 }
 
 /// A learner of a recipe.
@@ -244,7 +221,8 @@ impl Bench<'_> {
         if self.rows < ONE_THREAD_ROWS { 1 } else { self.threads }
     }
 
-    /// Larger trees that learn faster than those of [`Self::boosting`], and are not stopped.
+    /// Larger trees that learn faster than those of [`Self::boosting`], are not stopped, and see categories another way:
+    /// what two members get wrong of one column should not be the same.
     fn deep_boosting<K: Task>(&self, params: BoostingParams<K>) -> Result<Option<Boxed>, RecipeError>
     where
         Member: From<EncodedBoosting<K>>,
@@ -255,7 +233,7 @@ impl Bench<'_> {
         }
         let params = params.rounds(trees).leaves(31).shrinkage(0.1).threads(self.boosting_threads());
         params.check_ref().map_err(|error| EnsembleError::member("deep boosting", error))?;
-        Ok(Some(Box::new(BoostingLearner::new("deep boosting", self.encoder(Style::Native), params))))
+        Ok(Some(Box::new(BoostingLearner::new("deep boosting", self.encoder(Style::Ordered), params))))
     }
 
     fn boosting<K: Task>(&self, params: BoostingParams<K>) -> Result<Boxed, RecipeError>

@@ -13,7 +13,7 @@ use super::{Frame, Kind, Recipe, RecipeError};
 use crate::calibration::Calibrator;
 use crate::conformal::{ConformalQuantiles, Intervals, SplitConformal};
 use crate::encode::ColumnReport;
-use crate::ensemble::{Contributions, EnsembleError, Fitted, StackedClassifier, StackedRegressor};
+use crate::ensemble::{Contributions, EnsembleError, Fitted, MemberReport, StackedClassifier, StackedRegressor};
 use crate::parallel;
 
 /// Rows that are scored at a time: what bounds memory, whatever the number of rows.
@@ -56,7 +56,7 @@ pub struct MemberSummary {
     pub name: String,
     /// What the meta-model multiplies it with; 1 where it is alone.
     pub weight: f64,
-    /// Its trees, where it has some.
+    /// Its trees, where it has some; of all its models where it is a mean of several.
     pub trees: Option<usize>,
     /// Its own out-of-fold area under the ROC curve, in an ensemble of classifiers.
     pub roc_auc: Option<f64>,
@@ -148,21 +148,24 @@ impl Model {
             Self::Quantiles { middle, lower, upper, .. } => {
                 vec![alone("middle", middle), alone("lower", lower), alone("upper", upper)]
             }
-            Self::ClassifierEnsemble { stack } => stack
-                .members()
-                .iter()
-                .zip(&stack.report().members)
-                .map(|(member, found)| MemberSummary {
+            Self::ClassifierEnsemble { stack } => {
+                let found = &stack.report().members;
+                let one = |members: &[Member], found: &MemberReport| MemberSummary {
+                    name: found.name.clone(),
                     weight: found.weight,
+                    trees: trees(members),
                     roc_auc: Some(found.roc_auc),
-                    ..alone(&found.name, member)
-                })
-                .collect(),
-            Self::RegressorEnsemble { stack, weights, .. } => stack
-                .members()
-                .iter()
+                };
+                of_each(stack.members(), found.len()).zip(found).map(|(members, found)| one(members, found)).collect()
+            }
+            Self::RegressorEnsemble { stack, weights, .. } => of_each(stack.members(), weights.len())
                 .zip(weights)
-                .map(|(member, (name, weight))| MemberSummary { weight: *weight, ..alone(name, member) })
+                .map(|(members, (name, weight))| MemberSummary {
+                    name: name.clone(),
+                    weight: *weight,
+                    trees: trees(members),
+                    roc_auc: None,
+                })
                 .collect(),
         }
     }
@@ -211,6 +214,16 @@ impl Model {
             Self::RegressorEnsemble { stack, .. } => stack.contributions(x),
         }
     }
+}
+
+/// The members of each of so many learners.
+fn of_each(members: &[Member], learners: usize) -> std::slice::Chunks<'_, Member> {
+    members.chunks((members.len() / learners.max(1)).max(1))
+}
+
+/// Trees of all members of a learner, where they have some.
+fn trees(members: &[Member]) -> Option<usize> {
+    members.iter().map(Member::trees).sum()
 }
 
 impl FittedModel {

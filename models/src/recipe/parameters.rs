@@ -56,7 +56,7 @@ const BOOSTING: [Parameter; 9] = [
 const POWER: Parameter =
     real("power", 0.0, 1.99, 0.0, "of the variance: 0 squared error, 1 Poisson, between 1 and 2 Tweedie");
 
-const ENSEMBLE: [Parameter; 8] = [
+const ENSEMBLE: [Parameter; 9] = [
     count("trees", 1.0, 10_000.0, 1000.0, "most trees of the boosting; how many is told by rows not learnt from"),
     real("learning_rate", 0.001, 1.0, 0.05, "what a tree of the boosting counts"),
     count("leaves", 2.0, 4096.0, 15.0, "leaves of a tree of the boosting"),
@@ -64,6 +64,13 @@ const ENSEMBLE: [Parameter; 8] = [
     count("deep_trees", 0.0, 10_000.0, 100.0, "trees of a second boosting: 31 leaves at .1, not counted; 0: without"),
     count("forest_trees", 1.0, 10_000.0, 100.0, "trees of the forest"),
     count("forest_depth", 1.0, 64.0, 10.0, "depth of the forest's trees"),
+    count(
+        "mean_of_folds",
+        0.0,
+        1.0,
+        1.0,
+        "1: members are means of their folds' models where 5 or more judge every row; 0: fitted on all rows",
+    ),
     PENALTY,
 ];
 

@@ -3,9 +3,10 @@
 use ndarray::{ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::chance::{Chance, Purpose};
 use super::cuts::cuts;
 use super::error::TreeError;
+use crate::input;
+use crate::random::{Chance, Purpose};
 
 /// The bin of a missing value. Bins that hold values come before it.
 pub(crate) const MISSING: u8 = 255;
@@ -165,7 +166,7 @@ impl Columns {
     /// columns.
     ///
     /// # Errors
-    /// [`TreeError::Columns`] where `x` has another number of columns than the fit had.
+    /// [`InputError::Columns`](crate::InputError) where `x` has another number of columns than the fit had.
     pub fn unseen(&self, x: &ArrayView2<f64>) -> Result<Vec<usize>, TreeError> {
         self.check_width(x)?;
         let count = |(column, values): (&Column, ArrayView1<f64>)| match column {
@@ -176,11 +177,7 @@ impl Columns {
     }
 
     pub(crate) fn check_width(&self, x: &ArrayView2<f64>) -> Result<(), TreeError> {
-        if x.ncols() == self.len() {
-            Ok(())
-        } else {
-            Err(TreeError::Columns { found: x.ncols(), expected: self.len() })
-        }
+        Ok(input::same_columns(x, self.len())?)
     }
 
     /// The bins of some rows, row by row, into as many bytes.

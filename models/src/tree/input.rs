@@ -10,6 +10,8 @@ use super::bins::MAX_BINS;
 use super::error::TreeError;
 use super::fixed::MAX_ROWS;
 use super::task::Task;
+use crate::input;
+use crate::parameters::{ParameterError, range};
 
 const LARGEST_TARGET: f64 = 1e150;
 
@@ -28,7 +30,6 @@ impl<'a> Sample<'a> {
     ) -> Result<Self, TreeError> {
         let x = dataset.records().view();
         let targets = dataset.targets().as_single_targets();
-        let targets = targets.to_slice().map_or_else(|| Cow::Owned(targets.to_vec()), Cow::Borrowed);
         let rows = x.nrows();
         if rows < 2 || x.ncols() == 0 {
             return Err(TreeError::TooFewRows { what: "the training set", rows: rows.min(x.len()), need: 2 });
@@ -36,18 +37,14 @@ impl<'a> Sample<'a> {
         if rows > MAX_ROWS {
             return Err(TreeError::TooManyRows { rows, limit: MAX_ROWS });
         }
-        if targets.len() != rows {
-            return Err(TreeError::Lengths { what: "the target", found: targets.len(), expected: rows });
-        }
-        K::check_targets(&targets)?;
-        let weights = dataset.weights();
-        if let Some(weights) = weights {
-            check_weights(weights, rows)?;
-        }
+        input::same_rows("the target", targets.len(), rows)?;
+        let weights = input::dataset_weights(&dataset.weights);
+        K::check(&targets, weights.as_ref().map(|weights| weights.view()).as_ref())?;
+        let targets = targets.to_slice().map_or_else(|| Cow::Owned(targets.to_vec()), Cow::Borrowed);
         if let Some((row, &value)) = targets.iter().enumerate().find(|(_, y)| y.abs() > LARGEST_TARGET) {
             return Err(TreeError::Target { row, value, need: "within 1e150 of 0: its square is needed" });
         }
-        Ok(Self { x, targets, weights })
+        Ok(Self { x, targets, weights: dataset.weights() })
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -68,21 +65,6 @@ impl<'a> Sample<'a> {
     }
 }
 
-fn check_weights(weights: &[f32], rows: usize) -> Result<(), TreeError> {
-    if weights.len() != rows {
-        return Err(TreeError::Lengths { what: "the weights", found: weights.len(), expected: rows });
-    }
-    let wrong = weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0);
-    let none = weights.iter().all(|weight| *weight == 0.0).then_some(0);
-    match wrong.or(none) {
-        Some(row) => {
-            let value = weights.get(row).map_or(f64::NAN, |weight| f64::from(*weight));
-            Err(TreeError::Weight { row, value })
-        }
-        None => Ok(()),
-    }
-}
-
 /// Settings that boosting and forests share, checked the same way.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shape {
@@ -95,29 +77,47 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    pub(crate) fn check(&self) -> Result<(), TreeError> {
-        within("bins", self.bins, 2, MAX_BINS, "from 2 to 255")?;
-        within("depth", self.depth, 1, 64, "from 1 to 64")?;
-        within("min_samples", self.min_samples, 1, MAX_ROWS, "at least 1")?;
-        within("threads", self.threads, 1, 1024, "from 1 to 1024")
+    pub(crate) fn check(&self) -> Result<(), ParameterError> {
+        let Self { bins, depth, min_samples, threads, .. } = self;
+        range("bins", bins, "from 2 to 255", (2..=MAX_BINS).contains(bins))?;
+        range("depth", depth, "from 1 to 64", (1..=64).contains(depth))?;
+        range("min_samples", min_samples, "at least 1", (1..=MAX_ROWS).contains(min_samples))?;
+        range("threads", threads, "from 1 to 1024", (1..=1024).contains(threads))
     }
 }
 
-pub(crate) fn within(
-    name: &'static str,
-    value: usize,
-    low: usize,
-    high: usize,
-    need: &'static str,
-) -> Result<(), TreeError> {
-    wanted(name, value, (low..=high).contains(&value), need)
+/// Setters of a [`Shape`], of parameters that have one.
+macro_rules! shape_setters {
+    ($params:ident) => {
+        $crate::parameters::setters! {
+            $params<K: Task> {
+                /// Most splits between the root and a leaf.
+                depth: usize => shape,
+
+                /// Least rows of a leaf: for boosting each counts once whatever its weight, for forests as often as the
+                /// bootstrap drew it.
+                min_samples: usize => shape,
+
+                /// Most bins of a column, missing not counted: from 2 to 255.
+                bins: usize => shape,
+
+                /// What all chance is drawn from.
+                seed: u64 => shape,
+
+                /// Threads of the fit. The model is the same for any number.
+                threads: usize => shape,
+            }
+        }
+
+        impl<K: Task> $params<K> {
+            /// Columns that hold codes: whole numbers without order.
+            #[must_use]
+            pub fn categorical(mut self, columns: impl Into<Vec<usize>>) -> Self {
+                self.0.shape.categorical = columns.into();
+                self
+            }
+        }
+    };
 }
 
-pub(crate) fn wanted(
-    name: &'static str,
-    value: impl ToString,
-    holds: bool,
-    need: &'static str,
-) -> Result<(), TreeError> {
-    if holds { Ok(()) } else { Err(TreeError::Parameter { name, value: value.to_string(), need }) }
-}
+pub(crate) use shape_setters;

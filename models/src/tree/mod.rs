@@ -5,7 +5,6 @@
 //! whatever the number of threads.
 
 mod bins;
-mod chance;
 mod cuts;
 mod error;
 mod fixed;
@@ -27,11 +26,10 @@ pub use error::TreeError;
 pub use task::{Classifier, Regressor, Task};
 
 pub(crate) use bins::MISSING;
-pub(crate) use chance::{Chance, Purpose};
 pub(crate) use fixed::{Cell, EMPTY, Moment, Scale, add};
 pub(crate) use grow::{Grown, Growth, Lane, grow};
 pub(crate) use histogram::{Cells, Histogram};
-pub(crate) use input::{Sample, Shape, wanted, within};
+pub(crate) use input::{Sample, Shape, shape_setters};
 pub(crate) use lane::{BinnedRows, Partition, rows_of};
 pub(crate) use model::{Child, Leaf, Tree, importance};
 pub(crate) use score::score;

@@ -18,6 +18,7 @@ use super::bins::Columns;
 use super::error::TreeError;
 use super::model::{Child, Tree};
 use super::score::in_blocks;
+use crate::input::InputError;
 
 /// Most splits between a root and a leaf.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -396,7 +397,7 @@ pub(crate) fn contributions(
         }
     }
     Array2::from_shape_vec((x.nrows(), width + 1), found)
-        .map_err(|_| TreeError::Columns { found: x.ncols(), expected: width })
+        .map_err(|_| InputError::Columns { found: x.ncols(), expected: width }.into())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What a model answers: a class or a number. As a type, so that only classifiers have probabilities.
 
-use super::error::TreeError;
+use ndarray::ArrayView1;
+
+use crate::input::{self, InputError};
 
 mod sealed {
     pub trait Sealed {}
@@ -22,31 +24,22 @@ pub trait Task: sealed::Sealed + Copy + Default + Send + Sync + 'static {
     const CLASSES: bool;
 
     #[doc(hidden)]
-    fn check_targets(targets: &[f64]) -> Result<(), TreeError>;
+    fn check(y: &ArrayView1<'_, f64>, weights: Option<&ArrayView1<'_, f64>>) -> Result<(), InputError>;
 }
 
 impl Task for Classifier {
     const CLASSES: bool = true;
 
-    fn check_targets(targets: &[f64]) -> Result<(), TreeError> {
-        let wrong = targets.iter().position(|y| *y != 0.0 && *y != 1.0);
-        if let Some((row, &value)) = wrong.and_then(|row| Some((row, targets.get(row)?))) {
-            return Err(TreeError::Target { row, value, need: "0 or 1" });
-        }
-        match targets.first() {
-            Some(&class) if targets.iter().all(|y| *y == class) => {
-                Err(TreeError::OneClass { class, rows: targets.len() })
-            }
-            _ => Ok(()),
-        }
+    fn check(y: &ArrayView1<'_, f64>, weights: Option<&ArrayView1<'_, f64>>) -> Result<(), InputError> {
+        input::two_classes(y, weights).map(|_| ())
     }
 }
 
 impl Task for Regressor {
     const CLASSES: bool = false;
 
-    fn check_targets(targets: &[f64]) -> Result<(), TreeError> {
-        let wrong = targets.iter().enumerate().find(|(_, y)| !y.is_finite());
-        wrong.map_or(Ok(()), |(row, &value)| Err(TreeError::Target { row, value, need: "a finite number" }))
+    fn check(y: &ArrayView1<'_, f64>, weights: Option<&ArrayView1<'_, f64>>) -> Result<(), InputError> {
+        input::finite("the target", y)?;
+        input::weight(y.len(), weights).map(|_| ())
     }
 }

@@ -1,111 +1,80 @@
 //! Boosting as a member.
 
 use linfa::traits::Fit;
-use ndarray::{Array1, ArrayView2, Axis};
-use serde::{Deserialize, Serialize};
+use ndarray::{Array1, ArrayView2};
 
-use super::{dataset, encoded, folded_gain, of_trees, prepared};
+use super::{EncodedModel, EncodingLearner, OfPrepared, OnPrepared, PreparedRows, of_trees};
 use crate::boosting::{Boosting, BoostingParams, Loss};
-use crate::encode::{Encoder, EncoderParams};
-use crate::ensemble::{Contributions, EnsembleError, Fitted, Learner, Rows, Scale};
+use crate::ensemble::{Contributions, EnsembleError, Rows, Scale};
 use crate::split::Fold;
-use crate::tree::{Classifier, Regressor, Task};
+use crate::tree::Task;
 
 /// Rows from which one fold alone tells how many rounds are best.
 const ONE_FOLD_ROWS: usize = 50_000;
 
-/// Boosting on columns that it encodes itself, and whose rounds are counted on rows that it has not learnt from.
+/// Boosting on columns that it encodes itself, and whose rounds may be counted on rows that it has not learnt from.
+pub type BoostingLearner<K> = EncodingLearner<CountedRounds<K>>;
+
+/// A boosting model with its encoder.
+pub type EncodedBoosting<K> = EncodedModel<Boosting<K>>;
+
+/// Boosting's parameters, and whether its rounds are still to be counted.
 #[derive(Debug, Clone)]
-pub struct BoostingLearner<K> {
-    name: String,
-    encoder: EncoderParams,
+pub struct CountedRounds<K> {
     params: BoostingParams<K>,
     patience: Option<usize>,
 }
 
-impl<K: Task> BoostingLearner<K> {
-    /// Under a name, with how to prepare the columns (natively) and how to fit them. Seeds come from the ensemble.
-    pub fn new(name: impl Into<String>, encoder: EncoderParams, params: BoostingParams<K>) -> Self {
-        Self { name: name.into(), encoder, params, patience: None }
+impl<K: Task> From<BoostingParams<K>> for CountedRounds<K> {
+    fn from(params: BoostingParams<K>) -> Self {
+        Self { params, patience: None }
     }
+}
 
+impl<K: Task> BoostingLearner<K> {
     /// Count the rounds on the folds: each is followed until its loss has not fallen for so many rounds, and the mean
     /// of the best is taken. From 50,000 rows on the last fold alone is.
     #[must_use]
     pub fn early_stopping(mut self, patience: usize) -> Self {
-        self.patience = Some(patience);
+        self.params.patience = Some(patience);
         self
     }
 
     /// The best number of rounds on the test of a fold.
     fn best_rounds(&self, rows: Rows<'_>, fold: &Fold, patience: usize, seed: u64) -> Result<usize, EnsembleError> {
         let failed = |error| EnsembleError::member(&self.name, error);
-        let part = |places: &[usize]| {
-            let weights = rows.weights.map(|weights| weights.select(Axis(0), places));
-            (rows.x.select(Axis(0), places), rows.y.select(Axis(0), places), weights)
-        };
-        let (x, y, weights) = part(&fold.train);
-        let train = Rows { x: x.view(), y: y.view(), weights: weights.as_ref().map(|weights| weights.view()) };
-        let known = encoded(&self.encoder, train, seed, &self.name)?;
-        let (test_x, test_y, test_weights) = part(&fold.test);
-        let test_weights = test_weights.as_ref().map(|weights| weights.view());
-        let valid = prepared(&known.encoder, &test_x.view(), &self.name)?;
-        let valid = dataset(valid, Rows { x: test_x.view(), y: test_y.view(), weights: test_weights })?;
-        let params = self.params.clone().categorical(known.encoder.categorical()).seed(seed).early_stopping(patience);
-        let model = params.fit_with_validation(&dataset(known.x, train)?, &valid).map_err(failed)?;
+        let (train, test) = (rows.part(&fold.train), rows.part(&fold.test));
+        let (encoder, train) = self.prepare(train.rows(), seed)?;
+        let categorical = train.categorical.clone();
+        let test = test.rows();
+        let x = encoder.apply(test.x).map_err(|error| EnsembleError::member(&self.name, error))?;
+        let test = PreparedRows { x, y: test.y, weights: test.weights, categorical: categorical.clone() };
+        let params = self.params.params.clone().categorical(categorical).seed(seed).early_stopping(patience);
+        let model = params.fit_with_validation(&train.dataset()?, &test.dataset()?).map_err(failed)?;
         Ok(model.rounds())
     }
 }
 
-/// A boosting model with its encoder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(bound = "K: Task")]
-pub struct EncodedBoosting<K: Task> {
-    encoder: Encoder,
-    model: Boosting<K>,
-}
+impl<K: Task> OfPrepared for CountedRounds<K> {
+    type Model = Boosting<K>;
 
-impl<K: Task> EncodedBoosting<K> {
-    /// The model on prepared columns.
-    pub fn model(&self) -> &Boosting<K> {
-        &self.model
-    }
-
-    /// What prepares them.
-    pub fn encoder(&self) -> &Encoder {
-        &self.encoder
-    }
-
-    /// Share of the gain of all splits that each column of the table has.
-    pub fn gain(&self) -> Array1<f64> {
-        folded_gain(&self.encoder, self.model.importance())
-    }
-}
-
-impl<K: Task, F: From<EncodedBoosting<K>>> Learner<F> for BoostingLearner<K> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn fit(&self, rows: Rows<'_>, seed: u64) -> Result<F, EnsembleError> {
-        let failed = |error| EnsembleError::member(&self.name, error);
-        let known = encoded(&self.encoder, rows, seed, &self.name)?;
-        let params = self.params.clone().categorical(known.encoder.categorical()).seed(seed);
-        let model = params.fit(&dataset(known.x, rows)?).map_err(failed)?;
-        Ok(EncodedBoosting { encoder: known.encoder, model: model.with_threads(1) }.into())
+    fn fit(&self, name: &str, rows: PreparedRows<'_>, seed: u64) -> Result<Boosting<K>, EnsembleError> {
+        let params = self.params.clone().categorical(rows.categorical.clone()).seed(seed);
+        let model = params.fit(&rows.dataset()?).map_err(|error| EnsembleError::member(name, error))?;
+        Ok(model.with_threads(1))
     }
 
     fn settle(
-        &self,
+        learner: &BoostingLearner<K>,
         rows: Rows<'_>,
         folds: &[Fold],
         seed: u64,
-    ) -> Result<Option<Box<dyn Learner<F> + '_>>, EnsembleError> {
-        let Some(patience) = self.patience else { return Ok(None) };
+    ) -> Result<Option<Self>, EnsembleError> {
+        let Some(patience) = learner.params.patience else { return Ok(None) };
         let skip = if rows.y.len() < ONE_FOLD_ROWS { 0 } else { folds.len().saturating_sub(1) };
         let (mut sum, mut count) = (0, 0);
         for fold in folds.iter().skip(skip) {
-            sum += self.best_rounds(rows, fold, patience, seed)?;
+            sum += learner.best_rounds(rows, fold, patience, seed)?;
             count += 1;
         }
         if count == 0 {
@@ -113,41 +82,32 @@ impl<K: Task, F: From<EncodedBoosting<K>>> Learner<F> for BoostingLearner<K> {
         }
         // Rounded to the nearest; a label that nothing tells apart still gets one tree.
         let rounds = ((2 * sum + count) / (2 * count)).max(1);
-        Ok(Some(Box::new(Self { params: self.params.clone().rounds(rounds), patience: None, ..self.clone() })))
+        Ok(Some(learner.params.params.clone().rounds(rounds).into()))
     }
 }
 
-impl<K: Task> Fitted for EncodedBoosting<K> {
-    fn predict(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
-        let raw = self.raw(x)?;
-        Ok(self.model.response(raw))
-    }
+impl<K: Task> OnPrepared for Boosting<K> {
+    const NAME: &'static str = "boosting";
 
     fn raw(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
-        let x = prepared(&self.encoder, x, "boosting")?;
-        Ok(self.model.predict_raw(&x.view()))
+        Ok(self.predict_raw(x))
     }
 
-    fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
-        let x = prepared(&self.encoder, x, "boosting")?;
-        let all = self.model.contributions(&x.view()).map_err(|error| EnsembleError::member("boosting", error))?;
-        let scale = match self.model.loss() {
+    fn answer(&self, raw: Array1<f64>) -> Array1<f64> {
+        self.response(raw)
+    }
+
+    fn explain(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
+        let all = self.contributions(x).map_err(|error| EnsembleError::member(Self::NAME, error))?;
+        let scale = match self.loss() {
             Loss::Logistic => Scale::LogOdds,
             Loss::Squared | Loss::Quantile { .. } => Scale::Value,
             Loss::Poisson | Loss::Tweedie { .. } => Scale::Logarithm,
         };
-        of_trees(&self.encoder, all, scale)
+        Ok(of_trees(all, scale))
     }
-}
 
-impl From<EncodedBoosting<Classifier>> for Box<dyn Fitted> {
-    fn from(model: EncodedBoosting<Classifier>) -> Self {
-        Box::new(model)
-    }
-}
-
-impl From<EncodedBoosting<Regressor>> for Box<dyn Fitted> {
-    fn from(model: EncodedBoosting<Regressor>) -> Self {
-        Box::new(model)
+    fn gain(&self) -> Option<Array1<f64>> {
+        Some(self.importance())
     }
 }

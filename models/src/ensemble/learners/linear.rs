@@ -2,148 +2,77 @@
 
 use linfa::ParamGuard;
 use ndarray::{Array1, ArrayView2};
-use serde::{Deserialize, Serialize};
 
-use super::{encoded, folded, prepared};
-use crate::encode::{Encoder, EncoderParams};
-use crate::ensemble::{Contributions, EnsembleError, Fitted, Learner, Rows, Scale};
-use crate::linear::{FittedLogistic, FittedRidge, LogisticParams, RidgeParams, sigmoid};
+use super::{EncodedModel, EncodingLearner, OfPrepared, OnPrepared, PreparedRows};
+use crate::ensemble::{Contributions, EnsembleError, Scale};
+use crate::linear::{
+    FittedLogistic, FittedRidge, LinearContributions, LinearError, LogisticParams, RidgeParams, sigmoid,
+};
 
 /// Logistic regression on columns that it encodes itself.
-#[derive(Debug, Clone)]
-pub struct LogisticLearner {
-    name: String,
-    encoder: EncoderParams,
-    logistic: LogisticParams,
-}
-
-impl LogisticLearner {
-    /// Under a name, with how to prepare the columns and how to fit them. The encoder's seed comes from the ensemble.
-    pub fn new(name: impl Into<String>, encoder: EncoderParams, logistic: LogisticParams) -> Self {
-        Self { name: name.into(), encoder, logistic }
-    }
-}
-
-/// A logistic regression with its encoder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EncodedLogistic {
-    encoder: Encoder,
-    model: FittedLogistic,
-}
-
-impl EncodedLogistic {
-    /// The model on prepared columns.
-    pub fn model(&self) -> &FittedLogistic {
-        &self.model
-    }
-
-    /// What prepares them.
-    pub fn encoder(&self) -> &Encoder {
-        &self.encoder
-    }
-}
-
-impl<F: From<EncodedLogistic>> Learner<F> for LogisticLearner {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn fit(&self, rows: Rows<'_>, seed: u64) -> Result<F, EnsembleError> {
-        let failed = |error| EnsembleError::member(&self.name, error);
-        let known = encoded(&self.encoder, rows, seed, &self.name)?;
-        let params = self.logistic.check_ref().map_err(failed)?;
-        let model = params.fit_arrays(known.x.view(), rows.y, rows.weights, None).map_err(failed)?;
-        Ok(EncodedLogistic { encoder: known.encoder, model }.into())
-    }
-}
-
-impl Fitted for EncodedLogistic {
-    fn predict(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
-        Ok(self.raw(x)?.mapv_into(sigmoid))
-    }
-
-    fn raw(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
-        let x = prepared(&self.encoder, x, "logistic")?;
-        self.model.check_columns(&x.view())?;
-        Ok(self.model.log_odds(&x.view()))
-    }
-
-    fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
-        let x = prepared(&self.encoder, x, "logistic")?;
-        let parts = self.model.contributions(&x.view()).map_err(|error| EnsembleError::member("logistic", error))?;
-        folded(&self.encoder, parts.baseline, parts.values.view(), Scale::LogOdds)
-    }
-}
-
-impl From<EncodedLogistic> for Box<dyn Fitted> {
-    fn from(model: EncodedLogistic) -> Self {
-        Box::new(model)
-    }
-}
+pub type LogisticLearner = EncodingLearner<LogisticParams>;
 
 /// Ridge regression on columns that it encodes itself.
-#[derive(Debug, Clone)]
-pub struct RidgeLearner {
-    name: String,
-    encoder: EncoderParams,
-    ridge: RidgeParams,
-}
+pub type RidgeLearner = EncodingLearner<RidgeParams>;
 
-impl RidgeLearner {
-    /// Under a name, with how to prepare the columns and how to fit them. The encoder's seed comes from the ensemble.
-    pub fn new(name: impl Into<String>, encoder: EncoderParams, ridge: RidgeParams) -> Self {
-        Self { name: name.into(), encoder, ridge }
-    }
-}
+/// A logistic regression with its encoder.
+pub type EncodedLogistic = EncodedModel<FittedLogistic>;
 
 /// A ridge regression with its encoder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EncodedRidge {
-    encoder: Encoder,
-    model: FittedRidge,
-}
+pub type EncodedRidge = EncodedModel<FittedRidge>;
 
-impl EncodedRidge {
-    /// The model on prepared columns.
-    pub fn model(&self) -> &FittedRidge {
-        &self.model
-    }
+impl OfPrepared for LogisticParams {
+    type Model = FittedLogistic;
 
-    /// What prepares them.
-    pub fn encoder(&self) -> &Encoder {
-        &self.encoder
+    fn fit(&self, name: &str, rows: PreparedRows<'_>, _seed: u64) -> Result<FittedLogistic, EnsembleError> {
+        let fitted = self.check_ref().and_then(|params| params.fit_arrays(rows.x.view(), rows.y, rows.weights, None));
+        fitted.map_err(|error| EnsembleError::member(name, error))
     }
 }
 
-impl<F: From<EncodedRidge>> Learner<F> for RidgeLearner {
-    fn name(&self) -> &str {
-        &self.name
-    }
+impl OfPrepared for RidgeParams {
+    type Model = FittedRidge;
 
-    fn fit(&self, rows: Rows<'_>, seed: u64) -> Result<F, EnsembleError> {
-        let failed = |error| EnsembleError::member(&self.name, error);
-        let known = encoded(&self.encoder, rows, seed, &self.name)?;
-        let params = self.ridge.check_ref().map_err(failed)?;
-        let model = params.fit_arrays(known.x.view(), rows.y, rows.weights).map_err(failed)?;
-        Ok(EncodedRidge { encoder: known.encoder, model }.into())
+    fn fit(&self, name: &str, rows: PreparedRows<'_>, _seed: u64) -> Result<FittedRidge, EnsembleError> {
+        let fitted = self.check_ref().and_then(|params| params.fit_arrays(rows.x.view(), rows.y, rows.weights));
+        fitted.map_err(|error| EnsembleError::member(name, error))
     }
 }
 
-impl Fitted for EncodedRidge {
-    fn predict(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
-        let x = prepared(&self.encoder, x, "ridge")?;
-        Ok(self.model.predict_values(&x.view()))
+impl OnPrepared for FittedLogistic {
+    const NAME: &'static str = "logistic";
+
+    fn raw(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+        self.check_columns(x)?;
+        Ok(self.log_odds(x))
     }
 
-    fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
-        let x = prepared(&self.encoder, x, "ridge")?;
-        let parts = self.model.contributions(&x.view()).map_err(|error| EnsembleError::member("ridge", error))?;
-        folded(&self.encoder, parts.baseline, parts.values.view(), Scale::Value)
+    fn answer(&self, raw: Array1<f64>) -> Array1<f64> {
+        raw.mapv_into(sigmoid)
+    }
+
+    fn explain(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
+        of_linear(Self::NAME, self.contributions(x), Scale::LogOdds)
     }
 }
 
-impl From<EncodedRidge> for Box<dyn Fitted> {
-    fn from(model: EncodedRidge) -> Self {
-        Box::new(model)
+impl OnPrepared for FittedRidge {
+    const NAME: &'static str = "ridge";
+
+    fn raw(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+        Ok(self.predict_values(x))
     }
+
+    fn explain(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
+        of_linear(Self::NAME, self.contributions(x), Scale::Value)
+    }
+}
+
+fn of_linear(
+    name: &str,
+    found: Result<LinearContributions, LinearError>,
+    scale: Scale,
+) -> Result<Contributions, EnsembleError> {
+    let LinearContributions { baseline, values } = found.map_err(|error| EnsembleError::member(name, error))?;
+    Ok(Contributions { baseline, values, scale })
 }

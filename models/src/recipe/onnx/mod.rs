@@ -71,7 +71,7 @@ impl Writer<'_> {
                     let (yes, no) = self.graph.logarithms(&p, NEAREST);
                     parts.push(self.graph.op("Sub", &[&yes, &no], vec![]));
                 }
-                let raw = self.weighed(&parts, stack.meta().coefficients(), stack.meta().intercept());
+                let raw = self.weighed(&parts, &stack.weights(), stack.meta().intercept());
                 let p = self.graph.op("Sigmoid", &[&raw], vec![]);
                 vec![self.calibrated(&p, stack.calibrator())]
             }
@@ -82,7 +82,7 @@ impl Writer<'_> {
             Model::RegressorEnsemble { stack, interval, .. } => {
                 let parts: Vec<String> =
                     stack.members().iter().map(|member| self.predicted(member)).collect::<Result<_, _>>()?;
-                let value = self.weighed(&parts, stack.meta().coefficients(), stack.meta().intercept());
+                let value = self.weighed(&parts, &stack.weights(), stack.meta().intercept());
                 self.around(value, interval.width())
             }
             Model::Quantiles { middle, lower, upper, interval } => {

@@ -100,6 +100,22 @@ fn every_family_scores_new_rows_and_its_reasons_add_up_on_the_tables_own_columns
 }
 
 #[test]
+fn members_of_an_ensemble_are_means_of_their_folds_models_only_where_these_know_nearly_all_rows() {
+    let shop = shop(500, 4);
+    let small = "classifier ensemble trees=5 leaves=4 forest_trees=10 forest_depth=3 deep_trees=0";
+    let forest_trees = |rest: &str, training: Training<'_>| {
+        let model = fit(&format!("{small} {rest}").parse().unwrap(), &training).unwrap();
+        model.report().members.iter().find(|member| member.name == "forest").unwrap().trees
+    };
+    let training = Training::new(&shop.frame, &shop.churned);
+    assert_eq!(forest_trees("folds=5", training), Some(50));
+    assert_eq!(forest_trees("folds=5", training.entities(&shop.customers)), Some(50));
+    assert_eq!(forest_trees("folds=5 mean_of_folds=0", training), Some(10));
+    assert_eq!(forest_trees("folds=3", training), Some(10));
+    assert_eq!(forest_trees("folds=5", training.days(&shop.days, 0)), Some(10));
+}
+
+#[test]
 fn the_bytes_of_a_model_do_not_depend_on_the_number_of_threads() {
     let shop = shop(500, 4);
     for text in CLASSIFIERS.iter().chain(&REGRESSORS) {

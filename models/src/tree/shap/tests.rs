@@ -1,6 +1,7 @@
 //! Shapley values against their definition.
 
 use super::*;
+use crate::random::{Chance, Purpose};
 use crate::tree::model::{Leaf, Node};
 
 /// Shapley values by their definition: all sets of columns.
@@ -46,7 +47,7 @@ fn game(tree: &Tree, covers: &[f64], row: &[f64], set: usize, at: Child) -> f64 
 
 /// A tree of random splits, some of them of a column that is already on the path.
 fn random_tree(seed: u64, columns: usize, leaves: usize) -> Tree {
-    let chance = crate::tree::Chance::new(seed, crate::tree::Purpose::Bootstrap, 0);
+    let chance = Chance::new(seed, Purpose::Bootstrap, 0);
     let mut draw = {
         let mut place = 0;
         move |limit: usize| {
