@@ -64,6 +64,14 @@ impl MlNode {
         columns.into_iter().filter(|name| !left_out(name)).collect()
     }
 
+    /// Whether it learns from other nights than tonight.
+    pub fn looks_back(&self) -> bool {
+        let horizon = &self.spec.horizon;
+        horizon.sql.is_some()
+            || horizon.days.as_ref().is_some_and(|days| days.value > 0)
+            || self.spec.snapshots.count.value > 1
+    }
+
     /// The column of the scores that has the score.
     pub fn score_column(&self) -> &'static str {
         match self.spec.kind {

@@ -44,6 +44,7 @@ impl Made {
             unit: None,
             pii: None,
             tolerance: None,
+            fixed: false,
             audits: if self.is_required { vec![ColumnAudit::NotNull] } else { Vec::new() },
         }
     }
