@@ -43,7 +43,8 @@ pub struct ContractFile {
     /// IANA zone of timestamps written without offset; the project's unless given.
     #[serde(default)]
     pub time_zone: Option<Located<Zone>>,
-    /// The first day the export covers; who is there on that day is not new.
+    /// The first day from which on the export is complete. Who is there already is not new: how long for is not known.
+    /// SQL finds it in `staging.stg_buho__sources`.
     #[serde(default)]
     pub data_begins: Option<NaiveDate>,
     /// Share (0 to 1) of a delivery's rows that may be quarantined before the source fails.

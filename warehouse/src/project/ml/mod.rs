@@ -30,6 +30,7 @@ pub use form::{
 pub use shared::Section;
 
 pub(super) use check::{check, cross_check};
+pub(super) use tables::{Made, made_model};
 
 /// The column of features, spine, labels and scores that says which night a row is of.
 pub const NIGHT_COLUMN: &str = "night";

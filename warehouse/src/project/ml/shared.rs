@@ -117,7 +117,7 @@ fn report(section: Section, nodes: &[Arc<MlNode>]) -> Model {
     let own = section.columns().iter();
     columns.extend(own.map(|(name, kind, description)| Made::new(name, *kind, "t.report", description)));
     let select: Vec<String> = columns.iter().map(Made::sql).collect();
-    let mut model = made_model(section.table(), MlRole::Report(section), &columns, "");
+    let mut model = made_model(section.table(), Some(MlRole::Report(section)), &columns, "");
     model.sql = unions(nodes, |node| format!("select {} from {} as t", select.join(", "), node.training_table()));
     section.description().clone_into(&mut model.spec.description);
     model
@@ -148,13 +148,12 @@ fn versions(nodes: &[Arc<MlNode>]) -> Model {
         column("checksum", Varchar, "BLAKE3 of the model's bytes"),
     ];
     let select: Vec<String> = columns.iter().map(Made::sql).collect();
-    let mut model = made_model("ml.model_versions", MlRole::Report(Section::Backtests), &columns, "");
+    let mut model = made_model("ml.model_versions", None, &columns, "");
     model.sql = unions(nodes, |node| format!("select {} from {} as t", select.join(", "), node.training_table()));
     "The version that each night scored with, and why.".clone_into(&mut model.spec.description);
     "one row per model and night".clone_into(&mut model.spec.grain);
     model.spec.key = ["model", NIGHT_COLUMN].map(|name| Located::nowhere(name.to_owned())).to_vec();
-    // Plain SQL: it is run as it stands.
-    Model { ml: None, ..model }
+    model
 }
 
 fn outcomes(nodes: &[Arc<MlNode>]) -> Model {
@@ -174,7 +173,7 @@ fn outcomes(nodes: &[Arc<MlNode>]) -> Model {
         of("promised", Double, "t.report", "The same in the backtest of the version"),
     ];
     let select: Vec<String> = columns.iter().map(Made::sql).collect();
-    let mut model = made_model("ml.outcomes", MlRole::Outcomes(nodes.to_vec()), &columns, "");
+    let mut model = made_model("ml.outcomes", Some(MlRole::Outcomes(nodes.to_vec())), &columns, "");
     model.sql = unions(nodes, |node| {
         let (scores, training) = (node.spec.output.as_str(), node.training_table());
         format!(
