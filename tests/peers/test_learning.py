@@ -48,6 +48,20 @@ def test_calibration_on_later_nights_is_within_what_the_season_moves(retail: Nig
     assert error < 0.15
 
 
+def test_a_regressor_says_by_tenths_what_it_predicted_and_how_often_its_interval_held(demo: Night):
+    bins = demo.buho.rows(
+        "select bin, rows, mean_score, mean_label, coverage from ml.calibration"
+        f" where model = 'spend' and night = date '{demo.night}' order by bin"
+    )
+    scores = [float(one["mean_score"]) for one in bins]
+    assert len(bins) > 5
+    assert scores == sorted(scores)
+    assert float(bins[0]["mean_label"]) < float(bins[-1]["mean_label"])
+    rows = sum(int(one["rows"]) for one in bins)
+    held = sum(float(one["coverage"]) * int(one["rows"]) for one in bins) / rows
+    assert 0.7 < held <= 1
+
+
 def test_a_column_of_which_only_today_is_known_is_refused_before_anything_runs(buho: Buho, tmp_path: Path):
     project, raw = tmp_path / "shop", tmp_path / "raw"
     raw.mkdir()

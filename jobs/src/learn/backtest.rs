@@ -1,9 +1,9 @@
 //! A recipe on rows that it has not seen: later nights, or other entities where there is no time.
 
-use models::metrics::{Metric, calibration_bins};
-use models::recipe::{FittedModel, Recipe, fit};
+use models::metrics::{CalibrationBin, Metric, PredictionBin, calibration_bins, prediction_bins};
+use models::recipe::{FittedModel, Recipe, Scores, fit};
 use models::split::{Fold, grouped_folds, time_split};
-use ndarray::{Array1, ArrayView1};
+use ndarray::ArrayView1;
 use serde_json::{Value, json};
 use warehouse::learn::{LearnError, Training};
 use warehouse::project::ml::MlKind;
@@ -78,8 +78,8 @@ impl Backtest {
         let told = |error: &dyn std::fmt::Display| LearnError::new(format!("{recipe}: {error}"));
         let (train, test) = (table.some(&cut.fold.train), table.some(&cut.fold.test));
         let model = fit(recipe, &train.rows()).map_err(|error| told(&error))?.with_threads(table.threads);
-        let scores = model.score(&test.frame).map_err(|error| told(&error))?.values;
-        let y = ArrayView1::from(&test.labels);
+        let found = model.score(&test.frame).map_err(|error| told(&error))?;
+        let (scores, y) = (&found.values, ArrayView1::from(&test.labels));
         let others: &[Metric] = match kind {
             MlKind::Classifier => &[Metric::RocAuc, Metric::LogLoss, Metric::Brier],
             MlKind::Regressor => &[Metric::Rmse, Metric::Mae],
@@ -88,7 +88,7 @@ impl Backtest {
         let metrics = all.filter_map(|metric| Some((metric, metric.evaluate(y, scores.view(), None).ok()?)));
         Ok(Self {
             metrics: metrics.collect(),
-            calibration: bins(kind, &y, &scores),
+            calibration: bins(kind, &y, &found),
             importance: importance(&model),
             rows: test.labels.len(),
         })
@@ -111,18 +111,26 @@ impl Backtest {
     }
 }
 
-fn bins(kind: MlKind, y: &ArrayView1<'_, f64>, scores: &Array1<f64>) -> Vec<Value> {
-    if kind == MlKind::Regressor {
-        return Vec::new();
+/// What was said and what came, by tenths of the test rows.
+fn bins(kind: MlKind, y: &ArrayView1<'_, f64>, scores: &Scores) -> Vec<Value> {
+    let row = |place: usize, rows: u64, said: f64, came: f64, coverage: Option<f64>| json!({ "bin": place + 1, "rows": rows, "mean_score": said, "mean_label": came, "coverage": coverage });
+    match kind {
+        MlKind::Classifier => {
+            let found = calibration_bins(y.view(), scores.values.view(), None, BINS).unwrap_or_default();
+            let of = |(place, bin): (usize, &CalibrationBin)| {
+                row(place, bin.weight.round() as u64, bin.predicted, bin.observed, None)
+            };
+            found.iter().enumerate().map(of).collect()
+        }
+        MlKind::Regressor => {
+            let intervals = scores.intervals.as_ref();
+            let found = prediction_bins(y.view(), scores.values.view(), intervals, BINS).unwrap_or_default();
+            let of = |(place, bin): (usize, &PredictionBin)| {
+                row(place, bin.rows as u64, bin.predicted, bin.observed, bin.coverage)
+            };
+            found.iter().enumerate().map(of).collect()
+        }
     }
-    let found = calibration_bins(y.view(), scores.view(), None, BINS).unwrap_or_default();
-    let row = |(place, bin): (usize, &models::metrics::CalibrationBin)| {
-        json!({
-            "bin": place + 1, "rows": bin.weight.round() as u64,
-            "mean_score": bin.predicted, "mean_label": bin.observed,
-        })
-    };
-    found.iter().enumerate().map(row).collect()
 }
 
 /// Columns by what they weigh, the heaviest first.

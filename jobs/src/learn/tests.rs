@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use chrono::{Months, NaiveDate};
 use serde_json::json;
 use warehouse::learn::{Champion, Learner, Training, TrainingRows, Verdict};
+use warehouse::project::ml::MlKind;
 use warehouse::project::{MlNode, Overrides, Project};
 
 use super::Recipes;
@@ -56,14 +57,18 @@ fn features(rows: usize, seed: u64) -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
+fn recency(features: &RecordBatch) -> Vec<f64> {
+    features.column(0).as_any().downcast_ref::<Float64Array>().unwrap().values().to_vec()
+}
+
 /// Eight months of 120 customers. Those in the middle of recency leave, with some noise: no line tells them.
 fn task(node: &Arc<MlNode>, champion: Option<Champion>) -> Training {
     let (customers, months) = (120_usize, 8_u32);
     let first = NaiveDate::from_ymd_opt(2025, 1, 31).unwrap();
     let rows = customers * months as usize;
     let features_of_rows = features(rows, 1);
-    let recency = features_of_rows.column(0).as_any().downcast_ref::<Float64Array>().unwrap().clone();
-    let labels = recency.values().iter().enumerate().map(|(row, recency)| {
+    let recency = recency(&features_of_rows);
+    let labels = recency.iter().enumerate().map(|(row, recency)| {
         let leaves = (30.0..75.0).contains(recency);
         f64::from(u8::from(leaves != (chance(row as u64 + 70_000) < 20)))
     });
@@ -163,6 +168,31 @@ fn a_model_that_does_not_pass_the_gate_does_not_ship_and_the_reason_has_both_num
         "{}",
         found.reason
     );
+}
+
+#[test]
+fn a_regressor_says_by_tenths_what_it_predicted_what_came_and_how_often_its_interval_held() {
+    let node = node("candidates: [{ family: ridge, set: { folds: 2 } }]\n");
+    let mut spec = node.spec.clone();
+    spec.kind = MlKind::Regressor;
+    let node = Arc::new(MlNode { spec, ..(*node).clone() });
+    let mut task = task(&node, None);
+    let recency = recency(&task.rows.features);
+    task.rows.labels =
+        recency.iter().enumerate().map(|(row, recency)| 3.0 * recency + chance(row as u64 + 90_000) as f64).collect();
+    let found = Recipes.train(&task).unwrap();
+    let bins = &found.sections["calibration"];
+    assert_eq!(bins.len(), 10, "{bins:#?}");
+    let of = |bin: &serde_json::Value, column: &str| bin[column].as_f64().unwrap();
+    assert_eq!(bins.iter().map(|bin| of(bin, "rows")).sum::<f64>(), 360.0);
+    for pair in bins.windows(2) {
+        assert!(of(&pair[0], "mean_score") < of(&pair[1], "mean_score"), "{bins:#?}");
+    }
+    for bin in bins {
+        assert!((of(bin, "mean_score") - of(bin, "mean_label")).abs() < 20.0, "{bin:#?}");
+    }
+    let covered: f64 = bins.iter().map(|bin| of(bin, "rows") * of(bin, "coverage")).sum::<f64>() / 360.0;
+    assert!((0.85..0.97).contains(&covered), "intervals of 90 %: {covered}");
 }
 
 #[test]

@@ -82,6 +82,7 @@ impl Section {
                 ("rows", Bigint, "Rows in the bin"),
                 ("mean_score", Double, "Mean of the scores"),
                 ("mean_label", Double, "Mean of what came"),
+                ("coverage", Double, "Of a regressor, share of the rows whose label lies in the interval"),
             ],
             Self::Drift => &[
                 ("column_name", Varchar, "The column; NULL for all together"),
