@@ -202,7 +202,7 @@ fn shown(name: &str, part: ModelPart, limit: usize) -> String {
             "night desc, role, recipe, metric",
         ),
         ModelPart::Importance => {
-            ("night, place, column_name, importance", "ml.feature_importance", "night desc, place")
+            ("night, place, column_name, importance, treatment, warning", "ml.feature_importance", "night desc, place")
         }
         ModelPart::Calibration => {
             ("night, bin, rows, mean_score, mean_label, coverage", "ml.calibration", "night desc, bin")

@@ -1,15 +1,15 @@
 //! A recipe on rows that it has not seen: later nights, or other entities where there is no time.
 
 use models::metrics::{CalibrationBin, Metric, PredictionBin, calibration_bins, prediction_bins};
-use models::recipe::{FittedModel, Recipe, Scores, fit};
+use models::recipe::{Recipe, Scores, fit};
 use models::split::{Fold, grouped_folds, time_split};
 use ndarray::ArrayView1;
 use serde_json::{Value, json};
 use warehouse::learn::{LearnError, Training};
 use warehouse::project::ml::MlKind;
 
-use super::SEED;
 use super::table::{Table, day_number};
+use super::{SEED, columns};
 
 /// Bins of a reliability table.
 const BINS: usize = 10;
@@ -89,7 +89,7 @@ impl Backtest {
         Ok(Self {
             metrics: metrics.collect(),
             calibration: bins(kind, &y, &found),
-            importance: importance(&model),
+            importance: columns::report(&model, &table.identifiers),
             rows: test.labels.len(),
         })
     }
@@ -131,12 +131,4 @@ fn bins(kind: MlKind, y: &ArrayView1<'_, f64>, scores: &Scores) -> Vec<Value> {
             found.iter().enumerate().map(of).collect()
         }
     }
-}
-
-/// Columns by what they weigh, the heaviest first.
-pub(super) fn importance(model: &FittedModel) -> Vec<Value> {
-    let mut found: Vec<_> = model.importance().iter().collect();
-    found.sort_by(|a, b| b.contribution.total_cmp(&a.contribution).then_with(|| a.column.cmp(&b.column)));
-    let row = |(place, column): (usize, &&models::recipe::Importance)| json!({ "column_name": column.column, "importance": column.contribution, "place": place + 1 });
-    found.iter().enumerate().map(row).collect()
 }

@@ -11,6 +11,7 @@
 
 mod backtest;
 mod candidates;
+mod columns;
 mod drift;
 mod night;
 mod scorer;

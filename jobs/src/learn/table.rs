@@ -1,5 +1,7 @@
 //! Rows of the engine as tables of `models`.
 
+use std::collections::BTreeSet;
+
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::cast;
@@ -9,6 +11,7 @@ use models::recipe::{Frame, Training as Rows};
 use warehouse::learn::{LearnError, Training};
 use warehouse::project::ml::SplitBy;
 
+use super::columns::identifiers;
 use super::{SEED, refused};
 
 /// Seconds of a day, in microseconds.
@@ -64,6 +67,8 @@ pub(super) struct Table {
     pub threads: usize,
     /// Whether later nights judge; else other entities.
     pub by_time: bool,
+    /// Columns that name the entity.
+    pub identifiers: BTreeSet<String>,
 }
 
 impl Table {
@@ -74,6 +79,7 @@ impl Table {
             labels: task.rows.labels.clone(),
             entities: task.rows.entities.iter().map(|entity| u64::from(*entity)).collect(),
             by_time: task.node.spec.split.by == SplitBy::Time,
+            identifiers: identifiers(&task.rows),
             days,
             horizon_days: task.horizon_days,
             threads: task.threads,
@@ -93,6 +99,7 @@ impl Table {
             horizon_days: self.horizon_days,
             threads: self.threads,
             by_time: self.by_time,
+            identifiers: self.identifiers.clone(),
         }
     }
 

@@ -76,6 +76,12 @@ impl Section {
                 ("column_name", Varchar, "The column"),
                 ("importance", Double, "Mean of the contributions' absolute values on test rows, linear scale"),
                 ("place", Integer, "1 is the column that weighs most"),
+                (
+                    "treatment",
+                    Varchar,
+                    "What the model does with it: left out, missing values filled, levels spread out",
+                ),
+                ("warning", Varchar, "What to look at: a column that looks like an identifier, or has hardly a value"),
             ],
             Self::Calibration => &[
                 ("bin", Integer, "Bins of equally many test rows, 1 has the lowest scores"),
