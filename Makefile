@@ -61,9 +61,10 @@ bench-night: venv ## What one more night costs; writes target/bench/night.json
 	BUHO_BIN=$(TARGET)/release/buho $(PY)/python -m tests.bench.nightly --out target/bench/night.json
 
 .PHONY: bench-models
-bench-models: $(PEERS_STAMP) ## Estimators against LightGBM, XGBoost, scikit-learn; writes target/bench/models.json
-	$(CARGO) build --locked --release -p models --example trees
-	$(PY)/python -m tests.bench.models --out target/bench/models.json
+bench-models: $(PEERS_STAMP) ## Estimators against their peers, the churn night against its limits; writes target/bench/models.json
+	$(CARGO) build --locked --release -p models --example bench
+	$(CARGO) build --locked --release --workspace --bin buho
+	BUHO_BIN=$(TARGET)/release/buho $(PY)/python -m tests.bench.models --out target/bench/models.json
 
 .PHONY: bench-model-quality
 bench-model-quality: $(PEERS_STAMP) ## How good the models are on seven sets, beside peers; writes target/bench/quality.json

@@ -132,9 +132,15 @@ pub struct DemoArgs {
     /// Nights to run, each after a day of deliveries
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3_660))]
     pub nights: u32,
+    /// Days of business up to the last night: thirteen months, so that months can be compared with those a year before
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(30..=1_500))]
+    pub days: u32,
     /// Same seed, same bytes
     #[arg(long, value_name = "SEED", default_value_t = 7)]
     pub seed: u64,
+    /// Write the exports and run no night
+    #[arg(long)]
+    pub exports_only: bool,
 }
 
 #[derive(Debug, Args)]
@@ -210,10 +216,13 @@ pub struct BackfillArgs {
     /// The last night, YYYY-MM-DD
     #[arg(long, value_name = "DATE")]
     pub to: NaiveDate,
+    /// Nights after the highest release that share one run and one release, for the last of them
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub at_once: usize,
     /// Only these nodes, as in `run`
     #[arg(long, value_name = "SEL")]
     pub select: Option<String>,
-    /// json: one object a night
+    /// json: one object a run
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: ReportFormat,
 }

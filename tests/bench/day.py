@@ -9,7 +9,7 @@ rather than too low: all waiting for the disk counts, though others compute mean
 import json
 import shutil
 import subprocess
-import sys
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,18 @@ from tests.bench.csv_to_bronze import fsync_timer
 from tests.bench.duck_day import day_script, state_script
 from tests.bench.entries import Entry, compared, seconds_compared
 from tests.bench.lakes import copy_of
-from tests.bench.marts import environment, last_night, parquet_files, project_of, run_id, selection, shop
-from tests.bench.measure import Side, alternate, base_environment, measure
+from tests.bench.marts import (
+    environment,
+    fingerprint,
+    last_night,
+    once,
+    parquet_files,
+    project_of,
+    run_id,
+    selection,
+    shop,
+)
+from tests.bench.measure import Side, alternate, base_environment
 
 BAR_FULL = 0.05
 BAR_DUCKDB = 1.0
@@ -40,19 +50,7 @@ def lake_before(setup: Any, folder: Path, night: date) -> Path:
     """The shop's lake at the night before the last: deliveries dated after a night wait for theirs."""
     lake = setup.work / f"day-{setup.customers}-before"
     done = setup.work / f"day-{setup.customers}-{fingerprint(setup)}.complete"
-    if not done.exists():
-        shutil.rmtree(lake, ignore_errors=True)
-        before = night - timedelta(days=1)
-        print(f"    night {before}", file=sys.stderr)
-        subprocess.run(run(setup, folder, before), env=given(lake), check=True, stdout=sys.stderr)
-        done.touch()
-    return lake
-
-
-def fingerprint(setup: Any) -> str:
-    """Another binary may build other tables: its lake is made anew."""
-    found = setup.buho.stat()
-    return f"{found.st_size}-{int(found.st_mtime)}"
+    return once(lake, done, run(setup, folder, night - timedelta(days=1)), given(lake))
 
 
 def database(setup: Any, folder: Path, before: Path) -> Path:
@@ -79,37 +77,56 @@ def peer_day(setup: Any, folder: Path, before: Path, night: date) -> Side:
     return Side(command, base_environment(), fresh)
 
 
-def protocol_cost(setup: Any, folder: Path, night: date, lake: Path) -> Entry:
-    """The whole night against what is left of it without the protocol."""
-    library, report = fsync_timer(setup.work), setup.work / "fsync.txt"
-    wrapped = {**given(lake), "LD_PRELOAD": str(library), "FSYNC_REPORT": str(report)}
-    whole, bare = [], []
-    for _ in range(max(2, setup.runs // 2)):
-        shutil.rmtree(lake, ignore_errors=True)
-        sample = measure(run(setup, folder, night), wrapped)
-        calls, waited = report.read_text().split()
-        show = [str(setup.buho), "--project", str(folder), "runs", "show", run_id(sample), "--format", "json"]
-        shown = json.loads(subprocess.run(show, env=given(lake), capture_output=True, check=True).stdout)
-        work = sum(seconds for phase, seconds in shown["phases"].items() if phase != "publish")
-        protocol = sample.seconds - work + float(waited)
-        print(f"protocol_cost: {protocol:.3f} s, of it {calls} fsync calls took {waited} s", file=sys.stderr)
-        whole.append(sample.seconds)
-        bare.append(sample.seconds - protocol)
-    return seconds_compared("protocol_cost", whole, bare, BAR_PROTOCOL, peer="bare writing")
+@dataclass
+class FullBuild:
+    """The same command on an empty lake, run as often as the day, and what of it was the protocol."""
+
+    setup: Any
+    folder: Path
+    night: date
+    lake: Path
+    bare: list[float] = field(default_factory=list)
+
+    def measure(self) -> Side:
+        library, report = fsync_timer(self.setup.work), self.setup.work / "fsync.txt"
+        wrapped = {**given(self.lake), "LD_PRELOAD": str(library), "FSYNC_REPORT": str(report)}
+        command = run(self.setup, self.folder, self.night)
+        side = Side(command, wrapped, lambda: shutil.rmtree(self.lake, ignore_errors=True))
+        for _ in range(self.setup.runs):
+            sample = side.run()
+            calls, waited = report.read_text().split()
+            protocol = sample.seconds - self.worked(run_id(sample)) + float(waited)
+            print(f"full build: {sample.seconds:.1f} s; protocol {protocol:.3f} s, {calls} fsync {waited} s")
+            self.bare.append(sample.seconds - protocol)
+        return side
+
+    def worked(self, run_id: str) -> float:
+        """Seconds in the phases that read, compute and audit."""
+        show = [
+            str(self.setup.buho),
+            "--project",
+            str(self.folder),
+            "runs",
+            "show",
+            run_id,
+            "--format",
+            "json",
+        ]
+        shown = json.loads(subprocess.run(show, env=given(self.lake), capture_output=True, check=True).stdout)
+        return sum(seconds for phase, seconds in shown["phases"].items() if phase != "publish")
 
 
 def entries(setup: Any) -> list[Entry]:
     folder = shop(setup)
-    night = last_night(setup, folder)
+    night = last_night(folder)
     before, lake = lake_before(setup, folder, night), setup.work / "day-run"
     one = Side(run(setup, folder, night), given(lake), lambda: copy_of(before, lake))
     theirs = peer_day(setup, folder, before, night)
     alternate(one, theirs, setup.runs)
-    full = Side(run(setup, folder, night), given(lake), lambda: shutil.rmtree(lake, ignore_errors=True))
-    for _ in range(max(2, setup.runs // 2)):
-        full.run()
+    building = FullBuild(setup, folder, night, lake)
+    full = building.measure()
     return [
         compared("new_day_vs_full_build", one, full, BAR_FULL, "full build"),
         compared("new_day", one, theirs, BAR_DUCKDB),
-        protocol_cost(setup, folder, night, lake),
+        seconds_compared("protocol_cost", full.seconds, building.bare, BAR_PROTOCOL, peer="bare writing"),
     ]

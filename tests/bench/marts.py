@@ -4,7 +4,8 @@ A single mart: the seconds of its node (plan, query, Parquet, statistics) agains
 each alone in its process. The sum: two whole processes from start to end. Ours is `buho run --select` of all
 marts, so besides the marts it reads the state of the lake, plans, audits what it built, commits every
 table, writes a release and waits for the disk, of which the peer's script does nothing; what each phase took
-is printed. Marts that read what a model learnt are measured with the models: no SQL engine learns.
+is printed. What models learn from, and marts that read what they learnt, are measured with them: no SQL engine
+learns.
 """
 
 import json
@@ -34,17 +35,44 @@ RUN_TIME = re.compile(r"^Run Time \(s\): real (\d+\.\d+)", re.MULTILINE)
 
 
 def shop(setup: Any) -> Path:
-    """The demo at full size, generated and run once; kept between runs of the benchmark."""
-    folder = setup.work / f"shop-{setup.customers}"
-    done = folder / ".complete"
-    if not done.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        sizes = ["--customers", setup.customers, "--nights", NIGHTS, "--seed", SEED]
-        command = [str(setup.buho), "demo", "--dir", str(folder), *map(str, sizes)]
-        print(f"    {' '.join(command)}", file=sys.stderr)
-        subprocess.run(command, env=environment(), check=True, stdout=sys.stderr)
-        done.touch()
+    """The demo's exports at full size; kept between runs of the benchmark."""
+    return demo(setup, f"shop-{setup.customers}")
+
+
+def exports(setup: Any, days: int) -> Path:
+    """The exports of the same shop with another history."""
+    return demo(setup, f"exports-{setup.customers}-{days}", "--days", days)
+
+
+def demo(setup: Any, name: str, *more: Any) -> Path:
+    folder = setup.work / name
+    sizes = ["--customers", setup.customers, "--nights", NIGHTS, "--seed", SEED, *more]
+    command = [str(setup.buho), "demo", "--dir", str(folder), "--exports-only", *map(str, sizes)]
+    return once(folder, folder / ".complete", command)
+
+
+def shop_with_lake(setup: Any) -> Path:
+    """The exports, and a lake beside them in which all that a SQL engine can build was built once."""
+    folder = shop(setup)
+    command = run_command(setup, folder, last_night(folder), selection(project_of(folder).models))
+    once(folder / "lake", folder / f".built-{fingerprint(setup)}", command)
     return folder
+
+
+def once(made: Path, done: Path, command: list[str], given: dict[str, str] | None = None) -> Path:
+    """Runs what makes a folder, unless it was made."""
+    if not done.exists():
+        shutil.rmtree(made, ignore_errors=True)
+        print(f"    {' '.join(command)}", file=sys.stderr)
+        subprocess.run(command, env=given or environment(), check=True, stdout=sys.stderr)
+        done.touch()
+    return made
+
+
+def fingerprint(setup: Any) -> str:
+    """Another binary may build other tables: its lake is made anew."""
+    found = setup.buho.stat()
+    return f"{found.st_size}-{int(found.st_mtime)}"
 
 
 def environment() -> dict[str, str]:
@@ -52,12 +80,12 @@ def environment() -> dict[str, str]:
 
 
 def project_of(folder: Path) -> SqlProject:
-    """What a SQL engine can build of it: nothing that reads what a model learnt."""
+    """What a SQL engine builds of it for reports: nothing that models learn from, nor what reads what they learnt."""
     project = load(folder if (folder / "sql").is_dir() else None)
     known = {*project.models, *project.bronze}
 
     def is_sql(name: str) -> bool:
-        if name.startswith("ml.") and name not in known:
+        if name.startswith("features.") or (name.startswith("ml.") and name not in known):
             return False
         model = project.models.get(name)
         return model is None or all(is_sql(read) for read in model.inputs - {name})
@@ -82,9 +110,9 @@ def selection(models: Iterable[str]) -> str:
     return " ".join(sorted(models))
 
 
-def last_night(setup: Any, folder: Path) -> date:
-    said = asked(setup, folder, "select cast(max(night) as varchar) as night from ops.runs")
-    return date.fromisoformat(said[0]["night"][:10])
+def last_night(folder: Path) -> date:
+    """The last night that the exports are for."""
+    return date.fromisoformat(json.loads((folder / "truth" / "law.json").read_text())["last_night"])
 
 
 def asked(setup: Any, folder: Path, query: str) -> list[dict[str, Any]]:
@@ -159,8 +187,8 @@ def entry_name(model: Model) -> str:
 
 
 def entries(setup: Any) -> list[Entry]:
-    folder = shop(setup)
-    night, project = last_night(setup, folder), project_of(folder)
+    folder = shop_with_lake(setup)
+    night, project = last_night(folder), project_of(folder)
     marts = [model for name, model in sorted(project.models.items()) if name.startswith("marts.")]
     project = behind(project, marts)
     out = setup.work / "peer-marts"

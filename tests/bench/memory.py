@@ -14,7 +14,7 @@ from tests.bench.marts import (
     parquet_files,
     project_of,
     run_command,
-    shop,
+    shop_with_lake,
 )
 from tests.bench.measure import RunError, Side
 from tests.peers.support.project import Model, SqlProject
@@ -50,8 +50,8 @@ def budget(inputs: dict[str, list[str]], names: Iterable[str]) -> int:
 
 
 def entries(setup: Any) -> list[Entry]:
-    folder: Path = shop(setup)
-    night, project = last_night(setup, folder), project_of(folder)
+    folder: Path = shop_with_lake(setup)
+    night, project = last_night(folder), project_of(folder)
     inputs = parquet_files(folder / "lake", project)
     found = []
     for name, model in sorted(project.models.items()):

@@ -1,10 +1,10 @@
 """Rows merged by key into a big table, against DuckDB reading, merging and writing the same Parquet.
 
 Ours is the whole night: the delivery is loaded into bronze too, audits ask for the key of all rows, and
-everything is committed and released.
+everything is committed and released. Delta-rs's own merge changes the same table, in a process that may take
+16 GiB; where it does not end within them there is nothing to compare with.
 """
 
-import json
 import shutil
 import subprocess
 import sys
@@ -13,11 +13,12 @@ from typing import Any
 
 import deltalake
 
+from tests.bench import delta_rs_merge
 from tests.bench.csv_to_bronze import SETTINGS
 from tests.bench.entries import Entry, compared, limited
 from tests.bench.lakes import copy_of
-from tests.bench.marts import environment, node_seconds, peer
-from tests.bench.measure import Side, alternate
+from tests.bench.marts import environment, node_seconds, peer, run_id
+from tests.bench.measure import RunError, Side, alternate, base_environment
 
 BASE_ROWS = 50_000_000
 CHANGED_ROWS = 1_000_000
@@ -25,6 +26,8 @@ CHANGED_ROWS = 1_000_000
 RECENT_SHARE = 12
 FIRST, NEXT = "2026-01-30", "2026-01-31"
 LIMIT_MB = 1024 * 1024 * 1024 / 1e6
+BAR_DUCKDB = 1.0
+BAR_DELTA_RS = 0.5
 MEMORY = "512MiB"
 TABLE = "core.items"
 COLUMNS = {"id": "BIGINT", "customer_id": "BIGINT", "status": "VARCHAR", "amount": "DECIMAL(18,2)"}
@@ -102,24 +105,44 @@ def peer_script(files: list[str], delta: Path, out: Path) -> str:
 def one(setup: Any, folder: Path, name: str, key: str) -> list[Entry]:
     delta = folder / "raw" / "items" / f"items_{NEXT}.parquet"
     generate(setup, delta, CHANGED_ROWS, key)
-    lake = folder / "lake"
-    command = [str(setup.buho), "--project", str(folder), "run", "--night", NEXT, "--format", "json"]
-    given = {**environment(), "BUHO_MEMORY": MEMORY}
-    ours = Side(command, given, lambda: copy_of(folder / "lake-before", lake))
-    files = deltalake.DeltaTable(str(folder / "lake-before" / "core" / "items")).file_uris()
-    theirs = peer(
-        setup, name, peer_script(files, delta, setup.work / "peer-merge"), setup.work / "peer-merge"
-    )
+    before = folder / "lake-before"
+    ours = night(setup, folder)
+    files = deltalake.DeltaTable(str(before / "core" / "items")).file_uris()
+    out = setup.work / "peer-merge"
+    theirs = peer(setup, name, peer_script(files, delta, out), out)
     alternate(ours, theirs, setup.runs)
-    left = deltalake.DeltaTable(str(lake / "core" / "items")).file_uris()
+    left = deltalake.DeltaTable(str(folder / "lake" / "core" / "items")).file_uris()
     kept = len({Path(file).name for file in left} & {Path(file).name for file in files})
-    run_id = json.loads(ours.samples[-1].stdout.strip().splitlines()[-1])["run_id"]
-    alone = node_seconds(setup, folder, run_id)[TABLE]
+    alone = node_seconds(setup, folder, run_id(ours.samples[-1]))[TABLE]
     print(f"{name}: {kept} of {len(files)} files stay; {alone:.2f} s of the last run were the merge itself")
     return [
-        compared(name, ours, theirs, 1.0),
+        compared(name, ours, theirs, BAR_DUCKDB),
         limited(f"{name}_peak_memory", ours.peak_mb, round(LIMIT_MB, 1)),
+        *against_delta_rs(setup, folder, name, delta),
     ]
+
+
+def night(setup: Any, folder: Path) -> Side:
+    """One more night on the lake as it was before."""
+    command = [str(setup.buho), "--project", str(folder), "run", "--night", NEXT, "--format", "json"]
+    given = {**environment(), "BUHO_MEMORY": MEMORY}
+    return Side(command, given, lambda: copy_of(folder / "lake-before", folder / "lake"))
+
+
+def against_delta_rs(setup: Any, folder: Path, name: str, delta: Path) -> list[Entry]:
+    """The same delivery merged into the same table by delta-rs; no entry where that does not end."""
+    copy = setup.work / "delta-rs-merge"
+    table = folder / "lake-before" / "core" / "items"
+    script = Path(delta_rs_merge.__file__)
+    command = [sys.executable, str(script), str(copy), str(delta), NEXT]
+    theirs = Side(command, base_environment(), lambda: copy_of(table, copy))
+    ours = night(setup, folder)
+    try:
+        alternate(ours, theirs, setup.runs)
+    except RunError as error:
+        print(f"{name}: delta-rs's merge failed within 16 GiB (peak {error.peak_mb:.0f} MB): {error}")
+        return []
+    return [compared(f"{name}_delta_rs", ours, theirs, BAR_DELTA_RS, "delta-rs")]
 
 
 def entries(setup: Any) -> list[Entry]:

@@ -13,7 +13,7 @@ BAR = 1.0
 
 def entries(setup: Any) -> list[Entry]:
     folder = shop(setup)
-    night, project = last_night(setup, folder), project_of(folder)
+    night, project = last_night(folder), project_of(folder)
     lake, out = setup.work / "night-lake", setup.work / "peer-night"
     run = ["run", "--night", str(night), "--select", selection(project.models), "--format", "json"]
     ours = Side(

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import deltalake
 import polars
@@ -45,6 +46,35 @@ ROWS = [
 TOTALS = {"core.by_window": Decimal("17.00"), "core.by_key": Decimal("9.25"), "core.states": Decimal("17.00")}
 
 
+# By the night of the delivery, and a table over that in the same windows.
+DELIVERED = [*COLUMNS, {"name": "delivered_on", "type": "DATE"}]
+BY_DELIVERY: dict[str, tuple[str, dict[str, object]]] = {
+    "staging.good_deliveries": (
+        "select id, day, amount, _night as delivered_on from bronze.good\n",
+        {"materialized": "view", "columns": DELIVERED},
+    ),
+    "core.by_delivery": (
+        "select id, day, amount, delivered_on from staging.good_deliveries\n"
+        "where delivered_on >= $window_start and delivered_on < $window_end\n",
+        {
+            "materialized": "incremental",
+            "incremental": {"time": "delivered_on"},
+            "partition_by": ["delivered_on"],
+            "columns": DELIVERED,
+        },
+    ),
+    "marts.by_delivery": (
+        "select delivered_on, count(*) as n from core.by_delivery\n"
+        "where delivered_on >= $window_start and delivered_on < $window_end group by delivered_on\n",
+        {
+            "materialized": "incremental",
+            "incremental": {"time": "delivered_on"},
+            "columns": [{"name": "delivered_on", "type": "DATE"}, {"name": "n", "type": "BIGINT"}],
+        },
+    ),
+}
+
+
 def night(number: int) -> str:
     return str(FIRST + timedelta(days=number))
 
@@ -69,6 +99,28 @@ def project(tmp_path: Path) -> Path:
 
 def total(at: Buho, table: str) -> Decimal:
     return Decimal(at.rows(f"select cast(sum(amount) as varchar) as total from {table}")[0]["total"])
+
+
+def file_of(number: int, note: str = "") -> str:
+    return f"good/good_{night(number)}{note}.csv"
+
+
+def plan_of(at: Buho, number: int) -> dict[str, dict[str, Any]]:
+    """What `buho plan` says of each node."""
+    plan = at("plan", "--night", night(number), "--format", "json").expect(0).result
+    return {node["node"]: node for node in plan["nodes"]}
+
+
+def windows_of(node: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(windows["first"], windows["last"], windows["why"]) for windows in node["windows"]]
+
+
+def partitions(table: Path) -> dict[str, set[str]]:
+    """The files of each partition by delivery."""
+    found: dict[str, set[str]] = {}
+    for row in pyarrow.table(deltalake.DeltaTable(str(table)).get_add_actions(flatten=True)).to_pylist():
+        found.setdefault(str(row["partition.delivered_on"]), set()).add(row["path"])
+    return found
 
 
 def totals_by_strangers(folder: Path) -> set[Decimal]:
@@ -146,3 +198,72 @@ def test_a_backfill_of_nights_long_past_gives_the_history_of_running_them_in_ord
 def test_a_backfill_from_the_newer_night_to_the_older_is_refused_with_the_command(buho: Buho, project: Path):
     refused = buho.at(project)("backfill", "--from", night(2), "--to", night(0)).expect(2)
     assert f"--from {night(0)} --to {night(2)}" in refused.said
+
+
+def test_plan_names_the_windows_that_a_run_builds_and_says_what_it_cannot_know(buho: Buho, project: Path):
+    for name, (sql, spec) in BY_DELIVERY.items():
+        tiny.write_model(project, name, sql, spec)
+    at = buho.at(project)
+    first = plan_of(at, 0)["core.by_delivery"]
+    assert [windows["first"] for windows in first["windows"]] == [None], first
+    for number in range(len(ROWS)):
+        deliver(project, number)
+        at.night(night(number)).expect(0)
+    assert all(not node["windows"] and not node["unknown"] for node in plan_of(at, 2).values())
+
+    header = "id,day,amount\n"
+    tiny.deliver(project, file_of(3), f"{header}a,{night(3)},9.00\nb,{night(2)},8.00\n".encode())
+    tiny.deliver(project, file_of(1), f"{header}b,{night(1)},7.00\n".encode())
+    tiny.deliver(project, file_of(0, "-late"), f"{header}z,{night(0)},6.00\n".encode())
+    expected = [
+        (night(0), night(0), f"late delivery: {file_of(0, '-late')}"),
+        (night(1), night(1), f"corrected delivery: {file_of(1)}"),
+        (night(3), night(3), f"new data: {file_of(3)}"),
+    ]
+    before = plan_of(at, 3)
+    for table in ("core.by_delivery", "marts.by_delivery"):
+        assert windows_of(before[table]) == expected, table
+        assert before[table]["unknown"] == [], table
+    # By the day of the rows: of files that are not loaded nobody knows them, of those that go everybody.
+    by_day = before["core.by_window"]
+    assert windows_of(by_day) == [(night(1), night(1), f"corrected delivery: {file_of(1)}")]
+    assert len(by_day["unknown"]) == 3, by_day
+    said = at("plan", "--night", night(3)).expect(0).said
+    assert f"window {night(1)}: corrected delivery: {file_of(1)}" in said
+    assert f"known only in the run: the days of the rows in {file_of(3)}" in said
+
+    # Loaded and not built yet: now the days are known.
+    at("ingest", "--night", night(3)).expect(0)
+    by_day = plan_of(at, 3)["core.by_window"]
+    table = "staging.good_rows"
+    assert windows_of(by_day) == [
+        (night(0), night(0), f"late rows in {table}"),
+        (night(1), night(1), f"corrected rows in {table}"),
+        (night(2), night(2), f"late rows in {table}"),
+        (night(3), night(3), f"new data in {table}"),
+    ]
+    assert by_day["unknown"] == []
+
+    folder = project / "lake" / "core" / "by_delivery"
+    files = partitions(folder)
+    at.night(night(3)).expect(0)
+    changed = {day for day, paths in partitions(folder).items() if paths != files.get(day)}
+    assert changed == {first for first, _, _ in expected}
+
+
+def test_plan_says_that_a_changed_model_is_built_in_all_windows(buho: Buho, project: Path):
+    at = buho.at(project)
+    at.night(night(0)).expect(0)
+    sql, spec = MODELS["core.by_window"]
+    tiny.write_model(
+        project,
+        "core.by_window",
+        sql.replace("amount from", "cast(amount * 2 as decimal(18, 2)) as amount from"),
+        spec,
+    )
+    node = plan_of(at, 0)["core.by_window"]
+    assert node["action"] == "build"
+    assert [windows["why"] for windows in node["windows"]] == [
+        "its SQL or columns changed, or those of a view that it reads"
+    ]
+    assert f"all windows: {node['windows'][0]['why']}" in at("plan", "--night", night(0)).expect(0).said

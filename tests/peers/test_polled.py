@@ -58,6 +58,14 @@ def by_deltalake(folder: Path) -> State:
     return state_of(table.column_names, [tuple(row.values()) for row in table.to_pylist()])
 
 
+def is_table(folder: Path) -> bool:
+    """A table is there once its log says its columns: before that it can hold a fence alone."""
+    log = folder / "_delta_log"
+    return any(log.glob("*.checkpoint.parquet")) or any(
+        b'"metaData"' in entry.read_bytes() for entry in sorted(log.glob("*.json"))[:3]
+    )
+
+
 @dataclass
 class Reader:
     """What one stranger saw of each table, in the order in which it saw it."""
@@ -71,8 +79,7 @@ class Reader:
         while not stop.is_set():
             for name in TABLES:
                 folder = lake / name.replace(".", "/")
-                # A table is there once its log has an entry.
-                if not any((folder / "_delta_log").glob("*.json")):
+                if not is_table(folder):
                     continue
                 try:
                     state = read(folder)

@@ -24,13 +24,6 @@ def test_a_second_run_of_the_same_night_makes_no_commit_outside_ops(nights: Nigh
 
 
 @pytest.mark.parametrize("nights", ["online_retail"], indirect=True)
-def test_a_second_run_takes_about_a_second(nights: Night):
-    again = nights.buho.night(nights.night).expect(0).result
-    # One second is the promise for the shipped build; the test build is slower.
-    assert again["seconds"] < 3, again
-
-
-@pytest.mark.parametrize("nights", ["online_retail"], indirect=True)
 def test_a_night_with_nothing_to_do_is_still_listed(nights: Night):
     run = nights.buho.night(nights.night).expect(0).result["run_id"]
     assert run in nights.buho("runs", "list").expect(0).stdout

@@ -12,6 +12,7 @@ import pytest
 from tests.peers.support import tiny
 from tests.peers.support.azurite import azurite_server
 from tests.peers.support.binary import Buho
+from tests.peers.support.gcs import gcs_server
 from tests.peers.support.radosgw import radosgw_server
 from tests.peers.support.s3 import Server, s3_server
 from tests.peers.support.unavailable import UnavailableError
@@ -72,7 +73,9 @@ def test_a_storage_is_tried_on_the_first_night_and_that_is_remembered(buho: Buho
         assert not [key for key in there.server.keys(there.name) if "/probe" in key]
 
 
-@pytest.mark.parametrize("server", [azurite_server, radosgw_server], ids=["azurite", "radosgw"])
+@pytest.mark.parametrize(
+    "server", [azurite_server, radosgw_server, gcs_server], ids=["azurite", "radosgw", "google"]
+)
 def test_a_night_on_another_server_is_a_night(
     buho: Buho, tmp_path: Path, server: Callable[[], AbstractContextManager[tuple[str, dict[str, str]]]]
 ):

@@ -21,11 +21,12 @@ pub trait Learner: fmt::Debug + Send + Sync {
     /// What is wrong with a node's candidates: families and parameters that are not there. Asked before anything runs.
     fn faults(&self, node: &MlNode) -> Vec<CandidateFault>;
 
-    /// The night's model: a new one, or none, with the reason.
+    /// The night's model: a new one, or none, with the reason. The rows are the learner's, to let go what it has turned
+    /// into its own form.
     ///
     /// # Errors
     /// [`LearnError`] where the rows cannot be learnt from; the champion is kept then.
-    fn train(&self, task: &Training) -> Result<Verdict, LearnError>;
+    fn train(&self, task: Training) -> Result<Verdict, LearnError>;
 
     /// Reads a model back.
     ///
@@ -85,6 +86,8 @@ pub struct Training {
     pub night: NaiveDate,
     pub horizon_days: u32,
     pub rows: TrainingRows,
+    /// How many entities the rows are a sample of; `None` where they are of all.
+    pub sample_of: Option<u64>,
     /// Some of this night's rows without labels, to see what drifted.
     pub tonight: RecordBatch,
     /// The model of the night before.
@@ -175,7 +178,7 @@ impl Learner for NoLearner {
             .collect()
     }
 
-    fn train(&self, _task: &Training) -> Result<Verdict, LearnError> {
+    fn train(&self, _task: Training) -> Result<Verdict, LearnError> {
         Err(LearnError::new("this engine has no models"))
     }
 

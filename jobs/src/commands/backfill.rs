@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: &BackfillArgs) -> Result<Exit, CommandError>
             }
             worst = worst.into_iter().chain(report.worst()).reduce(warehouse::error::ErrorKind::worst);
         };
-        Ok(backfill(&opened, args.from, args.to, select.as_ref(), told).await?)
+        Ok(backfill(&opened, args.from, args.to, args.at_once, select.as_ref(), told).await?)
     })?;
     printed?;
     Ok(worst.map_or(Exit::Done, Exit::Failed))

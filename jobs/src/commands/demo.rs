@@ -13,9 +13,6 @@ use crate::demo::{DemoOptions, DemoSummary, write_exports};
 use crate::exit::{CommandError, Exit};
 use crate::output::{Destination, write_stream};
 
-/// Thirteen months of history, so that months can be compared with those a year before.
-const HISTORY_DAYS: u32 = 400;
-
 /// The demo's last night: fixed, so that the same seed gives the same bytes on any day.
 const LAST_NIGHT: NaiveDate = match NaiveDate::from_ymd_opt(2026, 6, 30) {
     Some(day) => day,
@@ -43,6 +40,9 @@ const TOUR: [(&str, &str); 5] = [
 pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
     let summary = write(args)?;
     context.print(&told(args, &summary))?;
+    if args.exports_only {
+        return Ok(Exit::Done);
+    }
     let project = context.at(&args.dir).load_project()?;
     let settings = project.settings.clone();
     let failed = context.block_on_stoppable(&settings, async |stop| {
@@ -84,7 +84,7 @@ fn write(args: &DemoArgs) -> Result<DemoSummary, CommandError> {
         raw: args.dir.join("raw"),
         truth: args.dir.join("truth"),
         customers: args.customers,
-        days: HISTORY_DAYS.max(args.nights + 30),
+        days: args.days.max(args.nights + 30),
         nights: args.nights,
         last_night: LAST_NIGHT,
         seed: args.seed,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use warehouse::clock::default_night;
-use warehouse::run::{NightPlan, RunRequest, SourcePlan, plan_night};
+use warehouse::run::{NightPlan, RunRequest, SourcePlan, WindowsPlan, plan_night};
 
 use crate::cli::{PlanArgs, ReportFormat};
 use crate::context::Context;
@@ -57,11 +57,25 @@ fn text(plan: &NightPlan) -> String {
         for change in &node.columns {
             let _ = writeln!(text, "        {:<width$}    {change}", "");
         }
+        for windows in &node.windows {
+            let _ = writeln!(text, "        {:<width$}    {}", "", windows_line(windows));
+        }
+        for unknown in &node.unknown {
+            let _ = writeln!(text, "        {:<width$}    known only in the run: {unknown}", "");
+        }
     }
     if plan.is_empty() {
         text.push_str("nothing to do\n");
     }
     text
+}
+
+fn windows_line(windows: &WindowsPlan) -> String {
+    match (windows.first, windows.last) {
+        (Some(first), Some(last)) if first == last => format!("window {first}: {}", windows.why),
+        (Some(first), Some(last)) => format!("windows {first} to {last}: {}", windows.why),
+        _ => format!("all windows: {}", windows.why),
+    }
 }
 
 fn is_idle(source: &SourcePlan) -> bool {

@@ -1,9 +1,11 @@
 //! A recipe on rows that it has not seen: later nights, or other entities where there is no time.
 
-use models::metrics::{CalibrationBin, Metric, PredictionBin, calibration_bins, prediction_bins};
+use models::metrics::{
+    CalibrationBin, Comparison, Metric, MetricError, PairedBootstrap, PredictionBin, calibration_bins, prediction_bins,
+};
 use models::recipe::{Recipe, Scores, fit};
 use models::split::{Fold, grouped_folds, time_split};
-use ndarray::ArrayView1;
+use ndarray::{Array1, ArrayView1};
 use serde_json::{Value, json};
 use warehouse::learn::{LearnError, Training};
 use warehouse::project::ml::MlKind;
@@ -60,10 +62,16 @@ fn two_classes(table: &Table, rows: &[usize]) -> bool {
     labels.next().is_some_and(|first| labels.any(|label| label != first))
 }
 
+/// Resamples of the entities by which a model is told from chance, and how likely a gain by chance may be.
+const ROUNDS: usize = 500;
+const LEVEL: f64 = 0.01;
+
 /// What a recipe came to.
 pub(super) struct Backtest {
     /// Metrics on the test rows, the node's own first.
     pub metrics: Vec<(Metric, f64)>,
+    /// Against what is said without a look at any column; why it could not be compared.
+    chance: Result<(Metric, Comparison), String>,
     pub calibration: Vec<Value>,
     pub importance: Vec<Value>,
     pub rows: usize,
@@ -88,6 +96,7 @@ impl Backtest {
         let metrics = all.filter_map(|metric| Some((metric, metric.evaluate(y, scores.view(), None).ok()?)));
         Ok(Self {
             metrics: metrics.collect(),
+            chance: over_chance((kind, metric), &train, &test, scores).map_err(|error| error.to_string()),
             calibration: bins(kind, &y, &found),
             importance: columns::report(&model, &table.identifiers),
             rows: test.labels.len(),
@@ -99,16 +108,62 @@ impl Backtest {
         self.metrics.first().map(|(_, value)| *value)
     }
 
-    /// One row a metric.
+    /// Why the model is of no use, where what it says may be chance.
+    pub fn is_chance(&self) -> Option<String> {
+        match &self.chance {
+            Err(error) => Some(format!("whether it is better than chance cannot be told: {error}")),
+            Ok((_, found)) if found.p_better <= LEVEL => None,
+            Ok((metric, found)) => Some(format!(
+                "no better than chance on {} rows that it had not seen: {} {:.4}, {:.4} without a look at any column, p {:.4} — look whether each label stands beside its own entity, or add columns that tell something of it",
+                self.rows,
+                metric.name(),
+                found.challenger,
+                found.champion,
+                found.p_better
+            )),
+        }
+    }
+
+    /// One row a metric, and one of chance.
     pub fn report(&self, recipe: &Recipe) -> impl Iterator<Item = Value> {
         let (family, recipe, rows) = (recipe.family().name(), recipe.to_string(), self.rows);
-        self.metrics.iter().map(move |(metric, value)| {
+        let own = self.metrics.iter().map(move |(metric, value)| {
             json!({
                 "role": "champion", "family": family, "recipe": recipe,
                 "metric": metric.name(), "value": value, "rows": rows,
             })
-        })
+        });
+        let chance = self.chance.iter().map(move |(metric, found)| {
+            json!({ "role": "chance", "metric": metric.name(), "value": found.champion, "rows": rows })
+        });
+        own.chain(chance)
     }
+}
+
+/// A model against one score for all rows: of a classifier by the order it puts them in, for a season may move every
+/// probability and leave the order right; of a regressor by its own metric, the score being the best single number of
+/// the rows that were learnt from.
+fn over_chance(
+    (kind, metric): (MlKind, Metric),
+    train: &Table,
+    test: &Table,
+    scores: &Array1<f64>,
+) -> Result<(Metric, Comparison), MetricError> {
+    let (metric, constant) = match (kind, metric) {
+        (MlKind::Classifier, _) => (Metric::RocAuc, 0.5),
+        (MlKind::Regressor, Metric::Mae) => (metric, median(&train.labels)),
+        (MlKind::Regressor, _) => (metric, ArrayView1::from(&train.labels).mean().unwrap_or(0.0)),
+    };
+    let blind = Array1::from_elem(scores.len(), constant);
+    let (y, entities) = (ArrayView1::from(&test.labels), ArrayView1::from(&test.entities));
+    let bootstrap = PairedBootstrap::new(ROUNDS, SEED).threads(test.threads);
+    Ok((metric, bootstrap.compare(metric, y, blind.view(), scores.view(), entities)?))
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// What was said and what came, by tenths of the test rows.

@@ -98,8 +98,8 @@ fn told_apart(before: &RecordBatch, now: &RecordBatch) -> Result<Option<f64>, Le
     let some = |batch: &RecordBatch| batch.slice(0, batch.num_rows().min(MOST_ROWS));
     let (before, now) = (some(before), some(now));
     let both = concat_batches(&before.schema(), [&before, &now]).map_err(|error| LearnError::new(error.to_string()))?;
-    let frame = frame(&both)?;
     let is_now: Vec<f64> = (0..both.num_rows()).map(|row| f64::from(u8::from(row >= before.num_rows()))).collect();
+    let frame = frame(both)?;
     let Ok(recipe) = TELLER.parse::<Recipe>() else { return Ok(None) };
     // Columns that tell the two apart alone, or rows too few, are said column by column.
     let Ok(model) = fit(&recipe, &Rows::new(&frame, &is_now).seed(SEED)) else { return Ok(None) };

@@ -7,6 +7,8 @@
 //! | every `challenge_every_days`, or when tonight drifted | searches, and judges the best against the champion on later rows |
 //! | promoted | fits the recipe that was asked for, and ships it |
 //!
+//! What may be chance on rows that it had not seen never ships, unless it was promoted.
+//!
 //! All chance is drawn from one seed and work is counted in fits x rows, so a night is the same on any machine.
 
 mod backtest;
@@ -14,6 +16,7 @@ mod candidates;
 mod columns;
 mod drift;
 mod night;
+mod sample;
 mod scorer;
 mod table;
 #[cfg(test)]
@@ -35,7 +38,7 @@ impl Learner for Recipes {
         candidates::faults(node)
     }
 
-    fn train(&self, task: &Training) -> Result<Verdict, LearnError> {
+    fn train(&self, task: Training) -> Result<Verdict, LearnError> {
         night::train(task)
     }
 

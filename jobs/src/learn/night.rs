@@ -13,6 +13,7 @@ use warehouse::learn::{Champion, LearnError, MEMORY, Training, Verdict};
 use warehouse::project::ml::Section;
 
 use super::backtest::{Backtest, Cut, cut};
+use super::sample;
 use super::table::Table;
 use super::{candidates, columns, drift, refused};
 
@@ -69,10 +70,11 @@ struct Incumbent<'a> {
 ///
 /// # Errors
 /// Rows that no candidate can be fitted on.
-pub(super) fn train(task: &Training) -> Result<Verdict, LearnError> {
-    let table = Table::of(task)?;
+pub(super) fn train(mut task: Training) -> Result<Verdict, LearnError> {
+    let drifted = drift::measure(&task)?;
+    let table = Table::of(&mut task)?;
+    let task = &task;
     let cut = cut(task, &table)?;
-    let drifted = drift::measure(task)?;
     let night = Night { task, table, metric: candidates::metric(&task.node), cut, drift: drifted.auc };
     let incumbent = task.champion.as_ref().and_then(|champion| {
         let recipe: Recipe = champion.recipe.parse().ok()?;
@@ -175,21 +177,22 @@ impl Night<'_> {
         self.backtested(Chosen { recipe, memory, reason, backtests: Vec::new() }, Some(incumbent))
     }
 
-    /// Judges a recipe on rows it has not seen, holds it against the gate, and ships its fit of all rows unless that is
-    /// worse than the model before by more than chance.
+    /// Judges a recipe on rows it has not seen, holds it against the gate and against chance, and ships its fit of all
+    /// rows unless that is worse than the model before by more than chance.
     fn backtested(&self, chosen: Chosen, before: Option<&Incumbent<'_>>) -> Result<Verdict, LearnError> {
         let Chosen { recipe, memory, reason, backtests } = chosen;
         let found = Backtest::run(&recipe, &self.table, &self.cut, self.metric, self.task.node.spec.kind)?;
         let value = found.value();
+        let (cost, half) = self.cost_of_sample(&recipe, &found, memory.searched_on).unwrap_or_default();
         let mut verdict = Verdict {
             artefact: None,
-            reason,
+            reason: reason + &cost,
             family: recipe.family().name().to_owned(),
             recipe: recipe.to_string(),
             metric: self.metric.name().to_owned(),
             metric_value: value,
             sections: BTreeMap::from([
-                (Section::Backtests.key(), found.report(&recipe).chain(backtests).collect()),
+                (Section::Backtests.key(), found.report(&recipe).chain(backtests).chain(half).collect()),
                 (Section::Calibration.key(), found.calibration.clone()),
                 (Section::Importance.key(), found.importance.clone()),
             ]),
@@ -201,6 +204,12 @@ impl Night<'_> {
             verdict.reason = format!("{} is {value:.4} on later rows, and `gate` asks for {bound}", self.metric.name());
             return Ok(verdict);
         }
+        // Who promoted a recipe has seen what it is worth.
+        let is_promoted = self.task.champion.as_ref().is_some_and(|champion| champion.is_promoted);
+        if let Some(chance) = found.is_chance().filter(|_| !is_promoted) {
+            verdict.reason = chance;
+            return Ok(verdict);
+        }
         let model = fit(&recipe, &self.table.rows()).map_err(|error| refused(&error))?.with_threads(self.table.threads);
         if let Some(worse) = before.and_then(|before| self.worse_than(before, &model)) {
             verdict.reason = worse;
@@ -209,6 +218,20 @@ impl Night<'_> {
         verdict.sections.insert(Section::Importance.key(), columns::report(&model, &self.table.identifiers));
         verdict.artefact = Some(model.to_bytes().map_err(|error| refused(&error))?);
         Ok(verdict)
+    }
+
+    /// What it costs to learn from a sample, in words and as rows of the backtests; asked on nights that search alone.
+    fn cost_of_sample(
+        &self,
+        recipe: &Recipe,
+        found: &Backtest,
+        searched_on: Option<NaiveDate>,
+    ) -> Option<(String, Vec<Value>)> {
+        let all = self.task.sample_of.filter(|_| searched_on == Some(self.task.night))?;
+        Some(match sample::half(recipe, &self.table, &self.cut, found, self.task) {
+            Ok(half) => (format!("; {}", half.told(all)), half.report(recipe)),
+            Err(error) => (format!("; what the sample costs is not known: {error}"), Vec::new()),
+        })
     }
 
     /// Why tonight's fit is worse than the last one on the newest rows with a label, where it is by more than chance.

@@ -20,7 +20,7 @@ struct Stored {
 
 impl Scorer for Stored {
     fn score(&self, features: &RecordBatch, reasons: usize) -> Result<Scored, LearnError> {
-        let table = frame(features)?;
+        let table = frame(features.clone())?;
         let scores = self.model.score(&table).map_err(|error| refused(&error))?;
         let intervals = scores.intervals.as_ref().map(|found| {
             let ends = found.lower.iter().zip(&found.upper);

@@ -19,23 +19,26 @@ const DAY_MICROS: f64 = 86_400e6;
 
 /// Columns by name: numbers (dates as days since 1970), booleans, text.
 ///
+/// A column of the batch is let go as soon as it is read.
+///
 /// # Errors
 /// A column of a type that no table of the project has.
-pub(super) fn frame(batch: &RecordBatch) -> Result<Frame, LearnError> {
-    let mut frame = Frame::new(batch.num_rows());
-    for (field, values) in batch.schema().fields().iter().zip(batch.columns()) {
+pub(super) fn frame(batch: RecordBatch) -> Result<Frame, LearnError> {
+    let (schema, columns, rows) = batch.into_parts();
+    let mut frame = Frame::new(rows);
+    for (field, values) in schema.fields().iter().zip(columns) {
         let name = field.name().as_str();
         let unreadable = |error: arrow::error::ArrowError| LearnError::new(format!("column `{name}`: {error}"));
         let added = match field.data_type() {
             DataType::Boolean => frame.flags(name, values.as_boolean().iter()),
             DataType::Utf8 => frame.text(name, values.as_string::<i32>().iter()),
             DataType::Date32 => {
-                let days = cast(values, &DataType::Int32).map_err(unreadable)?;
+                let days = cast(&values, &DataType::Int32).map_err(unreadable)?;
                 let days = days.as_primitive::<Int32Type>();
                 frame.numbers(name, days.iter().map(|day| day.map_or(f64::NAN, f64::from)).collect())
             }
             DataType::Timestamp(..) => {
-                let at = cast(values, &DataType::Int64).map_err(unreadable)?;
+                let at = cast(&values, &DataType::Int64).map_err(unreadable)?;
                 frame.numbers(name, numbers(at.as_ref())?.into_iter().map(|micros| micros / DAY_MICROS).collect())
             }
             _ => frame.numbers(name, numbers(values.as_ref())?),
@@ -72,14 +75,18 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub fn of(task: &Training) -> Result<Self, LearnError> {
+    /// Takes features and labels of a task; its nights stay.
+    pub fn of(task: &mut Training) -> Result<Self, LearnError> {
+        let identifiers = identifiers(&task.rows);
+        let none = RecordBatch::new_empty(task.rows.features.schema());
+        let features = std::mem::replace(&mut task.rows.features, none);
         let days: Vec<i64> = task.rows.nights.iter().map(|night| day_number(*night)).collect();
         Ok(Self {
-            frame: frame(&task.rows.features)?,
-            labels: task.rows.labels.clone(),
+            frame: frame(features)?,
+            labels: std::mem::take(&mut task.rows.labels),
             entities: task.rows.entities.iter().map(|entity| u64::from(*entity)).collect(),
             by_time: task.node.spec.split.by == SplitBy::Time,
-            identifiers: identifiers(&task.rows),
+            identifiers,
             days,
             horizon_days: task.horizon_days,
             threads: task.threads,

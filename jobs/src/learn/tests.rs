@@ -6,7 +6,6 @@ use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, Strin
 use chrono::{Months, NaiveDate};
 use serde_json::json;
 use warehouse::learn::{Champion, Learner, Training, TrainingRows, Verdict};
-use warehouse::project::ml::MlKind;
 use warehouse::project::{MlNode, Overrides, Project};
 
 use super::Recipes;
@@ -19,6 +18,10 @@ const TABLE: &str = "columns:
 ";
 
 fn node(more: &str) -> Arc<MlNode> {
+    node_of("classifier", more)
+}
+
+fn node_of(kind: &str, more: &str) -> Arc<MlNode> {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {
         let full = folder.path().join(path);
@@ -30,9 +33,9 @@ fn node(more: &str) -> Arc<MlNode> {
         write(&format!("sql/features/shop/{name}.sql"), "select 1");
         write(&format!("sql/features/shop/{name}.yml"), TABLE);
     }
-    let churn = "kind: classifier\nentity: customer_id\nspine: features.spine\nfeatures: features.customer_night\n\
+    let churn = "entity: customer_id\nspine: features.spine\nfeatures: features.customer_night\n\
                  label: select 1\nhorizon: { days: 30 }\noutput: ml.churn_scores\n";
-    write("sql/ml/churn.yml", &format!("{churn}{more}"));
+    write("sql/ml/churn.yml", &format!("kind: {kind}\n{churn}{more}"));
     let project = Project::load(folder.path(), &Overrides::default(), &|_| None, &[]).unwrap();
     Arc::clone(&project.ml[0])
 }
@@ -83,6 +86,7 @@ fn task(node: &Arc<MlNode>, champion: Option<Champion>) -> Training {
             labels: labels.collect(),
         },
         tonight: features(200, 2),
+        sample_of: None,
         champion,
         threads: 1,
     }
@@ -99,17 +103,30 @@ fn champion(recipe: &str, shipped: &Verdict, memory: serde_json::Value) -> Champ
     }
 }
 
+/// A recipe that ships because somebody asked for it.
+fn promoted(recipe: &str) -> Verdict {
+    let first = Recipes.train(task(&node(FOREST), None)).unwrap();
+    let asked = Champion { is_promoted: true, ..champion(recipe, &first, json!(null)) };
+    Recipes.train(task(&node(FOREST), Some(asked))).unwrap()
+}
+
 /// A champion of a recipe that was searched for so long ago that challengers are heard.
-fn before_the_judge(recipe: &str, candidates: &str) -> Training {
-    let first = Recipes.train(&task(&node(candidates), None)).unwrap();
-    task(&node(FOREST), Some(champion(recipe, &first, json!(null))))
+fn before_the_judge(recipe: &str) -> Training {
+    task(&node(FOREST), Some(champion(recipe, &promoted(recipe), json!(null))))
+}
+
+/// Each label beside another row: as a join by the wrong key leaves them.
+fn shuffled(task: Training) -> Training {
+    let mut task = task;
+    task.rows.labels.rotate_left(7);
+    task
 }
 
 #[test]
 fn the_first_night_ships_the_best_of_a_search_and_any_number_of_threads_gives_its_bytes() {
     let task = task(&node(FOREST), None);
-    let one = Recipes.train(&task).unwrap();
-    let two = Recipes.train(&Training { threads: 2, ..task.clone() }).unwrap();
+    let one = Recipes.train(task.clone()).unwrap();
+    let two = Recipes.train(Training { threads: 2, ..task.clone() }).unwrap();
     assert!(one.artefact.is_some() && one.artefact == two.artefact);
     assert!(one.metric_value.unwrap() < 0.65, "{:?}", one.metric_value);
     assert_eq!(one.sections["importance"][0]["column_name"], "recency");
@@ -121,9 +138,29 @@ fn the_first_night_ships_the_best_of_a_search_and_any_number_of_threads_gives_it
 }
 
 #[test]
+fn a_night_that_searches_says_what_its_sample_costs_and_a_usual_one_does_not_ask() {
+    let node = node(&format!("{FOREST}sample: {{ entities: 120 }}\n"));
+    let sampled = |champion| Training { sample_of: Some(1_200), ..task(&node, champion) };
+    let first = Recipes.train(sampled(None)).unwrap();
+    assert!(
+        first.reason.contains("; learnt from a sample of 120 of 1200 entities, which costs about"),
+        "{}",
+        first.reason
+    );
+    let value = |role: &str| {
+        let mut rows = first.sections["backtests"].iter();
+        rows.find(|row| row["role"] == role && row["metric"] == "roc_auc").unwrap()["value"].as_f64().unwrap()
+    };
+    assert!(value("half_sample") > 0.5 && value("half_sample") != value("champion"));
+    let memory = json!({ "searched_on": "2025-09-29", "search": { "searches": 3, "spent": 0, "tried": [] } });
+    let usual = Recipes.train(sampled(Some(champion(&first.recipe, &first, memory)))).unwrap();
+    assert_eq!(usual.reason, "refitted with the rows of 2025-10-01");
+}
+
+#[test]
 fn a_challenger_that_is_no_better_is_refused_and_the_champions_recipe_is_fitted_anew() {
     let good = "classifier forest depth=6 folds=2 min_rows=5 trees=40";
-    let found = Recipes.train(&before_the_judge(good, FOREST)).unwrap();
+    let found = Recipes.train(before_the_judge(good)).unwrap();
     assert!(found.reason.contains("not better by more than chance"), "{}", found.reason);
     assert!(found.recipe.contains("trees=40"), "{}", found.recipe);
     assert!(found.sections["backtests"].iter().any(|row| row["role"] == "challenger"));
@@ -132,7 +169,7 @@ fn a_challenger_that_is_no_better_is_refused_and_the_champions_recipe_is_fitted_
 #[test]
 fn a_challenger_that_is_better_by_more_than_chance_ships() {
     let bad = "classifier logistic folds=2";
-    let found = Recipes.train(&before_the_judge(bad, "candidates: [{ family: logistic }]\n")).unwrap();
+    let found = Recipes.train(before_the_judge(bad)).unwrap();
     let heard = &found.sections["backtests"];
     assert!(found.reason.contains("better than logistic on later rows"), "{}: {heard:#?}", found.reason);
     assert_eq!(found.family, "forest");
@@ -141,19 +178,17 @@ fn a_challenger_that_is_better_by_more_than_chance_ships() {
 
 #[test]
 fn a_usual_night_refits_the_champions_recipe_and_searches_nothing() {
-    let first = Recipes.train(&task(&node(FOREST), None)).unwrap();
+    let first = Recipes.train(task(&node(FOREST), None)).unwrap();
     let memory = json!({ "searched_on": "2025-09-29", "search": { "searches": 3, "spent": 0, "tried": [] } });
     let before = champion(&first.recipe, &first, memory);
-    let found = Recipes.train(&task(&node(FOREST), Some(before))).unwrap();
+    let found = Recipes.train(task(&node(FOREST), Some(before))).unwrap();
     assert_eq!(found.reason, "refitted with the rows of 2025-10-01");
     assert_eq!(found.memory["search"]["searches"], 3);
 }
 
 #[test]
 fn a_promoted_recipe_ships_whatever_the_candidates_are() {
-    let first = Recipes.train(&task(&node(FOREST), None)).unwrap();
-    let promoted = Champion { is_promoted: true, ..champion("classifier logistic", &first, json!(null)) };
-    let found = Recipes.train(&task(&node(FOREST), Some(promoted))).unwrap();
+    let found = promoted("classifier logistic");
     assert_eq!((found.family.as_str(), found.artefact.is_some()), ("logistic", true));
     assert_eq!(found.reason, "the recipe of 2025-09-30.00000000 was promoted");
 }
@@ -161,7 +196,7 @@ fn a_promoted_recipe_ships_whatever_the_candidates_are() {
 #[test]
 fn a_model_that_does_not_pass_the_gate_does_not_ship_and_the_reason_has_both_numbers() {
     let gated = node(&format!("{FOREST}metric: auc\ngate: {{ metric: 0.99 }}\n"));
-    let found = Recipes.train(&task(&gated, None)).unwrap();
+    let found = Recipes.train(task(&gated, None)).unwrap();
     assert!(found.artefact.is_none());
     assert!(
         found.reason.starts_with("roc_auc is 0.") && found.reason.ends_with("`gate` asks for 0.99"),
@@ -171,16 +206,40 @@ fn a_model_that_does_not_pass_the_gate_does_not_ship_and_the_reason_has_both_num
 }
 
 #[test]
+fn a_model_of_shuffled_labels_is_no_better_than_chance_and_does_not_ship() {
+    let found = Recipes.train(shuffled(task(&node(FOREST), None))).unwrap();
+    assert!(found.artefact.is_none());
+    assert!(found.reason.starts_with("no better than chance on 360 rows"), "{}", found.reason);
+    assert!(found.sections["backtests"].iter().any(|row| row["role"] == "chance" && row["value"] == 0.5));
+}
+
+#[test]
+fn a_champion_stays_where_tonights_labels_are_shuffled() {
+    let first = Recipes.train(task(&node(FOREST), None)).unwrap();
+    let before = champion(&first.recipe, &first, first.memory.clone());
+    let found = Recipes.train(shuffled(task(&node(FOREST), Some(before)))).unwrap();
+    assert!(found.artefact.is_none() && found.reason.starts_with("no better than chance"), "{}", found.reason);
+}
+
+#[test]
+fn a_regressor_that_errs_no_less_than_one_number_for_all_does_not_ship() {
+    for metric in ["rmse", "mae"] {
+        let node = node_of("regressor", &format!("{FOREST}metric: {metric}\n"));
+        let found = Recipes.train(task(&node, None)).unwrap();
+        assert!(found.artefact.is_some(), "{metric}: {}", found.reason);
+        let found = Recipes.train(shuffled(task(&node, None))).unwrap();
+        assert!(found.artefact.is_none(), "{metric}");
+        assert!(found.reason.starts_with("no better than chance on 360 rows"), "{}", found.reason);
+    }
+}
+
+#[test]
 fn a_regressor_says_by_tenths_what_it_predicted_what_came_and_how_often_its_interval_held() {
-    let node = node("candidates: [{ family: ridge, set: { folds: 2 } }]\n");
-    let mut spec = node.spec.clone();
-    spec.kind = MlKind::Regressor;
-    let node = Arc::new(MlNode { spec, ..(*node).clone() });
-    let mut task = task(&node, None);
+    let mut task = task(&node_of("regressor", "candidates: [{ family: ridge, set: { folds: 2 } }]\n"), None);
     let recency = recency(&task.rows.features);
     task.rows.labels =
         recency.iter().enumerate().map(|(row, recency)| 3.0 * recency + chance(row as u64 + 90_000) as f64).collect();
-    let found = Recipes.train(&task).unwrap();
+    let found = Recipes.train(task).unwrap();
     let bins = &found.sections["calibration"];
     assert_eq!(bins.len(), 10, "{bins:#?}");
     let of = |bin: &serde_json::Value, column: &str| bin[column].as_f64().unwrap();
@@ -231,7 +290,7 @@ fn an_identifier_among_the_columns_is_warned_of_though_each_entity_has_many_rows
     let amount: ArrayRef =
         Arc::new(Int64Array::from_iter_values((0..task.rows.labels.len() as i64).map(|row| row * row)));
     let columns = [("account", text), ("number", number), ("shop", shop), ("amount", amount)];
-    let found = Recipes.train(&with_columns(task, columns.map(|(name, values)| (name.to_owned(), values)))).unwrap();
+    let found = Recipes.train(with_columns(task, columns.map(|(name, values)| (name.to_owned(), values)))).unwrap();
     for (column, warned) in
         [("account", true), ("number", true), ("shop", false), ("amount", false), ("recency", false)]
     {
@@ -248,13 +307,13 @@ fn an_identifier_among_the_columns_is_warned_of_though_each_entity_has_many_rows
 fn a_column_that_is_0_on_all_rows_is_left_out_and_said_and_is_all_there_is_refused() {
     let task = task(&node(FOREST), None);
     let ages: ArrayRef = Arc::new(Float64Array::from(vec![0.0; task.rows.labels.len()]));
-    let found = Recipes.train(&with_columns(task.clone(), [("age".to_owned(), Arc::clone(&ages))])).unwrap();
+    let found = Recipes.train(with_columns(task.clone(), [("age".to_owned(), Arc::clone(&ages))])).unwrap();
     assert_eq!(said_of(&found, "age")["treatment"], "left out: one value in every row");
     assert_eq!(said_of(&found, "recency")["treatment"], "as it is");
     assert!(found.artefact.is_some());
     let constant = |rows: usize| RecordBatch::try_from_iter([("age", ages.slice(0, rows))]).unwrap();
     let rows = TrainingRows { features: constant(task.rows.labels.len()), ..task.rows };
-    let refused = Recipes.train(&Training { rows, tonight: constant(200), ..task }).unwrap_err().to_string();
+    let refused = Recipes.train(Training { rows, tonight: constant(200), ..task }).unwrap_err().to_string();
     assert!(refused.contains("no column is left: all 1 are constant, empty or identifiers"), "{refused}");
 }
 
@@ -266,11 +325,9 @@ fn one_positive_in_a_thousand_is_learnt_from_and_the_probabilities_are_as_rare()
     let rows = customers * months;
     let first = task.rows.nights[0];
     let features_of_rows = features(rows, 5);
-    // Rare, and three times as often with a high recency.
-    let rare = |(row, recency): (usize, &f64)| {
-        let often = if *recency >= 50.0 { 3 } else { 1 };
-        f64::from(u8::from((row * 7 + 3) % 2_000 < often))
-    };
+    // One in a hundred of those with the highest recency, a tenth of all.
+    let rare =
+        |(row, recency): (usize, &f64)| f64::from(u8::from(*recency >= 90.0 && chance(row as u64 + 600_000) == 7));
     let labels: Vec<f64> = recency(&features_of_rows).iter().enumerate().map(rare).collect();
     let positives = labels.iter().sum::<f64>();
     assert!((10.0..40.0).contains(&positives), "{positives}");
@@ -280,7 +337,7 @@ fn one_positive_in_a_thousand_is_learnt_from_and_the_probabilities_are_as_rare()
         nights: (0..rows).map(|row| first + Months::new((row / customers) as u32)).collect(),
         labels,
     };
-    let found = Recipes.train(&Training { rows, ..task.clone() }).unwrap();
+    let found = Recipes.train(Training { rows, ..task.clone() }).unwrap();
     let scorer = Recipes.open(found.artefact.as_deref().unwrap()).unwrap();
     let scores = scorer.score(&task.tonight, 0).unwrap().scores;
     let mean = scores.iter().sum::<f64>() / scores.len() as f64;
@@ -289,7 +346,8 @@ fn one_positive_in_a_thousand_is_learnt_from_and_the_probabilities_are_as_rare()
 
 #[test]
 fn five_thousand_columns_are_learnt_from_and_scored_with_reasons() {
-    let node = node("candidates: [{ family: forest, set: { trees: 5, depth: 3, min_rows: 5, folds: 2 } }]\n");
+    let node =
+        node("candidates: [{ family: forest, set: { trees: 5, depth: 3, min_rows: 5, column_share: 1, folds: 2 } }]\n");
     let task = task(&node, None);
     let rows = task.rows.labels.len() as u64;
     let column = |place: u64| -> (String, ArrayRef) {
@@ -298,7 +356,7 @@ fn five_thousand_columns_are_learnt_from_and_scored_with_reasons() {
     };
     let task = with_columns(task, (0..4_998).map(column));
     assert_eq!(task.rows.features.num_columns(), 5_000);
-    let found = Recipes.train(&task).unwrap();
+    let found = Recipes.train(task.clone()).unwrap();
     assert_eq!(found.sections["importance"].len(), 5_000);
     let scored = Recipes.open(found.artefact.as_deref().unwrap()).unwrap().score(&task.tonight, 3).unwrap();
     assert!(scored.reasons.iter().all(|reasons| reasons.len() <= 3));
@@ -307,7 +365,7 @@ fn five_thousand_columns_are_learnt_from_and_scored_with_reasons() {
 
 #[test]
 fn a_damaged_model_is_refused() {
-    let first = Recipes.train(&task(&node(FOREST), None)).unwrap();
+    let first = Recipes.train(task(&node(FOREST), None)).unwrap();
     let mut bytes = first.artefact.unwrap();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;

@@ -277,8 +277,8 @@ impl Encoder {
     ///
     /// # Errors
     /// [`InputError::Columns`] for a matrix that is not as wide as the prepared columns.
-    pub fn fold(&self, contributions: &Array2<f64>) -> Result<Array2<f64>, InputError> {
-        input::same_columns(&contributions.view(), self.width())?;
+    pub fn fold(&self, contributions: &ArrayView2<'_, f64>) -> Result<Array2<f64>, InputError> {
+        input::same_columns(contributions, self.width())?;
         let mut out = Array2::zeros((contributions.nrows(), self.inputs()));
         for (values, source) in contributions.columns().into_iter().zip(self.sources()) {
             let mut sum = out.column_mut(source);

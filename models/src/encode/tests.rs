@@ -137,7 +137,7 @@ fn contributions_fold_back_onto_the_tables_columns() {
     let kinds = [ColumnKind::Numeric, ColumnKind::Categorical];
     let x = array![[1.0, 0.0], [NAN, 0.0], [3.0, 1.0], [4.0, 1.0]];
     let done = fit(params(&kinds), &x, &array![0.0, 1.0, 0.0, 1.0]).unwrap();
-    let folded = done.encoder.fold(&array![[1.0, 2.0, 10.0, 20.0]]).unwrap();
+    let folded = done.encoder.fold(&array![[1.0, 2.0, 10.0, 20.0]].view()).unwrap();
     assert_eq!(folded, array![[3.0, 30.0]]);
 }
 

@@ -199,7 +199,9 @@ impl<F: Fitted> StackedClassifier<F> {
     pub fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
         let mut baseline = self.meta.intercept();
         let mut values = Array2::zeros(x.raw_dim());
-        for (member, weight) in self.members.iter().zip(self.meta.coefficients()) {
+        let members = self.members.iter().zip(self.meta.coefficients());
+        // Reasons are dear: those of a member that counts for nothing are not asked for.
+        for (member, weight) in members.filter(|(_, weight)| **weight != 0.0) {
             let part = on_log_odds(member.contributions(x)?);
             input::same_columns(&part.values.view(), x.ncols())?;
             baseline += weight * part.baseline;

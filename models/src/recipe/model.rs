@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate, s};
+use ndarray::{Array1, Array2, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 
 use super::importance::Importance;
@@ -277,14 +277,19 @@ impl FittedModel {
             one.values = one.values.slice(s![..0, ..]).to_owned();
             parts.push(one);
         }
-        let views: Vec<_> = parts.iter().map(|part| part.values.view()).collect();
-        let kept = concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, 0)));
-        let mut values = Array2::zeros((frame.rows(), self.schema.names().len()));
-        for (place, column) in self.schema.kept_places().into_iter().zip(kept.columns()) {
-            values.column_mut(place).assign(&column);
-        }
         let first = parts.first().map(|part| (part.baseline, part.scale));
         let (baseline, scale) = first.ok_or(EnsembleError::NoMembers)?;
+        let places = self.schema.kept_places();
+        let mut values = Array2::zeros((frame.rows(), self.schema.names().len()));
+        let mut start = 0;
+        for part in parts {
+            let end = start + part.values.nrows();
+            let mut rows = values.slice_mut(s![start..end, ..]);
+            for (place, column) in places.iter().zip(part.values.columns()) {
+                rows.column_mut(*place).assign(&column);
+            }
+            start = end;
+        }
         Ok(Contributions { baseline, values, scale })
     }
 

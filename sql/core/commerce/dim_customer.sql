@@ -20,42 +20,22 @@ buyers as (
     select distinct customer_id
     from staging.stg_shop__orders
     where customer_id is not null
-),
-
-without_profile as (
-    select buyers.customer_id
-    from buyers
-    where not exists (select 1 from profiles where profiles.customer_id = buyers.customer_id)
 )
 
 select
-    customer_id,
-    true as has_profile,
-    registered_on,
-    cast(extract(year from birth_date) as integer) as birth_year,
-    gender,
-    country,
-    city,
-    acquisition_channel,
-    language,
-    has_email,
-    has_phone,
-    consent_email,
-    consent_sms
+    coalesce(profiles.customer_id, buyers.customer_id) as customer_id,
+    profiles.customer_id is not null as has_profile,
+    profiles.registered_on,
+    cast(extract(year from profiles.birth_date) as integer) as birth_year,
+    profiles.gender,
+    profiles.country,
+    profiles.city,
+    profiles.acquisition_channel,
+    profiles.language,
+    profiles.has_email,
+    profiles.has_phone,
+    profiles.consent_email,
+    profiles.consent_sms
 from profiles
-union all
-select
-    customer_id,
-    false as has_profile,
-    cast(null as date) as registered_on,
-    cast(null as integer) as birth_year,
-    cast(null as varchar) as gender,
-    cast(null as varchar) as country,
-    cast(null as varchar) as city,
-    cast(null as varchar) as acquisition_channel,
-    cast(null as varchar) as language,
-    cast(null as boolean) as has_email,
-    cast(null as boolean) as has_phone,
-    cast(null as boolean) as consent_email,
-    cast(null as boolean) as consent_sms
-from without_profile
+full join buyers
+    on buyers.customer_id = profiles.customer_id

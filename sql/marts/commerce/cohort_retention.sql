@@ -1,18 +1,14 @@
 -- Every cohort has a row for every month up to the night, those in which nobody came back included.
 with cells as (
     select
-        cohorts.purchase_cohort_month as cohort_month,
-        cohorts.acquisition_channel,
-        cohorts.sales_channel,
-        cohorts.first_category,
-        months_active.month,
-        count(*) as customers
-    from core.int_customer_cohorts as cohorts
-    inner join core.int_customer_months as months_active
-        on months_active.customer_id = cohorts.customer_id
-    group by
-        cohorts.purchase_cohort_month, cohorts.acquisition_channel, cohorts.sales_channel,
-        cohorts.first_category, months_active.month
+        purchase_cohort_month as cohort_month,
+        acquisition_channel,
+        sales_channel,
+        first_category,
+        month,
+        active_customers as customers
+    from core.int_cohort_months
+    where active_customers > 0
 ),
 
 split_cells as (

@@ -1,65 +1,17 @@
 -- What a guest bought before registering is theirs from the month they registered, so that the revenue
 -- of all cohorts is the revenue of all customers.
-with movements as (
-    select
-        customer_id,
-        month,
-        orders,
-        gross_revenue,
-        cast(0 as decimal(18, 2)) as refunds
-    from core.int_customer_months
-    union all
-    select
-        customer_id,
-        cast(date_trunc('month', refunded_on) as date) as month,
-        0 as orders,
-        cast(0 as decimal(18, 4)) as gross_revenue,
-        refunded_revenue as refunds
-    from core.fct_refunds
-    where refunded_revenue <> 0
-),
-
-cells as (
-    select
-        cohorts.registration_cohort_month as cohort_month,
-        cohorts.acquisition_channel,
-        cohorts.sales_channel,
-        cohorts.first_category,
-        movements.month,
-        sum(movements.orders) as orders,
-        sum(movements.gross_revenue) as gross_revenue,
-        sum(movements.refunds) as refunds
-    from core.int_customer_cohorts as cohorts
-    inner join movements
-        on movements.customer_id = cohorts.customer_id
-    group by
-        cohorts.registration_cohort_month, cohorts.acquisition_channel, cohorts.sales_channel,
-        cohorts.first_category, movements.month
-),
-
-members as (
+with facts as (
     select
         registration_cohort_month as cohort_month,
         acquisition_channel,
         sales_channel,
         first_category,
-        count(*) as customers
-    from core.int_customer_cohorts
-    group by registration_cohort_month, acquisition_channel, sales_channel, first_category
-),
-
-facts as (
-    select
-        cohort_month, acquisition_channel, sales_channel, first_category,
-        greatest(month, cohort_month) as month,
-        0 as customers, orders, gross_revenue, refunds
-    from cells
-    union all
-    select
-        cohort_month, acquisition_channel, sales_channel, first_category,
-        cohort_month as month,
-        customers, 0, 0, 0
-    from members
+        greatest(month, registration_cohort_month) as month,
+        customers,
+        orders,
+        gross_revenue,
+        refunds
+    from core.int_cohort_months
 ),
 
 split_facts as (

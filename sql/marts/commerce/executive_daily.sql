@@ -1,32 +1,6 @@
 -- Every day from the first order to the night has a row. What an export has not begun to tell is absent;
 -- once it has begun, a day without rows is a zero.
-with sales as (
-    select
-        ordered_on as day,
-        sum(case when is_sale then 1 else 0 end) as orders,
-        sum(case when is_sale and coalesce(channel, 'web') in ('web', 'app') then 1 else 0 end) as site_orders,
-        sum(case when is_sale and status in ('pending', 'paid') then 1 else 0 end) as orders_pending,
-        sum(case when not is_sale then 1 else 0 end) as cancelled_orders,
-        sum(gross_revenue) as gross_revenue,
-        count(status) as orders_with_status
-    from core.fct_orders
-    group by ordered_on
-),
-
-buyers as (
-    select
-        day,
-        count(*) as customers
-    from (
-        select ordered_on as day, customer_id
-        from core.fct_orders
-        where is_sale and customer_id is not null
-        group by ordered_on, customer_id
-    ) as customer_days
-    group by day
-),
-
-newcomers as (
+with newcomers as (
     select
         first_order_on as day,
         count(*) as new_customers
@@ -40,22 +14,6 @@ refunded as (
     group by refunded_on
 ),
 
-paid as (
-    select paid_on as day, sum(cash_amount) as cash_amount
-    from core.fct_payments
-    group by paid_on
-),
-
-visits as (
-    select
-        started_on as day,
-        count(*) as sessions,
-        sum(case when is_bounce then 1 else 0 end) as bounces,
-        count(is_bounce) as counted_sessions
-    from core.fct_sessions
-    group by started_on
-),
-
 messages as (
     select day, sum(sent) as emails_sent, sum(opened) as emails_opened, sum(clicked) as emails_clicked
     from marts.email_engagement
@@ -63,58 +21,49 @@ messages as (
     group by day
 ),
 
-stock as (
-    select
-        day,
-        sum(case when on_hand <= 0 then 1 else 0 end) as products_out_of_stock
-    from (
-        select day, product_id, sum(on_hand) as on_hand
-        from core.fct_inventory
-        group by day, product_id
-    ) as product_days
-    group by day
-),
-
 bounds as (
     select
-        min(ordered_on) as first_day,
+        min(day) as first_day,
         (select count(*) from core.fct_refunds) > 0 as has_refunds
-    from core.fct_orders
+    from core.int_days
+    where orders + cancelled_orders > 0
 ),
 
 days as (
     select
         dates.day,
         dates.month_start,
-        coalesce(sales.orders, 0) as orders,
-        coalesce(sales.site_orders, 0) as site_orders,
-        case when sum(sales.orders_with_status) over () > 0 then coalesce(sales.orders_pending, 0) end as orders_pending,
-        case when sum(sales.orders_with_status) over () > 0 then coalesce(sales.cancelled_orders, 0) end as cancelled_orders,
-        coalesce(buyers.customers, 0) as customers,
+        coalesce(facts.orders, 0) as orders,
+        coalesce(facts.site_orders, 0) as site_orders,
+        case when sum(facts.orders_with_status) over () > 0 then coalesce(facts.pending_orders, 0) end as orders_pending,
+        case when sum(facts.orders_with_status) over () > 0 then coalesce(facts.cancelled_orders, 0) end as cancelled_orders,
+        coalesce(facts.customers, 0) as customers,
         coalesce(newcomers.new_customers, 0) as new_customers,
-        coalesce(sales.gross_revenue, 0) as gross_revenue,
+        coalesce(facts.gross_revenue, 0) as gross_revenue,
         case when bounds.has_refunds then coalesce(refunded.refunds, 0) end as refunds,
-        case when dates.day >= min(paid.day) over () then coalesce(paid.cash_amount, 0) end as cash_amount,
-        case when dates.day >= min(visits.day) over () then coalesce(visits.sessions, 0) end as sessions,
-        visits.bounces,
-        visits.counted_sessions,
+        case
+            when dates.day >= min(case when facts.payments > 0 then facts.day end) over ()
+                then coalesce(facts.cash_amount, 0)
+        end as cash_amount,
+        case
+            when dates.day >= min(case when facts.sessions > 0 then facts.day end) over ()
+                then coalesce(facts.sessions, 0)
+        end as sessions,
+        facts.bounces,
+        facts.counted_sessions,
         carts.carts,
         carts.abandonment_rate,
         case when dates.day >= min(messages.day) over () then coalesce(messages.emails_sent, 0) end as emails_sent,
         messages.emails_opened,
         messages.emails_clicked,
-        stock.products_out_of_stock
+        case when facts.counted_products > 0 then facts.products_out_of_stock end as products_out_of_stock
     from core.dim_date as dates
     cross join bounds
-    left join sales on sales.day = dates.day
-    left join buyers on buyers.day = dates.day
+    left join core.int_days as facts on facts.day = dates.day
     left join newcomers on newcomers.day = dates.day
     left join refunded on refunded.day = dates.day
-    left join paid on paid.day = dates.day
-    left join visits on visits.day = dates.day
     left join marts.cart_abandonment as carts on carts.day = dates.day
     left join messages on messages.day = dates.day
-    left join stock on stock.day = dates.day
     where dates.day >= bounds.first_day
 ),
 

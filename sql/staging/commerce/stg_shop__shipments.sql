@@ -5,6 +5,7 @@ with newest as (
         shipment_id,
         max(_delivery * 1000000000000 + _record) as version
     from bronze.shipments
+    where _night >= $window_start and _night < $window_end
     group by shipment_id
 )
 
@@ -17,8 +18,12 @@ select
     shipments.delivered_at,
     lower(trim(shipments.status)) as status,
     shipments.items_shipped,
-    shipments.items_correct
+    shipments.items_correct,
+    cast(date_trunc('month', shipments.shipped_at) as date) as shipped_month,
+    shipments._night as exported_on,
+    newest.version
 from newest
 inner join bronze.shipments as shipments
     on shipments.shipment_id = newest.shipment_id
     and shipments._delivery * 1000000000000 + shipments._record = newest.version
+where shipments._night >= $window_start and shipments._night < $window_end

@@ -1,7 +1,7 @@
 """A real S3 server over HTTP on the loopback interface, for as long as a test needs it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +13,7 @@ from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+Application = Callable[..., Iterable[bytes]]
 AWS = "aws"
 KEY, SECRET, REGION = "buho-test", "buho-test-secret", "eu-west-1"
 
@@ -136,9 +137,15 @@ def served(application) -> Iterator[str]:
 
 
 @contextmanager
-def s3_server(keeps_conditions: bool = True, read_only: str | None = None) -> Iterator[Server]:
-    """A server; `read_only` names a bucket that takes no writes from the binary."""
+def s3_server(
+    keeps_conditions: bool = True,
+    read_only: str | None = None,
+    speaks: Callable[[Application], Application] | None = None,
+) -> Iterator[Server]:
+    """A server; `read_only` names a bucket that takes no writes from the binary, `speaks` another dialect."""
     backend = DomainDispatcherApplication(create_backend_app)
+    if speaks is not None:
+        backend = speaks(backend)
     if not keeps_conditions:
         backend = Forgetful(backend)
     if read_only:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from tests.peers.support.azurite import azurite_server
+from tests.peers.support.gcs import gcs_server
 from tests.peers.support.radosgw import radosgw_server
 from tests.peers.support.s3 import s3_server
 from tests.peers.support.unavailable import UnavailableError
@@ -25,7 +26,7 @@ def moto() -> Iterator[Address]:
         yield f"s3://{BUCKET}/lake", server.environment
 
 
-SERVERS = {"moto": moto, "azurite": azurite_server, "radosgw": radosgw_server}
+SERVERS = {"moto": moto, "azurite": azurite_server, "google": gcs_server, "radosgw": radosgw_server}
 
 
 def serve(server: AbstractContextManager[Address]) -> None:

@@ -26,12 +26,15 @@ pub struct Check {
 /// How a check counts its failing rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reads {
-    /// A predicate that failing rows meet; all such checks of a table share one scan of it.
-    Rows { failing: String },
+    /// A predicate that failing rows meet; all such checks of a table share one scan of it. Where it is that one of
+    /// some columns is NULL, their names.
+    Rows { failing: String, nulls_of: Vec<String> },
     /// The number of rows, in the same scan.
     Count { min: Option<u64>, max: Option<u64> },
     /// Columns whose values no two rows share.
     Keys { columns: Vec<String> },
+    /// Values that are not in a column of another table.
+    Orphans { column: String, parent: String, field: String },
     /// A query of its own whose every row is a failure.
     Query { sql: String },
 }
@@ -41,11 +44,19 @@ impl Check {
     pub fn sql(&self) -> String {
         let node = table(&self.node);
         match &self.reads {
-            Reads::Rows { failing } => format!("SELECT * FROM {node} WHERE {failing}"),
+            Reads::Rows { failing, .. } => format!("SELECT * FROM {node} WHERE {failing}"),
             Reads::Query { sql } => sql.clone(),
             Reads::Keys { columns: names } => {
                 let of = columns(names.iter().map(String::as_str));
                 format!("SELECT {of}, count(*) AS \"rows\" FROM {node} GROUP BY {of} HAVING count(*) > 1")
+            }
+            Reads::Orphans { column: of, parent, field } => {
+                let (of, field) = (column(of), column(field));
+                format!(
+                    "SELECT {of}, count(*) AS \"rows\" FROM {node} AS child WHERE {of} IS NOT NULL AND NOT EXISTS \
+                     (SELECT 1 FROM {} AS parent WHERE parent.{field} = child.{of}) GROUP BY {of}",
+                    table(parent)
+                )
             }
             Reads::Count { min, max } => {
                 let below = min.map(|min| format!("\"rows\" < {min}"));
@@ -95,6 +106,11 @@ pub fn checks_at(model: &Model, night: NaiveDate) -> Vec<Check> {
 /// The tables besides its own that a model's audits read.
 pub fn tables_read(model: &Model) -> BTreeSet<String> {
     model.spec.audits.iter().flat_map(|audit| compared_with(model, audit)).collect()
+}
+
+/// The tables in which a model's audits look for keys.
+pub fn parents(model: &Model) -> BTreeSet<String> {
+    model.spec.audits.iter().flat_map(|audit| &audit.relationships).map(|rule| rule.to.value.clone()).collect()
 }
 
 /// The tables besides the model's own that one of its audits reads.
@@ -154,7 +170,14 @@ impl Builder<'_> {
             };
             let promise = format!("{} is one of {}", *rule.column, rule.values.join(", "));
             let default = format!("accepted_values_{}", *rule.column);
-            self.push(name, default, severity, promise, rule.column.line, Reads::Rows { failing });
+            self.push(
+                name,
+                default,
+                severity,
+                promise,
+                rule.column.line,
+                Reads::Rows { failing, nulls_of: Vec::new() },
+            );
         }
         if let Some(rule) = &audit.row_count {
             let promise = match (rule.min, rule.max) {
@@ -173,22 +196,13 @@ impl Builder<'_> {
         let name = audit.name.as_deref();
         let severity = audit.severity;
         if let Some(rule) = &audit.relationships {
-            let (of, field) = (column(&rule.column), column(&rule.field));
-            let sql = format!(
-                "SELECT {of}, count(*) AS \"rows\" FROM {} AS child WHERE {of} IS NOT NULL AND NOT EXISTS \
-                 (SELECT 1 FROM {} AS parent WHERE parent.{field} = child.{of}) GROUP BY {of}",
-                table(&self.model.name),
-                table(&rule.to)
-            );
             let promise = format!("every {} is in {}.{}", *rule.column, *rule.to, rule.field);
-            self.push(
-                name,
-                format!("relationships_{}", *rule.column),
-                severity,
-                promise,
-                rule.column.line,
-                Reads::Query { sql },
-            );
+            let reads = Reads::Orphans {
+                column: rule.column.value.clone(),
+                parent: rule.to.value.clone(),
+                field: rule.field.clone(),
+            };
+            self.push(name, format!("relationships_{}", *rule.column), severity, promise, rule.column.line, reads);
         }
         if let Some(rule) = &audit.reconcile {
             let sql = reconcile(&self.model.name, rule);
@@ -245,7 +259,9 @@ impl Builder<'_> {
     fn not_null(&mut self, name: Option<&str>, severity: Severity, line: u64, names: &[&str]) {
         let failing = names.iter().map(|name| format!("{} IS NULL", column(name))).collect::<Vec<_>>().join(" OR ");
         let promise = format!("{} never NULL", is_are(names));
-        self.push(name, format!("not_null_{}", names.join("_")), severity, promise, line, Reads::Rows { failing });
+        let nulls_of = names.iter().map(|name| (*name).to_owned()).collect();
+        let reads = Reads::Rows { failing, nulls_of };
+        self.push(name, format!("not_null_{}", names.join("_")), severity, promise, line, reads);
     }
 
     fn unique(&mut self, name: Option<&str>, severity: Severity, line: u64, names: &[&str]) {

@@ -7,6 +7,7 @@
 //! version of the audited table there first, so that nothing is published unseen.
 
 mod asked;
+mod by_plan;
 mod checks;
 mod distinct;
 mod run;
@@ -14,6 +15,7 @@ mod run;
 mod tests;
 
 pub use asked::Asked;
-pub use checks::{Check, Reads, checks, checks_at, compared_with, fingerprint, tables_read};
+pub use by_plan::Inputs;
+pub use checks::{Check, Reads, checks, checks_at, compared_with, fingerprint, parents, tables_read};
 pub(crate) use distinct::all_differ;
 pub use run::{AuditError, AuditOutcome, differ, passed, run};

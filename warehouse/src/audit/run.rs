@@ -52,7 +52,7 @@ pub struct AuditError {
 pub async fn run(context: &SessionContext, checks: &[Check], asked: &Asked) -> Result<Vec<AuditOutcome>, AuditError> {
     let mut scans: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, check) in checks.iter().enumerate() {
-        if !matches!(check.reads, Reads::Query { .. } | Reads::Keys { .. }) {
+        if matches!(check.reads, Reads::Rows { .. } | Reads::Count { .. }) {
             scans.entry(&check.node).or_default().push(index);
         }
     }
@@ -67,7 +67,7 @@ pub async fn run(context: &SessionContext, checks: &[Check], asked: &Asked) -> R
     let mut outcomes = Vec::with_capacity(checks.len());
     for (index, check) in checks.iter().enumerate() {
         let found = match (found.remove(&index), &check.reads) {
-            (Some(found), Reads::Rows { failing }) if found.failing > 0 => {
+            (Some(found), Reads::Rows { failing, .. }) if found.failing > 0 => {
                 let sql = format!("SELECT * FROM {} WHERE {failing} LIMIT {EXAMPLES}", table(&check.node));
                 let rows = query(context, &sql).await.map_err(|source| error(&check.node, &[check], source))?;
                 Found { examples: rows.examples, ..found }
@@ -164,7 +164,7 @@ async fn scan(context: &SessionContext, node: &str, checks: &[&Check]) -> Result
         .iter()
         .enumerate()
         .map(|(index, check)| match &check.reads {
-            Reads::Rows { failing } => format!("count(*) FILTER (WHERE {failing}) AS c{index}"),
+            Reads::Rows { failing, .. } => format!("count(*) FILTER (WHERE {failing}) AS c{index}"),
             _ => format!("count(*) AS c{index}"),
         })
         .collect();

@@ -1,5 +1,7 @@
 //! The chain itself: numbered objects, each put if absent.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -21,6 +23,8 @@ const KEPT: u64 = 1000;
 pub enum Step {
     Take,
     Renew,
+    /// The holder is about to create the tables that the link names.
+    Create,
     /// The release and with it all table versions of a night: valid from here on.
     Publish {
         release: Box<Release>,
@@ -45,6 +49,10 @@ pub struct Link {
     /// Position of a `publish` link whose release may not have its file yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<u64>,
+    /// Tables that this holder or one before it said it would create, for as long as a commit of that may be
+    /// under way.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub creating: BTreeSet<String>,
     #[serde(flatten)]
     pub step: Step,
 }

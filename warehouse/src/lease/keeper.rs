@@ -1,5 +1,6 @@
 //! What a holder knows of its place in the chain, and the renewals.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +67,19 @@ impl Keeper {
     /// Puts the holder's next link.
     pub(super) async fn append(&self, step: Step) -> Result<(), LeaseError> {
         let mut last = self.last.lock().await;
+        self.put(&mut last, step, &BTreeSet::new()).await
+    }
+
+    /// Says which tables are to be created, unless it is said already.
+    pub(super) async fn announce(&self, tables: &BTreeSet<String>) -> Result<(), LeaseError> {
+        let mut last = self.last.lock().await;
+        if tables.is_subset(&last.link.creating) {
+            return Ok(());
+        }
+        self.put(&mut last, Step::Create, tables).await
+    }
+
+    async fn put(&self, last: &mut Last, step: Step, creating: &BTreeSet<String>) -> Result<(), LeaseError> {
         if !matches!(*self.tell.borrow(), Standing::Held) {
             return Err(self.tell.borrow().error());
         }
@@ -76,6 +90,7 @@ impl Keeper {
                 holder: last.link.holder.clone(),
                 at: self.clock.now(),
                 unfinished: last.link.unfinished_after(),
+                creating: last.link.creating.union(creating).cloned().collect(),
                 step: step.clone(),
             };
             match self.chain.append(&link).await? {
@@ -100,6 +115,11 @@ impl Keeper {
         if matches!(last.link.step, Step::Publish { .. }) {
             last.link.step = Step::Renew;
         }
+    }
+
+    /// Notes that no table is being created any more, by nobody whose commit could still come.
+    pub(super) async fn settled(&self) {
+        self.last.lock().await.link.creating.clear();
     }
 
     /// Renews until the lease is lost. An error of the storage is tried again at the next turn, until

@@ -17,6 +17,7 @@
 //! |---|---|---|---|---|
 //! | take | anybody | the last link is a `give back`, or its holder is gone: its process no longer runs on this host and boot, or it renewed last over [`EXPIRY`] ago and not while it was watched | a lease nobody renews | the next take |
 //! | renew | the holder | every [`RENEWAL`] | nothing | |
+//! | create | the holder | before the first commit of tables that do not exist; the link names them, and so does every link after it until they are released or given back | tables that are there or are not | the next holder fences both |
 //! | publish | the holder | all tables are committed; the link carries the whole release | a release without its file | the next holder puts the file ([`Lease::acquire`]) |
 //! | give back | the holder | the run ended, also by an error or a signal | nothing | |
 //! | break | a person, by `buho runs unlock` | they know better | as for a holder that is gone | the next take |
@@ -32,12 +33,19 @@
 //! `txn("buho/fence", token)` to each log ([`crate::run`]); a stale holder's commit then meets a
 //! version that is taken, sees the higher token and stops. One that reads a log only after that finds the
 //! higher token in what it would build on, and stops as well.
+//!
+//! A table that does not exist has no log to fence. Who creates one says so in the chain first (*create*): the link
+//! is put only while the lease is held, so a take is either before it, and the stale holder creates nothing, or
+//! after it, and the new holder knows the name. It then writes the fence as version 0, without columns: nobody takes
+//! that for a table, the stale holder finds its version taken, and the table begins at the version above it
+//! ([`crate::table`]). The name is handed on from link to link until a holder has fenced it, whoever dies in between.
 
 mod chain;
 mod error;
 mod holder;
 mod keeper;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +78,8 @@ pub struct Lease {
     standing: watch::Receiver<Standing>,
     /// Whether the holder before may still be at work: it did not give the lease back.
     unclean: bool,
+    /// Tables that holders before were about to create when they were last heard of.
+    unborn: BTreeSet<String>,
 }
 
 impl Lease {
@@ -104,16 +114,18 @@ impl Lease {
                 holder: holder.clone(),
                 at: clock.now(),
                 unfinished: last.as_ref().and_then(Link::unfinished_after),
+                creating: last.as_ref().map(|last| last.creating.clone()).unwrap_or_default(),
                 step: Step::Take,
             };
             match chain.append(&link).await? {
                 None => {
                     failpoint::reached("lease.taken");
                     chain.forget_before(position).await;
+                    let unborn = link.creating.clone();
                     let keeper = begin(lake, chain, link, clock).await?;
                     let standing = keeper.standing();
                     let renewing = tokio::spawn(Arc::clone(&keeper).renew(every));
-                    return Ok(Self { keeper, renewing, standing, unclean });
+                    return Ok(Self { keeper, renewing, standing, unclean, unborn });
                 }
                 Some(winner) => lost_to = Some(winner),
             }
@@ -128,7 +140,27 @@ impl Lease {
 
     /// Whether tables must be fenced: the holder before did not give the lease back.
     pub fn must_fence(&self) -> bool {
-        self.unclean
+        self.unclean || !self.unborn.is_empty()
+    }
+
+    /// Tables to be fenced that may not be there yet: a holder before was about to create them.
+    pub fn unborn(&self) -> &BTreeSet<String> {
+        &self.unborn
+    }
+
+    /// Notes that all tables are fenced, those that are not there yet among them.
+    pub async fn fenced(&self) {
+        self.keeper.settled().await;
+    }
+
+    /// Says in the chain which tables are to be created, before any of them is: whoever takes the lease after that
+    /// fences them too.
+    ///
+    /// # Errors
+    /// [`LeaseError::Lost`] where the lease is another's by now: nothing may be created.
+    pub async fn announce<'a>(&self, tables: impl IntoIterator<Item = &'a str>) -> Result<(), LeaseError> {
+        let tables = tables.into_iter().map(str::to_owned).collect();
+        self.keeper.announce(&tables).await
     }
 
     /// Does work as long as the lease is held: once it is lost, the work is dropped where it stands.
@@ -159,6 +191,7 @@ impl Lease {
         release::write(lake, &release).await?;
         failpoint::reached("release.written");
         self.keeper.finished().await;
+        self.keeper.settled().await;
         Ok(release)
     }
 
@@ -166,6 +199,9 @@ impl Lease {
     /// it. A lease that is lost is no longer ours to give.
     pub async fn give_back(self, interrupted: bool) {
         self.renewing.abort();
+        if !interrupted {
+            self.keeper.settled().await;
+        }
         if let Err(error) = self.keeper.append(Step::GiveBack { interrupted }).await {
             tracing::warn!("the lease could not be given back: {error}; it expires by itself");
         }
@@ -211,6 +247,7 @@ pub async fn break_lease(lake: &Lake, seen: &Link, by: Holder, clock: &dyn Clock
         holder: by,
         at: clock.now(),
         unfinished: seen.unfinished_after(),
+        creating: seen.creating.clone(),
         step: Step::Break,
     };
     match Chain::new(lake).append(&link).await? {
@@ -249,7 +286,7 @@ async fn free(
     match last.step {
         Step::GiveBack { interrupted } => Ok(interrupted),
         Step::Break => Ok(true),
-        Step::Take | Step::Renew | Step::Publish { .. } => {
+        Step::Take | Step::Renew | Step::Create | Step::Publish { .. } => {
             tracing::warn!(holder = %last.holder, token = last.token, "took over the lease of a run that is gone");
             Ok(true)
         }

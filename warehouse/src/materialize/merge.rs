@@ -26,6 +26,15 @@ pub(crate) fn stand(spec: &ModelFile) -> String {
     format!("SELECT {} FROM {DELTA}{stands}", all_columns(spec))
 }
 
+/// The touched keys of which no row was found.
+pub(crate) fn missing(spec: &ModelFile) -> String {
+    format!(
+        "SELECT DISTINCT {} FROM {DELTA} AS touched WHERE NOT EXISTS (SELECT 1 FROM {ROWS} AS found WHERE {})",
+        columns(spec.key_names()),
+        same_key(spec, "found", "touched")
+    )
+}
+
 /// The rows before of the keys that are not touched.
 pub(crate) fn others(spec: &ModelFile) -> String {
     let same = if planted(Bug::MergeKeepsOldRows) { "false".to_owned() } else { same_key(spec, "touched", "prior") };

@@ -6,7 +6,7 @@
 //! | `view` | nothing is stored |
 //! | `table` | the query's rows |
 //! | `incremental` | [`outside`] the windows: the rows before; inside: the query's rows |
-//! | `merge` | the rows before of [`others`] keys, and of the delivered keys the [`newest`] that [`stand`] |
+//! | `merge` | the rows before of [`others`] keys, and of the touched keys the [`newest`] that [`stand`] |
 //! | `scd2` | the rows before of [`others`] keys, and of the keys [`changed`] that night their [`history`] |
 
 mod history;
@@ -14,8 +14,8 @@ mod merge;
 mod window;
 
 pub(crate) use history::{changed, history, nights};
-pub(crate) use merge::{newest, others, stand};
-pub(crate) use window::{Range, outside};
+pub(crate) use merge::{missing, newest, others, stand};
+pub(crate) use window::{Range, keys_within, outside};
 
 use crate::project::model::ModelFile;
 use crate::sql_text::columns;

@@ -4,7 +4,7 @@ use chrono::{Datelike, Days, Months, NaiveDate};
 
 use super::{PRIOR, all_columns};
 use crate::project::model::{ModelFile, WindowLength};
-use crate::sql_text::column;
+use crate::sql_text::{column, columns};
 
 /// Days from `start` up to, not including, `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,11 +49,19 @@ impl WindowLength {
 
 /// The rows before, without those in the ranges.
 pub(crate) fn outside(spec: &ModelFile, ranges: &[Range]) -> String {
+    format!("SELECT {} FROM {PRIOR} WHERE NOT ({})", all_columns(spec), within(spec, ranges))
+}
+
+/// The keys of the rows before that are in the ranges.
+pub(crate) fn keys_within(spec: &ModelFile, ranges: &[Range]) -> String {
+    format!("SELECT DISTINCT {} FROM {PRIOR} WHERE {}", columns(spec.key_names()), within(spec, ranges))
+}
+
+fn within(spec: &ModelFile, ranges: &[Range]) -> String {
     let time = column(spec.time().map_or("", |time| time.as_str()));
     let within = |range: &Range| {
         format!("(CAST({time} AS DATE) >= DATE '{}' AND CAST({time} AS DATE) < DATE '{}')", range.start, range.end)
     };
     let within: Vec<String> = ranges.iter().map(within).collect();
-    let within = if within.is_empty() { "false".to_owned() } else { within.join(" OR ") };
-    format!("SELECT {} FROM {PRIOR} WHERE NOT ({within})", all_columns(spec))
+    if within.is_empty() { "false".to_owned() } else { within.join(" OR ") }
 }

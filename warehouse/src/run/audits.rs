@@ -12,13 +12,15 @@ use super::context::RunContext;
 use super::decide::blocked;
 use super::error::{RunError, is_out_of_memory};
 use super::proofs::Grounds;
+use super::reads::BaseTable;
 use super::report::AuditReport;
 use super::state::NodeState;
-use crate::audit::{self, Asked, AuditError, AuditOutcome};
+use crate::audit::{self, Asked, AuditError, AuditOutcome, Check, Reads};
 use crate::identity::word_of;
 use crate::planted::{Bug, planted};
 use crate::project::model::{Materialized, Model, Severity, WhenHeld};
 use crate::session::Effort;
+use crate::table::DataFile;
 
 /// A build of which every staged table was judged, and those that failed are held with all below
 /// them; made by [`audit`] alone.
@@ -218,25 +220,59 @@ async fn ask(
     reads.insert(model.name.clone());
     let scene = build.scene(&reads).await?;
     let grounds = Grounds::find(build, model).await?;
-    let question = Question { context, model, night, effort, scene, asked };
+    let written = audit::checks(model);
+    let (follow, rest): (Vec<_>, Vec<_>) =
+        audit::checks_at(model, night).into_iter().zip(written).partition(|(check, _)| follows(build, model, check));
+    let question = Question { context, night, effort, scene, asked, checks: rest };
     let answer = match grounds.as_ref().filter(|grounds| grounds.is_small_change()) {
         Some(grounds) => question.of_new_files(grounds).await?,
         None => question.of_all().await?,
     };
+    let answer = answer.map(|found| {
+        let mut found: Vec<AuditOutcome> = follow.iter().map(|(check, _)| audit::passed(check)).chain(found).collect();
+        let order = audit::checks(model);
+        found.sort_by_key(|outcome| order.iter().position(|check| check.name == outcome.audit));
+        found
+    });
     if let (Some(grounds), Ok(outcomes)) = (&grounds, &answer) {
         grounds.store(build, model, outcomes).await?;
     }
     Ok(answer)
 }
 
+/// Whether a check of a view holds by the view's own SELECT, given what its inputs' audits ask of them: where they
+/// fail, the view is held with them.
+fn follows(build: &Build<'_>, model: &Model, check: &Check) -> bool {
+    let plan = build.context.resolved.plans.get(&model.name);
+    let Some(plan) = plan.filter(|_| model.spec.materialized == Materialized::View) else {
+        return false;
+    };
+    let promised = |table: &str| {
+        // What stayed as it was may have been released before it was asked this.
+        let is_asked = matches!(build.states.get(table), Some(NodeState::Built { .. }));
+        let input = build.context.project.models.get(table).filter(|_| is_asked);
+        input.map(audit::checks).unwrap_or_default().into_iter().filter(|check| check.severity == Severity::Error)
+    };
+    let never_null = |table: &str, column: &str| {
+        let is_it = |names: &[String]| names.iter().any(|name| name == column);
+        promised(table).any(|check| matches!(&check.reads, Reads::Rows { nulls_of, .. } if is_it(nulls_of)))
+    };
+    let differ = |table: &str, columns: &BTreeSet<&str>| {
+        let has = |names: &[String]| names.iter().all(|name| columns.contains(name.as_str()));
+        promised(table).any(|check| matches!(&check.reads, Reads::Keys { columns } if has(columns)))
+    };
+    check.follows(plan, &audit::Inputs { never_null: &never_null, differ: &differ })
+}
+
 /// The audits of one node, and what they see.
-struct Question<'a> {
+pub(super) struct Question<'a> {
     context: &'a RunContext,
-    model: &'a Model,
     night: NaiveDate,
     effort: Effort,
     scene: Scene,
     asked: &'a Asked,
+    /// What is asked, at the night and as it is written.
+    checks: Vec<(Check, Check)>,
 }
 
 type Answer = Result<Vec<AuditOutcome>, AuditError>;
@@ -248,21 +284,30 @@ impl Question<'_> {
         Ok(session)
     }
 
+    /// As if these were all files of a table.
+    pub async fn session_of(&self, base: &BaseTable, files: &[DataFile]) -> Result<SessionContext, RunError> {
+        let mut scene = self.scene.clone();
+        scene.tables.insert(base.table.clone(), base.provider(&self.context.lake, files, self.night)?);
+        self.session(&scene).await
+    }
+
     async fn of_all(&self) -> Result<Answer, RunError> {
+        if self.checks.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
         let session = self.session(&self.scene).await?;
-        Ok(audit::run(&session, &audit::checks_at(self.model, self.night), self.asked).await)
+        let checks: Vec<Check> = self.checks.iter().map(|(check, _)| check.clone()).collect();
+        Ok(audit::run(&session, &checks, self.asked).await)
     }
 
     /// What the other files passed is asked of the new ones; the rest, and what is in doubt, of all.
     async fn of_new_files(&self, grounds: &Grounds) -> Result<Answer, RunError> {
         let all = self.session(&self.scene).await?;
-        let (fresh, known) = grounds.scenes(&self.context.lake, &self.scene)?;
-        let (fresh, known) = (self.session(&fresh).await?, self.session(&known).await?);
+        let (fresh, known) = grounds.sessions(self).await?;
         let scoped = self.asked.of(grounds.scope());
-        let checks = audit::checks_at(self.model, self.night);
         let (mut apart, mut whole) = (Vec::new(), Vec::new());
-        for (check, written) in checks.iter().zip(audit::checks(self.model)) {
-            let list = if grounds.splits(&all, check, &written).await { &mut apart } else { &mut whole };
+        for (check, written) in &self.checks {
+            let list = if grounds.splits(self, &all, check, written).await? { &mut apart } else { &mut whole };
             list.push(check.clone());
         }
         let found: Answer = async {
@@ -281,8 +326,6 @@ impl Question<'_> {
                 }
             }
             found.extend(audit::run(&all, &whole, self.asked).await?);
-            let place = |outcome: &AuditOutcome| checks.iter().position(|check| check.name == outcome.audit);
-            found.sort_by_key(place);
             Ok(found)
         }
         .await;

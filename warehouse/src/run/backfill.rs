@@ -14,8 +14,10 @@ use crate::release;
 /// Runs the nights from one to another; `told` hears of each run as it ends.
 ///
 /// Nights up to the highest that was released share one run: each takes in its deliveries and adds to the
-/// histories, then the tables are built once, for the highest. Nights after it are released one by one. What was
-/// run before has nothing to do, so a backfill that was stopped is simply started again.
+/// histories, then the tables are built once, for the highest. Nights after it are released one by one, or `at_once`
+/// of them share a run and a release, for the last of them; where the graph has models that learn it is one by one, for
+/// these keep what each night taught them. What was run before has nothing to do, so a backfill that was stopped is
+/// simply started again.
 ///
 /// # Errors
 /// [`RunError::User`] where the nights are in the wrong order; else those of [`run_night`]. A night of which
@@ -25,6 +27,7 @@ pub async fn backfill(
     context: &RunContext,
     from: NaiveDate,
     to: NaiveDate,
+    at_once: usize,
     select: Option<&BTreeSet<String>>,
     mut told: impl FnMut(RunReport),
 ) -> Result<(), RunError> {
@@ -37,7 +40,9 @@ pub async fn backfill(
     let (mut earlier, later): (Vec<NaiveDate>, Vec<NaiveDate>) =
         from.iter_days().take_while(|night| *night <= to).partition(|night| highest.is_some_and(|top| *night <= top));
     let first = earlier.pop().map(|last| (last, earlier));
-    let requests = first.into_iter().chain(later.into_iter().map(|night| (night, Vec::new())));
+    let at_once = if context.project.ml.is_empty() { at_once.max(1) } else { 1 };
+    let shared = |nights: &[NaiveDate]| nights.split_last().map(|(last, earlier)| (*last, earlier.to_vec()));
+    let requests = first.into_iter().chain(later.chunks(at_once).filter_map(shared));
     for (night, earlier) in requests {
         let request = RunRequest { night, earlier, select: select.cloned(), unlimited: true, ..RunRequest::default() };
         let report = run_night(context, &request).await?;

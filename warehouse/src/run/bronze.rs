@@ -11,14 +11,14 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::context::RunContext;
 use super::error::RunError;
 use super::ledgers::{self, NumberedLedger};
-use super::publish::change;
+use super::publish::{change, commit_under};
 use super::quarantine;
 use super::sources::SourceOutcome;
 use super::state::{Candidate, StagedTable};
 use crate::failpoint;
 use crate::lease::Lease;
 use crate::release::{Release, ReleasedTable};
-use crate::table::{TableSnapshot, commit};
+use crate::table::TableSnapshot;
 
 /// Sources committed beside each other.
 const COMMITS_AT_ONCE: usize = 8;
@@ -30,6 +30,10 @@ pub(super) async fn commit_sources(
     sources: Vec<SourceOutcome>,
     run_id: &str,
 ) -> Result<Vec<SourceOutcome>, RunError> {
+    let created = sources.iter().filter(|source| source.creates()).map(|source| source.table.as_str());
+    let held = sources.iter().any(|source| !source.quarantine.is_empty());
+    let created = created.chain(quarantine::creates(context, held).await?);
+    lease.announce(created).await?;
     // One table for all sources: one after the other, or they would race against each other.
     for source in &sources {
         quarantine::append(context, lease, source, run_id).await?;
@@ -56,7 +60,7 @@ async fn commit_source(
         return Ok(source);
     };
     let (schema, base) = (staged.schema.clone(), staged.base.clone());
-    let snapshot = if source.ledger_changed || !staged.adds.is_empty() {
+    let snapshot = if source.commits(staged) {
         Some(commit_staged(context, lease, &source.source, &mut source.ledger, staged, run_id).await?)
     } else {
         base
@@ -113,5 +117,5 @@ pub(super) async fn commit_staged(
     ledger.number = ledgers::store(&context.lake, source, ledger.number, &ledger.ledger).await?;
     failpoint::reached("ledger.written");
     let change = change(context, lease, staged, ledgers::APP_ID, ledger.number, run_id);
-    Ok(commit(&context.lake, staged.base.as_ref(), &change).await?)
+    commit_under(context, lease, staged, &change).await
 }

@@ -134,18 +134,27 @@ impl<'a> Build<'a> {
         let graph = Arc::clone(&self.context.graph);
         let mut waiting: Vec<&Node> = graph.nodes.iter().collect();
         let mut running = FuturesUnordered::new();
+        // A training holds its rows several times, and has all threads: one at a time.
+        let context = self.context;
+        let mut learning = false;
         loop {
             let mut rest = Vec::with_capacity(waiting.len());
             for node in waiting {
-                if running.len() >= self.context.engine.threads() || !self.is_ready(node) {
+                let is_training = context.is_training(&node.name);
+                let is_full = running.len() >= context.engine.threads() || (is_training && learning);
+                if is_full || !self.is_ready(node) {
                     rest.push(node);
                 } else if let Some(recipe) = self.decide(node) {
+                    learning |= is_training;
                     running.push(self.compute(node, recipe).await?);
                 }
             }
             waiting = rest;
             match running.next().await {
-                Some(computed) => self.settle(computed),
+                Some(computed) => {
+                    learning &= !context.is_training(&computed.node);
+                    self.settle(computed);
+                }
                 None if waiting.is_empty() => return Ok(()),
                 None => {}
             }

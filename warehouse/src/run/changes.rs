@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use datafusion::catalog::TableProvider;
-use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
-use object_store::ObjectStoreExt;
 
 use super::compute::ComputeError;
 use super::digests::{DayDigests, FileDigests, FileRows, Span, changed_days, digest, span, windows_of};
@@ -33,14 +31,49 @@ pub(super) struct Seen {
     pub changed: Option<Changed>,
 }
 
+/// Why the rows of a day are not what they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    /// It comes after all days before.
+    New,
+    /// Rows came to it.
+    Late,
+    /// Rows of it left, with others or none in their place.
+    Corrected,
+}
+
 /// The windows of which the rows of an input changed, by their first days.
 pub(super) struct Changed {
     pub windows: BTreeSet<NaiveDate>,
+    /// Of each the tables that are read, and what happened to their rows.
+    pub causes: BTreeMap<NaiveDate, BTreeSet<(Cause, String)>>,
+    /// The last day of each read that had rows before.
+    known: BTreeMap<String, NaiveDate>,
     /// First and last window that there were before.
     before: Option<Span>,
 }
 
 impl Changed {
+    /// What rows of a day are that come to a read, by its id.
+    pub fn cause(&self, read: &str, day: NaiveDate) -> Cause {
+        match self.known.get(read) {
+            Some(last) if day <= *last => Cause::Late,
+            _ => Cause::New,
+        }
+    }
+
+    /// Notes the windows that read a day's rows.
+    fn take(&mut self, (read, rows): (&WindowedRead, &Read), length: WindowLength, last: NaiveDate) {
+        for day in &rows.days {
+            let cause = if rows.left.contains(day) { Cause::Corrected } else { self.cause(&read.id(), *day) };
+            for window in windows_of(&BTreeSet::from([*day]), read, length).into_iter().filter(|window| *window <= last)
+            {
+                self.windows.insert(window);
+                self.causes.entry(window).or_default().insert((cause, read.table.clone()));
+            }
+        }
+    }
+
     /// Whether all that changed was delivered after all that was merged: then it wins, whatever it is.
     pub fn comes_after(&self) -> bool {
         match (self.before, self.windows.first()) {
@@ -109,12 +142,17 @@ pub(super) async fn see(
     let whole = windows_between(inputs, &standing, length).filter(|(first, _)| *first <= last);
     let whole = whole.map(|(first, end)| Range { start: first, end: length.next(end.min(last)) });
     let changed = prior.map(|prior| {
-        let windows = inputs.reads.iter().filter_map(|(read, _)| {
-            let days = &reads.get(&read.id())?.days;
-            Some(windows_of(days, read, length))
-        });
-        let windows = windows.flatten().filter(|window| *window <= last).collect();
-        Changed { windows, before: windows_between(inputs, prior, length) }
+        let known = prior.reads.iter().filter_map(|(id, files)| Some((id.clone(), files.span()?.1)));
+        let mut changed = Changed {
+            windows: BTreeSet::new(),
+            causes: BTreeMap::new(),
+            known: known.collect(),
+            before: windows_between(inputs, prior, length),
+        };
+        for (read, _) in &inputs.reads {
+            reads.get(&read.id()).into_iter().for_each(|rows| changed.take((read, rows), length, last));
+        }
+        changed
     });
     Ok(Seen { standing, whole, changed })
 }
@@ -141,6 +179,8 @@ fn windows_between(inputs: &WindowedInputs, standing: &Standing, length: WindowL
 struct Read {
     now: FileDigests,
     days: BTreeSet<NaiveDate>,
+    /// Days of which rows left.
+    left: BTreeSet<NaiveDate>,
 }
 
 /// What is read whole, and whether it is as it was.
@@ -198,7 +238,10 @@ impl Inspector<'_> {
     async fn spans(&self, inputs: &WindowedInputs) -> Result<BTreeMap<String, Read>, ComputeError> {
         let mut reads = BTreeMap::new();
         for (read, from) in &inputs.reads {
-            reads.insert(read.id(), Read { now: self.look(read, from, true).await?, days: BTreeSet::new() });
+            reads.insert(
+                read.id(),
+                Read { now: self.look(read, from, true).await?, days: BTreeSet::new(), left: BTreeSet::new() },
+            );
         }
         Ok(reads)
     }
@@ -227,9 +270,11 @@ impl Inspector<'_> {
             let now = self.all(read, from).await?;
             let then = before.0.get(ALL).and_then(|rows| rows.days.as_ref());
             let days = changed_days(&now.days, then);
-            return Ok(then
-                .is_some()
-                .then(|| Read { now: FileDigests(BTreeMap::from([(ALL.to_owned(), now)])), days }));
+            return Ok(then.map(|then| Read {
+                now: FileDigests(BTreeMap::from([(ALL.to_owned(), now)])),
+                days,
+                left: then.keys().copied().collect(),
+            }));
         };
         let files: BTreeMap<String, DataFile> =
             base.files().into_iter().map(|file| (base.key(&file, self.work.night), file)).collect();
@@ -254,7 +299,8 @@ impl Inspector<'_> {
         let came = now.beyond(before);
         let came = came.iter().filter_map(|key| now.0.get(key)?.days.as_ref());
         let days = changed_days(came, &left);
-        Ok(Some(Read { now, days }))
+        let left = left.iter().flat_map(DayDigests::keys).copied().collect();
+        Ok(Some(Read { now, days, left }))
     }
 
     /// Digests of a file that is not of the table any more; `None` where nothing kept it.
@@ -266,17 +312,10 @@ impl Inspector<'_> {
         key: &str,
     ) -> Result<Option<DayDigests>, ComputeError> {
         let lake = &self.work.context.lake;
-        let (path, night) = BaseTable::of_key(key);
-        let place = path.split('/').fold(lake.table_path(&base.table), |folder, part| folder.join(part));
-        let size = match lake.store().head(&place).await {
-            Ok(found) => found.size,
-            Err(object_store::Error::NotFound { .. }) => {
-                tracing::info!(node = %self.work.name, file = %place, "an input's file of before is gone; building all windows");
-                return Ok(None);
-            }
-            Err(error) => return Err(DataFusionError::from(error).into()),
+        let Some((file, night)) = base.gone(lake, key).await.map_err(ComputeError::Other)? else {
+            tracing::info!(node = %self.work.name, file = %key, "an input's file of before is gone; building all windows");
+            return Ok(None);
         };
-        let file = DataFile { path: path.to_owned(), size, rows: None, stats: None, partition: BTreeMap::new() };
         let provider = match night {
             Some(night) => base.provider(lake, std::slice::from_ref(&file), night),
             None => base.whole_file(lake, &file),

@@ -97,6 +97,12 @@ impl RunContext {
 }
 
 impl RunContext {
+    /// Whether a node trains a model.
+    pub(super) fn is_training(&self, node: &str) -> bool {
+        let role = self.project.models.get(node).and_then(|model| model.ml.as_ref());
+        matches!(role, Some(MlRole::Training(_)))
+    }
+
     /// Plugs in what learns, which must have the candidates of all ML nodes.
     ///
     /// # Errors
@@ -159,14 +165,10 @@ pub struct RunRequest {
 impl Stage {
     /// The part of a run that computes a node.
     pub(super) fn of(node: &str, context: &RunContext) -> Self {
-        let is_training = |name: &str| {
-            let role = context.project.models.get(name).and_then(|model| model.ml.as_ref());
-            matches!(role, Some(MlRole::Training(_)))
-        };
-        if is_training(node) {
+        if context.is_training(node) {
             return Self::Train;
         }
-        match context.graph.ancestors([node]).iter().any(|name| is_training(name)) {
+        match context.graph.ancestors([node]).iter().any(|name| context.is_training(name)) {
             true => Self::Score,
             false => Self::Build,
         }

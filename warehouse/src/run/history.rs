@@ -93,7 +93,8 @@ impl History {
             self.nights.push(night);
         }
         let seen_at = work.scratch(attempt, &format!("-{night}-seen"));
-        let seen = work.stage_model(model, scene, night.into(), attempt, &seen_at).await?;
+        let session = work.context.engine.session(attempt.effort);
+        let seen = work.stage_model(model, scene, night.into(), &session, &seen_at).await?;
         let changed = self.changed(work, model, night, &seen, attempt).await?;
         let rows: u64 = changed.iter().map(|file| file.rows).sum();
         if rows == 0 {

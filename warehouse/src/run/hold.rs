@@ -43,7 +43,8 @@ pub(super) async fn holding<T>(
     result
 }
 
-/// Makes the commits of every earlier holder fail, in every table that a run can commit to.
+/// Makes the commits of every earlier holder fail, in every table that a run can commit to, and in those that one
+/// was about to create.
 async fn fence_tables(context: &RunContext, lease: &Lease, run_id: &str) -> Result<(), RunError> {
     if !lease.must_fence() || planted(Bug::NoFence) {
         return Ok(());
@@ -53,11 +54,17 @@ async fn fence_tables(context: &RunContext, lease: &Lease, run_id: &str) -> Resu
     let nodes = context.graph.nodes.iter().map(|node| node.name.clone());
     let released = previous.iter().flat_map(|release| release.tables.keys().cloned());
     let quarantine = std::iter::once(super::quarantine::TABLE.to_owned());
-    let tables: BTreeSet<String> = sources.chain(nodes).chain(released).chain(quarantine).collect();
+    let unborn = lease.unborn().iter().cloned();
+    let tables: BTreeSet<String> = sources.chain(nodes).chain(released).chain(quarantine).chain(unborn).collect();
+    let by = (run_id, context.clock.now());
     stream::iter(context.turns.order(tables))
-        .map(|table| async move { fence(&context.lake, &table, lease.token(), run_id, context.clock.now()).await })
+        .map(|table| async move {
+            let is_unborn = lease.unborn().contains(&table);
+            fence(&context.lake, &table, lease.token(), is_unborn, by).await
+        })
         .buffer_unordered(context.turns.at_once(FENCES_AT_ONCE))
         .try_collect::<()>()
         .await?;
+    lease.fenced().await;
     Ok(())
 }

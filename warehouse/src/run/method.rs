@@ -56,7 +56,7 @@ impl Build<'_> {
         LearntInputs { role, features_read: features.unwrap_or_default(), asked: self.asked.clone(), raw }
     }
 
-    async fn windowed(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<WindowedInputs, RunError> {
+    pub(super) async fn windowed(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<WindowedInputs, RunError> {
         let missing = || RunError::Defect { what: format!("{} was not planned by windows", node.name) };
         let windowing = self.context.resolved.windows.get(&node.name).ok_or_else(missing)?;
         let model = self.context.project.models.get(&node.name).ok_or_else(missing)?;

@@ -17,6 +17,7 @@
 //! | after bronze | deliveries in bronze, which no release names yet | finds them loaded, builds from them |
 //! | after bronze, before the held rows of replaced deliveries are marked | rows that are held for a file that is another by now | marks them, by the ledger |
 //! | while it builds | staged files, with a note for each node that was finished | takes the noted files where code, inputs and night are the same ([`stage`]) |
+//! | after it announced tables, before it committed them | names of tables that are not there | fences them by name; the first commit goes above the fence |
 //! | while it commits | tables ahead of the release, each whole and audited | takes those whose commit names the same recipe as they are |
 //! | between the release's link and its file | a release that is valid and not yet listed | its lease puts the file ([`crate::lease`]) |
 //! | after that | a lease that nobody gave back, no record of the run | takes the lease over, has nothing to do |
@@ -25,11 +26,14 @@
 //! stands, and beside it what those rows were made of ([`standing`]): the note is used on the same files only, the
 //! other is named by the recipe of the commit, so neither can be taken for another's.
 //!
-//! A fence on a table is a version without new rows: it makes no release, for readers have nothing to see.
+//! A fence on a table is a version without new rows: it makes no release, for readers have nothing to see. A table
+//! that is not there yet is announced in the lease's chain before its first commit, and fenced by an entry without
+//! columns, on top of which the table begins: so no version 0 is a stale run's either ([`crate::lease`]).
 //! Each step calls `failpoint::reached`, where tests let the process die.
 //!
 //! What stays of a run that died and is not used again goes with [`maintain()`].
 
+mod amend;
 mod asked;
 mod audits;
 mod backfill;
@@ -44,6 +48,7 @@ mod diff;
 mod digests;
 mod error;
 mod evolution;
+mod forecast;
 mod history;
 mod hold;
 mod keys;
@@ -53,6 +58,7 @@ mod method;
 mod ml;
 mod night;
 mod ops;
+mod parents;
 mod plan;
 mod proofs;
 mod publish;
@@ -80,6 +86,7 @@ pub use backfill::backfill;
 pub use context::{RunContext, RunRequest, Stage, Stop, open_lake};
 pub use diff::{TableDiff, Total, diff};
 pub use error::RunError;
+pub use forecast::WindowsPlan;
 pub use maintain::{Maintained, maintain};
 pub use ml::{Decision, decide as decide_on_model, decisions as model_decisions};
 pub use night::run_night;

@@ -269,6 +269,11 @@ impl RunReport {
 
     fn conclude(&mut self, released: Option<&Release>) {
         self.release = released.map(|release| release.id().to_string());
+        // A table that was to be created may have begun above a fence.
+        for node in self.node_reports.iter_mut().filter(|node| node.version.is_some()) {
+            let named = released.and_then(|release| release.tables.get(&node.node));
+            node.version = named.map(|table| table.version).or(node.version);
+        }
         self.status = match (released, self.kinds.is_empty()) {
             (Some(_), true) => RunStatus::Done,
             (Some(_), false) => RunStatus::Partial,

@@ -6,9 +6,11 @@ use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
+use super::build::Build;
 use super::context::{RunContext, RunRequest};
 use super::decide::{Decision, decision, recipe};
 use super::error::RunError;
+use super::forecast::{Ahead, Pending, WindowsPlan};
 use super::state::{Candidate, NodeState};
 use super::{diff, evolution, views};
 use super::{ledgers, ml};
@@ -61,6 +63,10 @@ pub struct NodePlan {
     pub why: String,
     /// Columns that would be added, dropped or changed.
     pub columns: Vec<String>,
+    /// Of a table in windows those that would be built, as far as is known before the run.
+    pub windows: Vec<WindowsPlan>,
+    /// What else may be built of it, and is known only in the run.
+    pub unknown: Vec<String>,
 }
 
 /// Plans a night.
@@ -92,6 +98,8 @@ pub async fn plan_night(context: &RunContext, request: &RunRequest) -> Result<Ni
 struct Standing {
     identity: String,
     state: Option<NodeState>,
+    candidate: Candidate,
+    pending: Vec<Pending>,
 }
 
 async fn plan_source(
@@ -114,16 +122,17 @@ async fn plan_source(
         freshness: None,
         error: None,
     };
-    let standing = match look(context, contract, &ledger, night, &mut plan).await {
+    let mut pending = Vec::new();
+    let standing = match look(context, contract, &ledger, night, (&mut plan, &mut pending)).await {
         Ok(state) => {
             let changes = plan.new.len() + plan.corrected.len();
             let identity = if changes == 0 { identity } else { format!("{identity}+{changes}") };
-            Standing { identity, state }
+            Standing { identity, state, candidate, pending }
         }
         Err(error) => {
             plan.error = Some(error.to_string());
             let state = NodeState::Failed { message: error.to_string(), kind: error.kind() };
-            Standing { identity, state: Some(state) }
+            Standing { identity, state: Some(state), candidate, pending: Vec::new() }
         }
     };
     Ok((plan, standing))
@@ -134,12 +143,14 @@ async fn look(
     contract: &Contract,
     ledger: &ingest::Ledger,
     night: NaiveDate,
-    plan: &mut SourcePlan,
+    (plan, pending): (&mut SourcePlan, &mut Vec<Pending>),
 ) -> Result<Option<NodeState>, IngestError> {
     let files = ingest::discover(context.raw.as_ref(), &context.raw_root, contract).await?;
     let found = ingest::plan_deliveries(contract, &files, ledger, night);
     for delivery in &found.deliveries {
         let path = delivery.file.path.clone();
+        let replaces = if let Reason::Changed { number } = delivery.reason { Some(number) } else { None };
+        pending.push(Pending { path: path.clone(), night: delivery.night, replaces });
         match delivery.reason {
             Reason::New | Reason::Skipped { .. } => plan.new.push(path),
             Reason::Changed { .. } => plan.corrected.push(path),
@@ -179,6 +190,7 @@ async fn plan_nodes(
         identities.insert(plan.table.clone(), standing.identity.clone());
         states.extend(standing.state.clone().map(|state| (plan.table.clone(), state)));
     }
+    let mut ahead = ahead(context, request, night, previous, sources);
     let mut plans = Vec::new();
     for node in &context.graph.nodes {
         let released = previous.and_then(|release| release.tables.get(&node.name));
@@ -201,9 +213,35 @@ async fn plan_nodes(
             }
             _ => Vec::new(),
         };
-        plans.push(NodePlan { node: node.name.clone(), action: action.to_owned(), why, columns });
+        let forecast = if action == "build" { ahead.forecast(node).await? } else { None };
+        let (windows, unknown) = forecast.as_ref().map(|known| (known.windows(), known.unknown())).unwrap_or_default();
+        if action == "build" {
+            ahead.built.insert(node.name.clone(), forecast);
+        }
+        plans.push(NodePlan { node: node.name.clone(), action: action.to_owned(), why, columns, windows, unknown });
     }
     Ok(plans)
+}
+
+/// What the run would start from.
+fn ahead<'a>(
+    context: &'a RunContext,
+    request: &'a RunRequest,
+    night: NaiveDate,
+    previous: Option<&'a Release>,
+    sources: &[(SourcePlan, Standing)],
+) -> Ahead<'a> {
+    let mut build = Build::new(context, request, night, "plan", previous, &[]);
+    for (plan, standing) in sources {
+        build.place(&plan.table, standing.candidate.clone(), None);
+    }
+    for (table, released) in previous.iter().flat_map(|release| &release.tables) {
+        if context.graph.node(table).is_some() {
+            build.kept.insert(table.clone(), released.version);
+        }
+    }
+    let pending = sources.iter().map(|(plan, standing)| (plan.table.clone(), standing.pending.clone())).collect();
+    Ahead { build, pending, built: BTreeMap::new() }
 }
 
 fn view_reason(previous: Option<&Release>, name: &str) -> String {

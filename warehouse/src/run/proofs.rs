@@ -2,22 +2,24 @@
 //!
 //! Files never change. Where a check looks at rows one by one and no row of some files failed it, none of them
 //! ever will; keys that differ among some files differ among any of them, and a new file's keys have to differ
-//! from theirs. A file that a change wrote anew without some of its rows is as known as it was before.
+//! from theirs. A file that a change wrote anew without some of its rows is as known as it was before. Keys that were
+//! found in another table are found as long as that table has all the keys it had ([`super::parents`]).
 //! `_buho/audited/<node>/<identity>.json`, written before the release that names the identity; where
 //! it is missing, all is asked of all rows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::execution::context::SessionContext;
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
-use super::audits::audited_as;
-use super::build::{Build, Scene};
-use super::error::RunError;
+use super::audits::{Question, audited_as};
+use super::build::Build;
+use super::error::{RunError, is_out_of_memory};
 use super::maintain::remove_old;
 use super::method::only_scan;
+use super::parents::{self, Parent};
 use super::reads::BaseTable;
 use crate::audit::{self, AuditOutcome, Check, Reads};
 use crate::identity::word_of;
@@ -37,6 +39,9 @@ pub(super) struct Proof {
     files: BTreeSet<String>,
     /// Names of the checks that passed.
     passed: BTreeSet<String>,
+    /// The tables in which keys were found.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    parents: BTreeMap<String, parents::Files>,
 }
 
 fn file(table: &str, identity: &str) -> String {
@@ -50,6 +55,7 @@ pub(super) struct Grounds {
     known: Vec<DataFile>,
     fresh: Vec<DataFile>,
     passed: BTreeSet<String>,
+    parents: BTreeMap<String, Parent>,
     night: NaiveDate,
 }
 
@@ -77,7 +83,14 @@ impl Grounds {
         let handed_on = base.candidate.handed_on(is_proven);
         let (known, fresh) =
             base.files().into_iter().partition(|file| is_proven(file) || handed_on.contains(file.path.as_str()));
-        Ok(Some(Self { base, asked, known, fresh, passed: proof.passed, night }))
+        let mut parents = BTreeMap::new();
+        for parent in audit::parents(model) {
+            // What is cut by files itself is not there whole beside some of its files.
+            let found = Parent::find(build, &parent, proof.parents.get(&parent)).await?;
+            let apart = found.filter(|found| found.base.table != base.table);
+            parents.extend(apart.map(|found| (parent, found)));
+        }
+        Ok(Some(Self { base, asked, known, fresh, passed: proof.passed, parents, night }))
     }
 
     /// Whether little enough came for asking of it apart.
@@ -93,14 +106,10 @@ impl Grounds {
         self.fresh.is_empty()
     }
 
-    /// The scene with nothing but the files that came, or but those that are known.
-    pub fn scenes(&self, lake: &Lake, scene: &Scene) -> Result<(Scene, Scene), RunError> {
-        let of = |files: &[DataFile]| -> Result<Scene, RunError> {
-            let mut part = scene.clone();
-            part.tables.insert(self.base.table.clone(), self.base.provider(lake, files, self.night)?);
-            Ok(part)
-        };
-        Ok((of(&self.fresh)?, of(&self.known)?))
+    /// What is seen of nothing but the files that came, and of nothing but those that are known.
+    pub async fn sessions(&self, question: &Question<'_>) -> Result<(SessionContext, SessionContext), RunError> {
+        let fresh = question.session_of(&self.base, &self.fresh).await?;
+        Ok((fresh, question.session_of(&self.base, &self.known).await?))
     }
 
     /// One word for the files that came.
@@ -109,19 +118,46 @@ impl Grounds {
     }
 
     /// Whether a check that the known files passed has to be asked of the others alone.
-    pub async fn splits(&self, session: &SessionContext, check: &Check, as_written: &Check) -> bool {
+    pub async fn splits(
+        &self,
+        question: &Question<'_>,
+        session: &SessionContext,
+        check: &Check,
+        as_written: &Check,
+    ) -> Result<bool, RunError> {
         if !self.passed.contains(&check.name) {
-            return false;
+            return Ok(false);
         }
-        match (&check.reads, &as_written.reads) {
+        Ok(match (&check.reads, &as_written.reads) {
             (Reads::Rows { .. } | Reads::Keys { .. }, _) => true,
             (Reads::Count { .. }, _) => false,
+            (Reads::Orphans { parent, field, .. }, _) => self.still_has_all(question, parent, field).await?,
             // What asks for the night may pass at one and fail at another.
             (Reads::Query { sql }, Reads::Query { sql: written }) if sql == written => {
                 let plan = session.state().create_logical_plan(sql).await;
                 plan.is_ok_and(|plan| only_scan(&plan).is_some_and(|table| table == check.node))
             }
             (Reads::Query { .. }, _) => false,
+        })
+    }
+
+    /// Whether a table has every key that the known files' rows could be found by.
+    async fn still_has_all(&self, question: &Question<'_>, table: &str, field: &str) -> Result<bool, RunError> {
+        let Some(parent) = self.parents.get(table) else {
+            return Ok(false);
+        };
+        let children = self.known.iter().map(|file| file.rows).sum();
+        let Some((gone, came)) = parent.to_compare(children) else {
+            return Ok(false);
+        };
+        if gone.is_empty() {
+            return Ok(true);
+        }
+        let gone = question.session_of(&parent.base, gone).await?;
+        let came = question.session_of(&parent.base, came).await?;
+        match parents::all_in(&gone, &came, table, field).await {
+            Err(error) if is_out_of_memory(&error) => Ok(false),
+            found => found.map_err(|error| RunError::query(table, error)),
         }
     }
 
@@ -134,7 +170,8 @@ impl Grounds {
         let files = self.known.iter().chain(&self.fresh).map(|file| self.base.key(file, self.night)).collect();
         let passed = outcomes.iter().filter(|outcome| outcome.passed).map(|outcome| outcome.audit.clone()).collect();
         let below = file(&model.name, &identity);
-        let proof = Proof { asked: self.asked.clone(), files, passed };
+        let parents = self.parents.iter().map(|(table, parent)| (table.clone(), parent.now.clone())).collect();
+        let proof = Proof { asked: self.asked.clone(), files, passed, parents };
         let body = serde_json::to_vec(&proof).map_err(|source| RunError::Form { what: below.clone(), source })?;
         let path = lake.path(&below);
         lake.store().put(&path, body.into()).await.map_err(|error| TableError::write(&model.name, &path, error))?;

@@ -47,6 +47,14 @@ pub(super) async fn commit_all(
     previous: Option<&Release>,
 ) -> Result<Committed, RunError> {
     let build = audited.build();
+    let created = build.candidates.iter().filter_map(|(name, candidate)| match candidate {
+        Candidate::Staged(staged) if staged.base.is_none() => {
+            matches!(build.states.get(name), Some(NodeState::Built { .. })).then_some(name.as_str())
+        }
+        _ => None,
+    });
+    lease.announce(created).await?;
+    failpoint::reached("tables.announced");
     let nodes: BTreeMap<String, ReleasedTable> = stream::iter(context.turns.order(&context.graph.nodes))
         .map(|node| release_node(context, lease, build, &node.name, previous))
         .buffered(context.turns.at_once(COMMITS_AT_ONCE))
@@ -154,7 +162,7 @@ async fn release_node(
                     notes: HashMap::from([note]),
                     ..change(context, lease, staged, APP_ID, context.clock.now().timestamp_millis(), build.run_id())
                 };
-                let version = commit(&context.lake, staged.base.as_ref(), &change).await?.version;
+                let version = commit_under(context, lease, staged, &change).await?.version;
                 stage::forget(&context.lake, name).await;
                 Some(ReleasedTable { version, night, state: TableState::Fresh, recipe: recipe.clone() })
             }
@@ -169,6 +177,19 @@ async fn release_node(
         None => None,
     };
     Ok(table.map(|table| (name.to_owned(), table)))
+}
+
+/// Commits under the lease; that a table is created is said in its chain before.
+pub(super) async fn commit_under(
+    context: &RunContext,
+    lease: &Lease,
+    staged: &StagedTable,
+    change: &Change,
+) -> Result<TableSnapshot, RunError> {
+    if staged.base.is_none() {
+        lease.announce([change.table.as_str()]).await?;
+    }
+    Ok(commit(&context.lake, staged.base.as_ref(), change).await?)
 }
 
 /// The commit that makes a staged table the table.

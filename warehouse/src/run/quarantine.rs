@@ -41,6 +41,12 @@ pub(super) fn schema() -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// The name of the table, where rows that are to be held are the first.
+pub(super) async fn creates(context: &RunContext, has_rows: bool) -> Result<Option<&'static str>, RunError> {
+    let is_there = !has_rows || TableSnapshot::load(&context.lake, TABLE, None).await?.is_some();
+    Ok((!is_there).then_some(TABLE))
+}
+
 /// Appends a source's quarantined rows under a name made of its next ledger number: an attempt that
 /// died after this and before the bronze commit is superseded by the next one, never added to.
 pub(super) async fn append(
@@ -60,6 +66,9 @@ pub(super) async fn append(
         .collect();
     if source.quarantine.is_empty() && superseded.is_empty() {
         return Ok(());
+    }
+    if base.is_none() {
+        lease.announce([TABLE]).await?;
     }
     let schema = schema();
     let batches: Vec<RecordBatch> = source

@@ -1,9 +1,12 @@
 //! Where the rows that a node reads come from, file by file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
+use object_store::ObjectStoreExt;
 
 use super::build::Scene;
 use super::error::RunError;
@@ -63,6 +66,26 @@ impl BaseTable {
         match &self.contract {
             Some(contract) => views::bronze_as_of(lake, contract, &candidate, night),
             None => Ok(candidate.provider(lake, &self.table)?),
+        }
+    }
+
+    /// A file that is not of the table any more, by its key, and the night that did not see all of it; `None` where
+    /// nothing kept it.
+    pub async fn gone(&self, lake: &Lake, key: &str) -> Result<Option<(DataFile, Option<NaiveDate>)>, RunError> {
+        let (path, night) = Self::of_key(key);
+        Ok(self.kept_file(lake, path).await?.map(|file| (file, night)))
+    }
+
+    /// A file that the table has or had, by its path; `None` where nothing kept it.
+    pub async fn kept_file(&self, lake: &Lake, path: &str) -> Result<Option<DataFile>, RunError> {
+        let place = path.split('/').fold(lake.table_path(&self.table), |folder, part| folder.join(part));
+        match lake.store().head(&place).await {
+            Ok(found) => {
+                let partition = BTreeMap::new();
+                Ok(Some(DataFile { path: path.to_owned(), size: found.size, rows: None, stats: None, partition }))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(RunError::query(&self.table, DataFusionError::from(error))),
         }
     }
 

@@ -25,14 +25,14 @@ use crate::table::{DataFile, Lake, PinnedTable, StagedFile, TableError};
 
 /// How much of a file lies in ranges of days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Overlap {
+pub(super) enum Overlap {
     None,
     Part,
     Whole,
 }
 
 /// Judged by the file's statistics; where they do not say, some of it may.
-fn overlap(file: &DataFile, time: &str, ranges: &[Range]) -> Overlap {
+pub(super) fn overlap(file: &DataFile, time: &str, ranges: &[Range]) -> Overlap {
     let (Some(Some(first)), Some(Some(last))) = (file.first_day(time), file.last_day(time)) else {
         return if file.rows == Some(0) { Overlap::Whole } else { Overlap::Part };
     };

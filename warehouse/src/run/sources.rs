@@ -56,6 +56,16 @@ pub(super) struct Blocked {
 }
 
 impl SourceOutcome {
+    /// Whether there is anything to commit of what was staged.
+    pub fn commits(&self, staged: &StagedTable) -> bool {
+        self.ledger_changed || !staged.adds.is_empty()
+    }
+
+    /// Whether the bronze table is to be created.
+    pub fn creates(&self) -> bool {
+        matches!(&self.candidate, Candidate::Staged(staged) if staged.base.is_none() && self.commits(staged))
+    }
+
     /// How a release names the bronze table; `None` where nothing was ever delivered.
     pub fn released(&self, night: NaiveDate) -> Option<ReleasedTable> {
         let state = match &self.blocked {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
 
-use super::changes::{self, Seen};
+use super::amend;
+use super::changes::{self, Changed, Seen};
 use super::compute::{ComputeError, stage_query};
 use super::digests::ranges;
 use super::error::RunError;
@@ -58,28 +59,51 @@ pub(super) async fn make(
         return Ok(None);
     }
     let made = match (model.spec.materialized, changed) {
-        (Materialized::Merge, Some(changed)) if changed.comes_after() => {
-            merged(work, model, &ranges(&changed.windows, WindowLength::Day), attempt).await?
-        }
-        (Materialized::Merge, _) => {
-            let rows = resolved(work, model, whole.as_slice(), attempt).await?;
-            Made { adds: standing_rows(work, model, rows, attempt).await?, removes: None, standing: None }
-        }
+        (Materialized::Merge, changed) => by_key(work, model, inputs, (changed, whole), attempt).await?,
         (_, Some(changed)) => {
             changed.within_limit(work, model, inputs).map_err(ComputeError::Other)?;
             rebuilt(work, model, &ranges(&changed.windows, model.spec.window()), attempt).await?
         }
         (_, None) => {
-            let adds = window_rows(work, model, whole.as_slice(), attempt).await?;
+            let adds = window_rows(work, model, (whole.as_slice(), Reach::All), attempt).await?;
             Made { adds, removes: None, standing: None }
         }
     };
     Ok(Some(Made { standing: Some(standing), ..made }))
 }
 
+/// What came after all that was merged, in place of the rows of its keys; what did not, with all that was delivered of
+/// its keys; else all rows anew.
+async fn by_key(
+    work: &Work,
+    model: &Model,
+    inputs: &WindowedInputs,
+    (changed, whole): (Option<Changed>, Option<Range>),
+    attempt: Attempt,
+) -> Result<Made, ComputeError> {
+    if let Some(changed) = changed {
+        if changed.comes_after() {
+            return merged(work, model, &ranges(&changed.windows, WindowLength::Day), attempt).await;
+        }
+        if let Some(made) = amend::amended(work, model, inputs, (&changed, whole), attempt).await? {
+            return Ok(made);
+        }
+    }
+    let rows = resolved(work, model, (whole.as_slice(), Reach::All), attempt).await?;
+    Ok(Made { adds: standing_rows(work, model, rows, attempt).await?, removes: None, standing: None })
+}
+
+/// How much of its inputs a model is made of.
+#[derive(Clone, Copy)]
+enum Reach {
+    All,
+    /// The rows of a few windows, and what these look up.
+    Few,
+}
+
 /// The rows of ranges in place of those that were there.
 async fn rebuilt(work: &Work, model: &Model, ranges: &[Range], attempt: Attempt) -> Result<Made, ComputeError> {
-    let adds = window_rows(work, model, ranges, attempt).await?;
+    let adds = window_rows(work, model, (ranges, Reach::Few), attempt).await?;
     rewrite::in_place_of(work, model, ranges, adds, attempt).await
 }
 
@@ -87,14 +111,18 @@ async fn rebuilt(work: &Work, model: &Model, ranges: &[Range], attempt: Attempt)
 async fn window_rows(
     work: &Work,
     model: &Model,
-    ranges: &[Range],
+    (ranges, reach): (&[Range], Reach),
     attempt: Attempt,
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let mut rows = Vec::new();
     for (number, range) in ranges.iter().enumerate() {
         let target = work.target(model, attempt, &format!("-w{number}"));
         let moment = Moment::window(work.night, range.start, range.end);
-        let staged = work.stage_model(model, &work.scene, moment, attempt, &target).await?;
+        let session = match reach {
+            Reach::All => work.context.engine.session(attempt.effort),
+            Reach::Few => work.context.engine.session_of_few(attempt.effort),
+        };
+        let staged = work.stage_model(model, &work.scene, moment, &session, &target).await?;
         inside(work, model, &staged, range).map_err(ComputeError::Other)?;
         rows.extend(staged);
     }
@@ -102,7 +130,7 @@ async fn window_rows(
 }
 
 /// A row outside the window would be there twice, or never, when another window is built.
-fn inside(work: &Work, model: &Model, staged: &[StagedFile], range: &Range) -> Result<(), RunError> {
+pub(super) fn inside(work: &Work, model: &Model, staged: &[StagedFile], range: &Range) -> Result<(), RunError> {
     let time = model.spec.time().map_or("", |time| time.as_str());
     for file in staged {
         let file = DataFile::from(file);
@@ -127,11 +155,21 @@ fn inside(work: &Work, model: &Model, staged: &[StagedFile], range: &Range) -> R
 async fn resolved(
     work: &Work,
     model: &Model,
-    ranges: &[Range],
+    ranges: (&[Range], Reach),
     attempt: Attempt,
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let rows = window_rows(work, model, ranges, attempt).await?;
-    let target = work.target(model, attempt, "-newest");
+    newest_of(work, model, rows, (attempt, "")).await
+}
+
+/// Of delivered rows the last of each key.
+pub(super) async fn newest_of(
+    work: &Work,
+    model: &Model,
+    rows: Vec<StagedFile>,
+    (attempt, part): (Attempt, &str),
+) -> Result<Vec<StagedFile>, ComputeError> {
+    let target = work.target(model, attempt, &format!("{part}-newest"));
     let session = work.context.engine.session(attempt.effort);
     staged_table(work, model, ROWS, &rows, &session)?;
     // A model that gives one row of each key already has said which is the newest.
@@ -144,7 +182,7 @@ async fn resolved(
 }
 
 /// Of resolved rows those whose key stays.
-async fn standing_rows(
+pub(super) async fn standing_rows(
     work: &Work,
     model: &Model,
     rows: Vec<StagedFile>,
@@ -162,7 +200,7 @@ async fn standing_rows(
 
 /// The delivered rows in place of those of the same keys; files without such a key stay.
 async fn merged(work: &Work, model: &Model, ranges: &[Range], attempt: Attempt) -> Result<Made, ComputeError> {
-    let delta = resolved(work, model, ranges, attempt).await?;
+    let delta = resolved(work, model, (ranges, Reach::Few), attempt).await?;
     let before: Vec<DataFile> = work.base_files().cloned().collect();
     let target = work.target(model, attempt, "-rest");
     let (touched, mut adds) = rewrite::without_keys(work, model, &before, &delta, &target, attempt).await?;
@@ -171,7 +209,7 @@ async fn merged(work: &Work, model: &Model, ranges: &[Range], attempt: Attempt) 
 }
 
 /// Registers staged rows of the model under a name of the engine's own.
-fn staged_table(
+pub(super) fn staged_table(
     work: &Work,
     model: &Model,
     name: &str,

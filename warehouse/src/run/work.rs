@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use datafusion::prelude::{DataFrame, ident};
+use datafusion::prelude::{DataFrame, SessionContext, ident};
 use tokio::sync::RwLock;
 
 use super::build::Scene;
@@ -210,7 +210,8 @@ impl Work {
         match &self.method {
             Method::Whole => {
                 let target = self.target(model, attempt, "");
-                let adds = self.stage_model(model, &self.scene, self.night.into(), attempt, &target).await?;
+                let session = self.context.engine.session(attempt.effort);
+                let adds = self.stage_model(model, &self.scene, self.night.into(), &session, &target).await?;
                 Ok(Some(Made { adds, removes: None, standing: None }))
             }
             Method::Windowed(inputs) => windowed::make(self, model, inputs, identity, attempt).await,
@@ -229,21 +230,20 @@ impl Work {
         Target::plain(&self.name, format!("{}-{}{part}", self.attempt, attempt.number))
     }
 
-    /// Runs the model's query in a scene and stages its rows.
+    /// Runs the model's query in a scene, in a session that is empty yet, and stages its rows.
     pub async fn stage_model(
         &self,
         model: &Model,
         scene: &Scene,
         moment: Moment,
-        attempt: Attempt,
+        session: &SessionContext,
         target: &Target,
     ) -> Result<Vec<StagedFile>, ComputeError> {
-        let session = self.context.engine.session(attempt.effort);
-        scene.open(&session, moment.night).await.map_err(ComputeError::Other)?;
-        let query = views::query(&session, &model.sql_file, &model.sql, moment).await.map_err(ComputeError::Other)?;
+        scene.open(session, moment.night).await.map_err(ComputeError::Other)?;
+        let query = views::query(session, &model.sql_file, &model.sql, moment).await.map_err(ComputeError::Other)?;
         let columns = model.spec.selected().map(|column| ident(column.name.as_str()));
         let query = query.select(columns.collect::<Vec<_>>())?;
-        stage_query(&self.context.lake, target, query, &session).await
+        stage_query(&self.context.lake, target, query, session).await
     }
 }
 

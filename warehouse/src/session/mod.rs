@@ -108,12 +108,23 @@ impl Engine {
 
     /// An empty session: no table is visible before [`register`] makes it so.
     pub fn session(&self, effort: Effort) -> SessionContext {
-        let runtime = match effort {
+        functions::session(self.config(effort), Arc::clone(self.runtime(effort)))
+    }
+
+    /// A session for a question that few rows of its tables answer: what filters and joins leave of a row's other
+    /// columns is all that is decoded of them. Where most rows stay this costs more than it saves.
+    pub fn session_of_few(&self, effort: Effort) -> SessionContext {
+        let mut config = self.config(effort);
+        config.options_mut().execution.parquet.pushdown_filters = true;
+        functions::session(config, Arc::clone(self.runtime(effort)))
+    }
+
+    fn runtime(&self, effort: Effort) -> &Arc<RuntimeEnv> {
+        match effort {
             Effort::Fast => &self.fast,
             Effort::Fair => &self.fair,
             Effort::Spilling => &self.last,
-        };
-        functions::session(self.config(effort), Arc::clone(runtime))
+        }
     }
 
     fn config(&self, effort: Effort) -> SessionConfig {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::error::TableError;
+use super::fence::{fence_of, fence_transaction, is_fence, refuse_stale};
 use super::lake::Lake;
 use super::layout::for_log;
 use super::snapshot::TableSnapshot;
@@ -22,10 +23,6 @@ use crate::failpoint;
 use crate::planted::{Bug, planted};
 use crate::project::types::ColumnType;
 
-/// Application id under which a log keeps the highest token of the lake's lease that it has seen.
-const FENCE: &str = "buho/fence";
-/// Commits of others that a fence may have to go on top of.
-const FENCE_RACES: usize = 100;
 /// Commits between two checkpoints: a reader opens at most this many small files.
 const CHECKPOINT_EVERY: u64 = if cfg!(test) { 4 } else { 10 };
 
@@ -53,7 +50,8 @@ pub struct Change {
     pub at: DateTime<Utc>,
 }
 
-/// Writes version n + 1 on top of `base` (version 0 where there is no table) and returns it.
+/// Writes version n + 1 on top of `base` (where there is no table version 0, or the first above bare fences) and
+/// returns it.
 ///
 /// An answer that was lost is settled by reading the log: if version n + 1 carries our `txn`, it is ours.
 ///
@@ -65,16 +63,21 @@ pub async fn commit(lake: &Lake, base: Option<&TableSnapshot>, change: &Change) 
     if let (Some(base), Some(token), false) = (base, change.token, planted(Bug::CommitsAgain)) {
         refuse_stale(base, token).await?;
     }
-    let version = base.map_or(0, |snapshot| snapshot.version + 1);
+    let mut version = base.map_or(0, |snapshot| snapshot.version + 1);
     let bytes = log_entry(base, change)?;
     let log_store = lake.log_store(&change.table)?;
-    let written = log_store.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), Uuid::nil()).await;
-    if let Err(error) = written {
+    loop {
+        let entry = CommitOrBytes::LogBytes(bytes.clone());
+        let Err(error) = log_store.write_commit_entry(version, entry, Uuid::nil()).await else { break };
         if planted(Bug::CommitsAgain) {
             let newest = TableSnapshot::load(lake, &change.table, None).await?;
             return Box::pin(commit(lake, newest.as_ref(), change)).await;
         }
-        settle(lake, change, version, error).await?;
+        match settle(lake, change, version, error).await? {
+            Settled::Ours => break,
+            Settled::Fence if base.is_none() => version += 1,
+            Settled::Fence => return Err(TableError::Conflict { table: change.table.clone(), version }),
+        }
     }
     failpoint::reached("table.committed");
     let snapshot = TableSnapshot::load(lake, &change.table, Some(version))
@@ -94,8 +97,16 @@ async fn checkpoint(snapshot: &TableSnapshot) {
     }
 }
 
+/// What has the version that could not be put.
+enum Settled {
+    /// The very change: its answer was lost.
+    Ours,
+    /// A fence of this holder or of one before it.
+    Fence,
+}
+
 /// After a failed put: was it ours after all?
-async fn settle(lake: &Lake, change: &Change, version: u64, error: TransactionError) -> Result<(), TableError> {
+async fn settle(lake: &Lake, change: &Change, version: u64, error: TransactionError) -> Result<Settled, TableError> {
     let log_store = lake.log_store(&change.table)?;
     let entry = log_store.read_commit_entry(version).await.map_err(|source| TableError::Read {
         table: change.table.clone(),
@@ -103,13 +114,14 @@ async fn settle(lake: &Lake, change: &Change, version: u64, error: TransactionEr
         source: Box::new(source),
     })?;
     match entry {
-        Some(bytes) if holds_transaction(&bytes, change) => Ok(()),
-        Some(bytes) => Err(match fence_of(&bytes) {
+        Some(bytes) if holds_transaction(&bytes, change) => Ok(Settled::Ours),
+        Some(bytes) => match fence_of(&bytes) {
             Some(token) if change.token.is_some_and(|ours| ours < token) => {
-                TableError::Fenced { table: change.table.clone(), version, token }
+                Err(TableError::Fenced { table: change.table.clone(), version, token })
             }
-            _ => TableError::Conflict { table: change.table.clone(), version },
-        }),
+            _ if is_fence(&bytes) => Ok(Settled::Fence),
+            _ => Err(TableError::Conflict { table: change.table.clone(), version }),
+        },
         None => Err(TableError::write(
             &change.table,
             &format!("_delta_log, version {version}"),
@@ -120,13 +132,6 @@ async fn settle(lake: &Lake, change: &Change, version: u64, error: TransactionEr
 
 pub(super) fn actions_of(entry: &[u8]) -> Vec<Value> {
     entry.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
-}
-
-/// The token of the lease under which an entry was written.
-fn fence_of(entry: &[u8]) -> Option<u64> {
-    let actions = actions_of(entry);
-    let fence = actions.iter().find(|action| action.pointer("/txn/appId") == Some(&json!(FENCE)))?;
-    fence.pointer("/txn/version")?.as_u64()
 }
 
 /// Whether a log entry is this very change: our run, our `txn`.
@@ -164,61 +169,6 @@ fn log_entry(base: Option<&TableSnapshot>, change: &Change) -> Result<bytes::Byt
     let mut transactions = vec![Transaction::new_with_last_update(&change.app_id, change.sequence, Some(millis))];
     transactions.extend(change.token.map(|token| fence_transaction(token, millis)));
     CommitData::new(actions, operation, notes, transactions).get_bytes().map_err(|error| defect(&error))
-}
-
-fn fence_transaction(token: u64, millis: i64) -> Transaction {
-    Transaction::new_with_last_update(FENCE, i64::try_from(token).unwrap_or(i64::MAX), Some(millis))
-}
-
-/// Makes every commit of a holder before `token` fail: its next version is taken. The rows stay as
-/// they are. A table that has seen the token already is left alone.
-///
-/// # Errors
-/// [`TableError::Fenced`] where a later holder was here first.
-pub async fn fence(lake: &Lake, table: &str, token: u64, run_id: &str, at: DateTime<Utc>) -> Result<(), TableError> {
-    let log_store = lake.log_store(table)?;
-    for _ in 0..FENCE_RACES {
-        let Some(base) = TableSnapshot::load(lake, table, None).await? else {
-            return Ok(());
-        };
-        match base.transaction(FENCE).await?.map(i64::unsigned_abs) {
-            Some(seen) if seen == token => return Ok(()),
-            Some(seen) if seen > token => {
-                return Err(TableError::Fenced { table: table.to_owned(), version: base.version, token: seen });
-            }
-            _ => {}
-        }
-        let bytes = fence_entry(table, token, run_id, at.timestamp_millis())?;
-        let written = log_store.write_commit_entry(base.version + 1, CommitOrBytes::LogBytes(bytes), Uuid::nil()).await;
-        match written {
-            // Whoever was first, the next look at the log tells; what was lost is tried again.
-            Ok(()) => failpoint::reached("table.fenced"),
-            Err(TransactionError::VersionAlreadyExists(_)) => {}
-            Err(error) => tracing::debug!(table, %error, "a fence is tried again"),
-        }
-    }
-    Err(TableError::Conflict { table: table.to_owned(), version: 0 })
-}
-
-/// A holder with this token commits on top of a version only where no later holder was before it.
-async fn refuse_stale(base: &TableSnapshot, token: u64) -> Result<(), TableError> {
-    match base.transaction(FENCE).await?.map(i64::unsigned_abs) {
-        Some(seen) if seen > token => {
-            Err(TableError::Fenced { table: base.table.clone(), version: base.version, token: seen })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn fence_entry(table: &str, token: u64, run_id: &str, millis: i64) -> Result<bytes::Bytes, TableError> {
-    let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-    let mut info = operation.get_commit_info();
-    info.timestamp = Some(millis);
-    info.engine_info = Some(format!("buho {}", env!("CARGO_PKG_VERSION")));
-    let notes = HashMap::from([("buhoRun".to_owned(), json!(run_id))]);
-    CommitData::new(vec![Action::CommitInfo(info)], operation, notes, vec![fence_transaction(token, millis)])
-        .get_bytes()
-        .map_err(|error| TableError::defect(table, error))
 }
 
 fn add_action(file: &StagedFile, change: &Change, millis: i64) -> Add {

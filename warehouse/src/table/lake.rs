@@ -11,6 +11,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions}
 use url::Url;
 
 use super::error::TableError;
+use super::fence::is_fence;
 
 /// An object store and the folder of it that is the lake.
 #[derive(Debug, Clone)]
@@ -81,6 +82,21 @@ impl Lake {
             Some(empty) => Err(TableError::Torn { table: table.to_owned(), path: empty.location.to_string() }),
             None => Ok(!entries.is_empty()),
         }
+    }
+
+    /// Whether a log has nothing but bare fences: the table was about to be created, and is not there.
+    pub(super) async fn is_unborn(&self, table: &str) -> bool {
+        let Ok(entries) = self.log_of(table).await else { return false };
+        if entries.iter().any(|entry| entry.location.extension() != Some("json")) {
+            return false;
+        }
+        for entry in &entries {
+            let read = async { self.store.get(&entry.location).await?.bytes().await };
+            if !read.await.is_ok_and(|entry| is_fence(&entry)) {
+                return false;
+            }
+        }
+        !entries.is_empty()
     }
 
     async fn log_of(&self, table: &str) -> object_store::Result<Vec<ObjectMeta>> {

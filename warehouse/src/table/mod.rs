@@ -13,6 +13,7 @@
 
 pub mod commit;
 pub mod error;
+mod fence;
 mod lake;
 mod layout;
 mod provider;
@@ -21,8 +22,9 @@ mod stats;
 mod vacuum;
 mod writer;
 
-pub use commit::{Change, commit, fence};
+pub use commit::{Change, commit};
 pub use error::TableError;
+pub use fence::fence;
 pub use lake::Lake;
 pub use layout::{Layout, PartitionValues};
 pub use provider::PinnedTable;

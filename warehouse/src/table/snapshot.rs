@@ -38,7 +38,7 @@ pub struct TableSnapshot {
 }
 
 impl TableSnapshot {
-    /// The newest version, or the one asked for; `None` where the table has no log yet.
+    /// The newest version, or the one asked for; `None` where the table has no log yet, or only fences in it.
     ///
     /// # Errors
     /// [`TableError::Read`] where the log cannot be read, [`TableError::MissingVersion`] where the
@@ -53,6 +53,9 @@ impl TableSnapshot {
             None => delta.load().await,
         };
         if let Err(source) = loaded {
+            if version.is_none() && lake.is_unborn(table).await {
+                return Ok(None);
+            }
             if let Some(version) = version
                 && !lake.has_log(table).await?
             {

@@ -71,7 +71,7 @@ impl Fitted for EncodedLogistic {
     fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
         let x = prepared(&self.encoder, x, "logistic")?;
         let parts = self.model.contributions(&x.view()).map_err(|error| EnsembleError::member("logistic", error))?;
-        folded(&self.encoder, parts.baseline, &parts.values, Scale::LogOdds)
+        folded(&self.encoder, parts.baseline, parts.values.view(), Scale::LogOdds)
     }
 }
 
@@ -138,7 +138,7 @@ impl Fitted for EncodedRidge {
     fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
         let x = prepared(&self.encoder, x, "ridge")?;
         let parts = self.model.contributions(&x.view()).map_err(|error| EnsembleError::member("ridge", error))?;
-        folded(&self.encoder, parts.baseline, &parts.values, Scale::Value)
+        folded(&self.encoder, parts.baseline, parts.values.view(), Scale::Value)
     }
 }
 

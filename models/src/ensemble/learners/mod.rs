@@ -30,10 +30,10 @@ fn prepared(encoder: &Encoder, x: &ArrayView2<'_, f64>, member: &str) -> Result<
 fn folded(
     encoder: &Encoder,
     baseline: f64,
-    values: &Array2<f64>,
+    values: ArrayView2<'_, f64>,
     scale: Scale,
 ) -> Result<Contributions, EnsembleError> {
-    Ok(Contributions { baseline, values: encoder.fold(values)?, scale })
+    Ok(Contributions { baseline, values: encoder.fold(&values)?, scale })
 }
 
 /// What the tree models fit on. Weights are f32 there, as linfa keeps them.
@@ -50,7 +50,7 @@ fn dataset(x: Array2<f64>, rows: Rows<'_>) -> Result<DatasetBase<Array2<f64>, Ar
 fn of_trees(encoder: &Encoder, all: Array2<f64>, scale: Scale) -> Result<Contributions, EnsembleError> {
     let width = encoder.width();
     let baseline = all.get((0, width)).copied().unwrap_or(0.0);
-    folded(encoder, baseline, &all.slice(ndarray::s![.., ..width]).to_owned(), scale)
+    folded(encoder, baseline, all.slice(ndarray::s![.., ..width]), scale)
 }
 
 /// The share of gain of prepared columns on the table's own.

@@ -165,6 +165,8 @@ impl Linter<'_> {
                 );
             }
             Expr::Substring { substring_from, .. } => self.start_of_text(expr.span(), substring_from.as_deref()),
+            Expr::IsDistinctFrom(left, right) => self.distinct_from(expr, left, "IS DISTINCT FROM", right),
+            Expr::IsNotDistinctFrom(left, right) => self.distinct_from(expr, left, "IS NOT DISTINCT FROM", right),
             Expr::AtTimeZone { .. } => {
                 let portable = "timestamps already are the wall clock in the project's zone: leave it out";
                 self.find(expr.span(), Rule::Syntax, "AT TIME ZONE is not read alike".to_owned(), portable);
@@ -193,6 +195,15 @@ impl Linter<'_> {
                 );
             }
             _ => {}
+        }
+    }
+
+    /// DataFusion's parser takes all that follows as the operand; DuckDB stops at AND, OR and comparisons.
+    fn distinct_from(&mut self, expr: &Expr, left: &Expr, words: &str, right: &Expr) {
+        if matches!(right, Expr::BinaryOp { op, .. } if binds_loosely(op)) {
+            let found = format!("DataFusion alone reads `{left} {words} {right}` as `{left} {words} ({right})`");
+            let portable = format!("put the comparison in parentheses: ({left} {words} …)");
+            self.find(expr.span(), Rule::Syntax, found, &portable);
         }
     }
 
@@ -272,6 +283,12 @@ impl Linter<'_> {
         };
         self.find(span, Rule::Cast, format!("type `{data_type}` is not read alike"), portable);
     }
+}
+
+/// Operators that bind no tighter than a comparison.
+fn binds_loosely(op: &BinaryOperator) -> bool {
+    use BinaryOperator as Op;
+    matches!(op, Op::And | Op::Or | Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq)
 }
 
 /// The table of a FROM item that is stored (not a CTE), and what it is called there.

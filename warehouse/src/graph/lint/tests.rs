@@ -46,6 +46,17 @@ fn a_division_must_be_guarded() {
 }
 
 #[test]
+fn what_follows_is_distinct_from_must_not_run_on() {
+    for sql in ["a is distinct from false or b", "a is not distinct from b and c", "a is distinct from b = c"] {
+        assert_eq!(rules(&format!("select {sql} as x from core.x")), [Rule::Syntax], "{sql}");
+    }
+    for sql in ["(a is distinct from false) or b", "b or a is distinct from false", "a is distinct from (b or c)"] {
+        assert_eq!(rules(&format!("select {sql} as x from core.x")), [], "{sql}");
+    }
+    assert_eq!(rules("select a is distinct from b + 1 as x from core.x"), []);
+}
+
+#[test]
 fn every_order_by_says_where_nulls_go() {
     for sql in [
         "select a from core.x order by a",

@@ -59,12 +59,16 @@ impl Section {
         use ColumnType::{Bigint, Boolean, Double, Integer, Varchar};
         match self {
             Self::Backtests => &[
-                ("role", Varchar, "`champion`: the night's recipe; `challenger`: one that was judged against it"),
+                (
+                    "role",
+                    Varchar,
+                    "`champion`: the night's recipe; `challenger`: one that was judged against it; `chance`: one score for all; `half_sample`: the night's recipe, learnt from half of the sampled entities",
+                ),
                 ("family", Varchar, "Family of the candidate"),
                 ("recipe", Varchar, "Family and parameters"),
                 ("metric", Varchar, "What it is judged by"),
                 ("value", Double, "On the test rows"),
-                ("gain", Double, "Of a challenger, how much better it is; positive is better"),
+                ("gain", Double, "How much better than the champion; positive is better"),
                 ("gain_low", Double, "Lower end of the gain's 95 % bootstrap interval, by entity"),
                 ("gain_high", Double, "Upper end"),
                 ("p_better", Double, "How likely a gain as great would be by chance, one-sided"),

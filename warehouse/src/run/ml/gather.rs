@@ -81,35 +81,37 @@ impl Gather<'_> {
         }
     }
 
-    /// The spine of past nights: its SQL asked for each, of a sample where one is declared.
-    pub async fn spine(&self, nights: &[NaiveDate]) -> Result<Vec<StagedFile>, ComputeError> {
-        let model = self.sampled(self.model(&self.node.spec.spine)?).await?;
+    /// The spine of past nights: its SQL asked for each, of a sample where one is declared and smaller than all; and
+    /// then of how many entities it is one.
+    pub async fn spine(&self, nights: &[NaiveDate]) -> Result<(Vec<StagedFile>, Option<u64>), ComputeError> {
+        let (model, sample_of) = self.sampled(self.model(&self.node.spec.spine)?).await?;
         let mut files = Vec::new();
         for night in nights {
             let target = self.work.scratch(self.attempt, &format!("-spine-{night}"));
             let scene = &self.work.scene;
-            files.extend(self.work.stage_model(&model, scene, (*night).into(), self.attempt, &target).await?);
+            let session = self.work.context.engine.session(self.attempt.effort);
+            files.extend(self.work.stage_model(&model, scene, (*night).into(), &session, &target).await?);
         }
-        Ok(files)
+        Ok((files, sample_of))
     }
 
     /// The spine with those entities alone that a hash of seed and entity chooses: the same at every night.
-    async fn sampled(&self, spine: &Model) -> Result<Model, ComputeError> {
-        let Some(sample) = &self.node.spec.sample else { return Ok(spine.clone()) };
+    async fn sampled(&self, spine: &Model) -> Result<(Model, Option<u64>), ComputeError> {
+        let Some(sample) = &self.node.spec.sample else { return Ok((spine.clone(), None)) };
         let entity = column(&self.node.spec.entity);
         let session = self.session(&self.work.scene, self.work.night).await?;
         let count = format!("SELECT count(DISTINCT {entity}) FROM {}", table(&spine.name));
         let count = self.one_value(session.sql(&count).await?).await?;
         let count = count.and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
         if count <= sample.entities.value {
-            return Ok(spine.clone());
+            return Ok((spine.clone(), None));
         }
         // Eight hexadecimal digits of the hash, evenly spread, below the share that is wanted.
         let below = u128::from(sample.entities.value) * (1u128 << 32) / u128::from(count);
         let hash = format!("md5(concat({}, cast(s.{entity} as varchar)))", text(&format!("{}:", sample.seed)));
         let chosen = columns(spine.spec.columns.iter().map(|column| column.name.as_str()));
         let sql = format!("SELECT {chosen} FROM (\n{}\n) AS s WHERE substr({hash}, 1, 8) < '{below:08x}'", spine.sql);
-        Ok(Model { sql, ..spine.clone() })
+        Ok((Model { sql, ..spine.clone() }, Some(count)))
     }
 
     /// The tables behind those that are read, with a spine of other nights in place of tonight's.

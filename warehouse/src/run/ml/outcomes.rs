@@ -120,7 +120,8 @@ impl Outcomes<'_> {
             for (night, horizon) in nights.iter().zip(days).filter_map(|(night, days)| Some((day(night?), days?))) {
                 let horizon = u32::try_from(horizon).unwrap_or_default();
                 let known = night.checked_add_days(chrono::Days::new(horizon.into()));
-                if known.is_some_and(|known| known <= work.night) {
+                // What was known at its night was learnt from: nothing came after that could judge.
+                if horizon > 0 && known.is_some_and(|known| known <= work.night) {
                     due.insert(night, horizon);
                 }
             }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::cast::AsArray;
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Schema};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
+use arrow::compute::{cast, concat, concat_batches};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{NaiveDate, TimeDelta};
 use datafusion::error::DataFusionError;
@@ -144,7 +145,8 @@ impl Past<'_> {
         let query = session.sql(&query).await?;
         let schema = Arc::new(query.schema().as_arrow().clone());
         let mut stream = query.execute_stream().await?;
-        let mut batches = Vec::new();
+        let mut parts = vec![Vec::new(); schema.fields().len()];
+        let mut rows = 0;
         while let Some(batch) = stream.try_next().await? {
             if reservation.try_grow(batch.get_array_memory_size()).is_err() {
                 return Err(self.refused(format!(
@@ -152,9 +154,10 @@ impl Past<'_> {
                     gather.node.file
                 )));
             }
-            batches.push(batch);
+            rows += batch.num_rows();
+            parts.iter_mut().zip(batch.columns()).for_each(|(parts, part)| parts.push(Arc::clone(part)));
         }
-        let all = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
+        let all = whole(&schema, parts, rows).map_err(DataFusionError::from)?;
         training_rows(&all, &model_schema(features)).map_err(ComputeError::Engine)
     }
 
@@ -199,6 +202,17 @@ impl Past<'_> {
         }
         Ok(())
     }
+}
+
+/// Columns from their parts: those of one are let go before the next is put together.
+fn whole(schema: &SchemaRef, parts: Vec<Vec<ArrayRef>>, rows: usize) -> Result<RecordBatch, ArrowError> {
+    let columns = parts.into_iter().zip(schema.fields()).map(|(parts, field)| {
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        if parts.is_empty() { Ok(new_empty_array(field.data_type())) } else { concat(&parts) }
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
 /// The first row of a query as text, where it has one.

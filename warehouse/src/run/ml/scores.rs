@@ -23,7 +23,7 @@ use crate::run::compute::{ComputeError, stage_rows, target_schema};
 use crate::run::error::RunError;
 use crate::run::views;
 use crate::run::work::{Attempt, Made, Work};
-use crate::session::register;
+use crate::session::{Effort, register};
 use crate::sql_text::{column, columns, table, text};
 use crate::table::{PinnedTable, StagedFile};
 
@@ -111,28 +111,35 @@ impl Scoring<'_> {
         );
         let rows = self.session.sql(&query).await?.execute_stream().await?;
         let schema = self.scored_schema();
-        let all: Arc<Mutex<Vec<f64>>> = Arc::default();
-        let batches = {
-            let (schema, all) = (Arc::clone(&schema), Arc::clone(&all));
-            let (node, declared) = (self.node.clone(), model_schema(self.features));
-            rows.try_filter(|batch| std::future::ready(batch.num_rows() > 0)).and_then(move |batch| {
-                let (scorer, node, all) = (Arc::clone(&scorer), node.clone(), Arc::clone(&all));
-                let (schema, declared) = (Arc::clone(&schema), Arc::clone(&declared));
-                async move {
-                    let scored = tokio::task::spawn_blocking(move || {
-                        let batch = one_batch(&batch, scorer.as_ref(), &node, &schema, &declared)?;
-                        all.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&batch.1);
-                        Ok::<_, DataFusionError>(batch.0)
-                    });
-                    scored.await.map_err(|error| DataFusionError::External(Box::new(error)))?
-                }
-            })
-        };
+        let scores: Arc<Mutex<Vec<f64>>> = Arc::default();
+        let (all, out) = (Arc::clone(&scores), Arc::clone(&schema));
+        let (node, declared) = (self.node.clone(), model_schema(self.features));
+        let scored = rows.try_filter(|batch| std::future::ready(batch.num_rows() > 0)).map_ok(move |batch| {
+            let (scorer, node) = (Arc::clone(&scorer), node.clone());
+            let (out, declared) = (Arc::clone(&out), Arc::clone(&declared));
+            async move {
+                let scored =
+                    tokio::task::spawn_blocking(move || one_batch(&batch, scorer.as_ref(), &node, &out, &declared));
+                scored.await.map_err(|error| DataFusionError::External(Box::new(error)))?
+            }
+        });
+        let batches = scored.try_buffered(self.side_by_side()).map_ok(move |(batch, scores)| {
+            all.lock().unwrap_or_else(PoisonError::into_inner).extend(scores);
+            batch
+        });
         let stream = Box::pin(RecordBatchStreamAdapter::new(schema, batches));
         let target = self.work.scratch(self.attempt, "-scored");
         let files = stage_rows(&self.work.context.lake, &target, vec![stream], &self.session).await?;
-        let scores = std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner));
+        let scores = std::mem::take(&mut *scores.lock().unwrap_or_else(PoisonError::into_inner));
         Ok((files, scores))
+    }
+
+    /// Batches that are scored at a time: each on a thread of its own, unless memory is short.
+    fn side_by_side(&self) -> usize {
+        match self.attempt.effort {
+            Effort::Spilling => 1,
+            Effort::Fast | Effort::Fair => self.work.context.engine.threads(),
+        }
     }
 
     /// Entity, score, interval, reasons.

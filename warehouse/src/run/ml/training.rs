@@ -46,6 +46,8 @@ struct Facts {
     entities: usize,
     unlabelled: u64,
     mean_label: Option<f64>,
+    /// How many entities the rows are a sample of.
+    sample_of: Option<u64>,
     /// Entities of the checked snapshot that late deliveries changed.
     late: Option<u64>,
     /// The night on which leaks were looked for last, and of which code.
@@ -69,7 +71,7 @@ pub(super) async fn make(
         },
         Err(error) => Err(not_known(error)?),
     };
-    if let Err(why) = &learnt {
+    if let Some(why) = nothing_new(&learnt) {
         let keeps =
             before.as_ref().map_or("there is no model yet".to_owned(), |kept| format!("{} stays", kept.version));
         tracing::warn!(node = %work.name, "nothing learnt: {why}; {keeps}");
@@ -77,6 +79,14 @@ pub(super) async fn make(
     let row = row(work.night, node, &facts, before.as_ref(), learnt, &asked);
     let adds = report::stage_made(work, model, &[row], attempt).await?;
     night::replace(work, model, &[work.night].into(), adds, attempt).await
+}
+
+/// Why the night has no model of its own, where it has none.
+fn nothing_new(learnt: &Result<Verdict, String>) -> Option<&str> {
+    match learnt {
+        Ok(verdict) => verdict.artefact.is_none().then_some(verdict.reason.as_str()),
+        Err(why) => Some(why),
+    }
 }
 
 /// A label query that fails on its rows is said and the champion kept; any other error is the run's.
@@ -106,7 +116,8 @@ async fn gathered(
 ) -> Result<TrainingRows, LabelOr> {
     facts.horizon = gather.horizon().await?;
     let nights = snapshots::nights(gather.work.night, facts.horizon, &gather.node.spec.snapshots);
-    let spine = gather.spine(&nights).await?;
+    let (spine, sample_of) = gather.spine(&nights).await?;
+    facts.sample_of = sample_of;
     let labels = match gather.labels(&spine, facts.horizon).await {
         Ok(labels) => labels,
         Err(ComputeError::Engine(error)) if is_out_of_memory(&error) => return Err(ComputeError::Engine(error).into()),
@@ -215,12 +226,16 @@ async fn learn(
         night: gather.work.night,
         horizon_days: facts.horizon,
         rows,
+        sample_of: facts.sample_of,
         tonight: tonight(&gather, TONIGHT_ROWS).await?,
         champion,
         threads: gather.work.context.engine.threads(),
     };
-    let learner = std::sync::Arc::clone(&gather.work.context.learner);
-    let answer = tokio::task::spawn_blocking(move || learner.train(&task)).await;
+    let (learner, clock) = (std::sync::Arc::clone(&gather.work.context.learner), &gather.work.context.clock);
+    let began = clock.now();
+    let answer = tokio::task::spawn_blocking(move || learner.train(task)).await;
+    let seconds = (clock.now() - began).as_seconds_f64();
+    tracing::info!(node = %gather.work.name, rows = facts.rows, snapshots = facts.nights.len(), seconds, "learnt");
     let stopped = |error| RunError::Defect { what: format!("the learner of {} stopped: {error}", gather.work.name) };
     let answer = answer.map_err(|error| ComputeError::Other(stopped(error)))?;
     if let Ok(verdict) = &answer {

@@ -36,9 +36,9 @@ columns:
   - { name: delivered_on, type: DATE }
 ";
 
-fn customers(shop: &Shop, day: u32, rows: &[(&str, &str, &str)]) {
-    let rows: Vec<String> = rows.iter().map(|(id, city, gone)| format!("{id},{city},{gone}")).collect();
-    let text = format!("customer_id,city,gone\n{}\n", rows.join("\n"));
+pub(super) fn customers(shop: &Shop, day: u32, rows: &[(&str, &str, &str)]) {
+    let rows: String = rows.iter().map(|(id, city, gone)| format!("{id},{city},{gone}\n")).collect();
+    let text = format!("customer_id,city,gone\n{rows}");
     shop.write(&format!("raw/customers/customers_{}.csv", february(day)), &text);
 }
 
@@ -50,14 +50,14 @@ fn with_customers() -> Shop {
     shop
 }
 
-fn merging() -> Shop {
+pub(super) fn merging() -> Shop {
     let shop = with_customers();
     shop.write("sql/core/shop/dim_customer.sql", MERGED);
     shop.write("sql/core/shop/dim_customer.yml", MERGED_YML);
     shop
 }
 
-const PEOPLE: &str = "select customer_id, city, delivered_on from core.dim_customer order by customer_id";
+pub(super) const PEOPLE: &str = "select customer_id, city, delivered_on from core.dim_customer order by customer_id";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_latest_delivery_of_a_key_wins_and_a_deleted_key_goes_and_may_come_back() {

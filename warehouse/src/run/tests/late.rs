@@ -59,6 +59,77 @@ async fn a_run_that_comes_late_puts_nothing_into_quarantine() {
     assert!(held.contains("worse") && !held.contains("bad"), "{held}");
 }
 
+/// The logs of tables that a first night creates.
+const CREATED: [&str; 3] = ["bronze/orders/_delta_log", "ops/quarantine/_delta_log", "marts/daily/_delta_log"];
+
+/// Entries of a table's log.
+async fn entries(context: &RunContext, log: &str) -> Vec<String> {
+    use futures::TryStreamExt;
+    let listed: Vec<_> = context.lake.store().list(Some(&context.lake.path(log))).try_collect().await.unwrap();
+    listed.into_iter().map(|entry| entry.location.to_string()).collect()
+}
+
+/// The first night of a lake hangs when it is to create a table; whoever takes the lease, and may die at one of its
+/// first writes, commits nothing itself.
+async fn created_late(log: &'static str, dies_at: Option<(u64, bool)>) {
+    let at = format!("{log}, the next holder dies at {dies_at:?}");
+    let shop = shop();
+    let (context, store) = attempt(&shop, 0, Rule::Storm(Storm::new(0, 0).pauses_on(log))).await;
+    let local = tokio::task::LocalSet::new();
+    let first = local.spawn_local(async move { run_night(&context, &second_night()).await });
+    let keep = release::Keep { nights: 35, months: 13 };
+    local
+        .run_until(async {
+            store.storm().unwrap().hangs().await;
+            if let Some((write, applied)) = dies_at {
+                let (dying, _) = attempt(&shop, 2, Rule::DiesAt { write, applied }).await;
+                let _died = maintain(&dying, keep).await;
+            }
+            let (next, _) = attempt(&shop, 4, Rule::Never).await;
+            maintain(&next, keep).await.unwrap();
+            let mut before = Vec::new();
+            for log in CREATED {
+                before.push(entries(&next, log).await);
+            }
+            store.storm().unwrap().let_go();
+            let error = first.await.unwrap().unwrap_err();
+            assert!(matches!(error, RunError::Table(TableError::Fenced { .. })), "{at}: {error}");
+            for (log, before) in CREATED.into_iter().zip(before) {
+                assert_eq!(entries(&next, log).await, before, "{at}");
+            }
+            let table = log.trim_end_matches("/_delta_log").replace('/', ".");
+            assert!(TableSnapshot::load(&next.lake, &table, None).await.unwrap().is_none(), "{at}");
+        })
+        .await;
+    let (context, _) = attempt(&shop, 6, Rule::Never).await;
+    let report = run_night(&context, &second_night()).await.unwrap();
+    assert_eq!(report.status, RunStatus::Done, "{at}: {report:#?}");
+    let bronze = shop.ask(ROWS).await;
+    assert!(bronze.contains("1.00"), "{at}: {bronze}");
+    assert!(shop.ask(HELD).await.contains("orders_2026-02-02.csv | 2"), "{at}");
+    assert!(shop.ask("select revenue from marts.daily").await.contains("1.00"), "{at}");
+    let released = release::latest(&context.lake).await.unwrap().unwrap();
+    for node in report.node_reports.iter().filter(|node| node.version.is_some()) {
+        assert_eq!(node.version, Some(released.tables[&node.node].version), "{at}: {}", node.node);
+    }
+    let (context, _) = attempt(&shop, 8, Rule::Never).await;
+    assert_eq!(run_night(&context, &second_night()).await.unwrap().status, RunStatus::Skipped, "{at}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_comes_late_creates_no_table() {
+    for log in CREATED {
+        created_late(log, None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_to_be_created_is_fenced_however_often_who_takes_over_dies() {
+    for write in 1..8 {
+        created_late("marts/daily/_delta_log", Some((write, write % 2 == 0))).await;
+    }
+}
+
 /// The mart is read by the first run only when the second has released it: its log says whose it is by then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_comes_late_commits_nothing_on_top_of_what_the_run_after_it_released() {

@@ -37,7 +37,7 @@ impl Learner for TwoMeans {
             .collect()
     }
 
-    fn train(&self, task: &Training) -> Result<Verdict, LearnError> {
+    fn train(&self, task: Training) -> Result<Verdict, LearnError> {
         let values = first_column(&task.rows.features);
         let cut = mean(values.iter().copied());
         let of = |above: bool| {

@@ -183,7 +183,7 @@ async fn a_correction_of_more_windows_than_allowed_names_the_backfill_that_takes
     let only = BTreeSet::from(["marts.by_day".to_owned()]);
     let (from, to) = (february(1).parse().unwrap(), february(8).parse().unwrap());
     let mut ended = Vec::new();
-    backfill(&context, from, to, Some(&only), |report| ended.push(report.status)).await.unwrap();
+    backfill(&context, from, to, 1, Some(&only), |report| ended.push(report.status)).await.unwrap();
     assert_eq!(ended, [RunStatus::Done]);
     assert_eq!(shop.ask(DAYS).await, from_scratch(&shop, &february(8), DAYS).await);
 }

@@ -1,5 +1,6 @@
 //! Nights over small projects on a local lake.
 
+mod amended;
 mod changes;
 mod crash;
 mod keyed;

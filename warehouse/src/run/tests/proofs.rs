@@ -77,3 +77,117 @@ async fn another_audit_is_asked_of_all_rows() {
     let report = shop.night("2026-02-02").await;
     assert!(failed(&report).contains(&("worth_something", 8)), "{:?}", report.audits);
 }
+
+const RETURNS: &str = "
+description: Returns.
+path: 'returns/returns_{date:%Y-%m-%d}.csv'
+columns:
+  - { name: return_id, type: VARCHAR, required: true }
+  - { name: order_id, type: VARCHAR, required: true }
+";
+const RETURNS_SQL: &str = "select return_id, order_id from bronze.returns";
+const RETURNS_YML: &str = "
+materialized: view
+columns:
+  - { name: return_id, type: VARCHAR }
+  - { name: order_id, type: VARCHAR }
+audits:
+  - { relationships: { column: order_id, to: staging.stg_shop__orders, field: order_id } }
+";
+
+/// The shop with a return of each of its eight orders.
+async fn shop_with_returns() -> Shop {
+    let shop = Shop::new();
+    shop.write("sql/sources/returns.yml", RETURNS);
+    shop.write("sql/staging/shop/stg_shop__returns.sql", RETURNS_SQL);
+    shop.write("sql/staging/shop/stg_shop__returns.yml", RETURNS_YML);
+    let ids: Vec<String> = (0..8).map(|number| format!("o{number}")).collect();
+    let orders: Vec<(&str, &str, &str)> = ids.iter().map(|id| (id.as_str(), "2026-02-01 10:00:00", "1.00")).collect();
+    shop.orders("2026-02-01", &orders);
+    returns(&shop, "2026-02-01", &ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let report = shop.night("2026-02-01").await;
+    assert_eq!((report.status, failed(&report)), (RunStatus::Done, vec![]));
+    shop
+}
+
+fn returns(shop: &Shop, day: &str, orders: &[&str]) {
+    let rows: Vec<String> = orders.iter().map(|order| format!("r{day}{order},{order}\n")).collect();
+    shop.write(&format!("raw/returns/returns_{day}.csv"), &format!("return_id,order_id\n{}", rows.concat()));
+}
+
+/// Whoever reads these rows again fails.
+fn lose_returns(shop: &Shop) {
+    let folder = shop.root.path().join("lake/bronze/returns");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|ending| ending == "parquet")).collect();
+    assert!(!files.is_empty());
+    files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_new_rows_look_for_their_parent_while_it_loses_no_key() {
+    let shop = shop_with_returns().await;
+    lose_returns(&shop);
+    shop.orders("2026-02-02", &[("o8", "2026-02-02 10:00:00", "1.00")]);
+    returns(&shop, "2026-02-02", &["o3", "o8"]);
+    let report = shop.night("2026-02-02").await;
+    assert_eq!((report.status, failed(&report)), (RunStatus::Done, vec![]), "{report:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_row_without_its_parent_fails_though_all_before_it_found_theirs() {
+    let shop = shop_with_returns().await;
+    returns(&shop, "2026-02-02", &["o3", "lost"]);
+    let report = shop.night("2026-02-02").await;
+    assert_eq!(failed(&report), [("relationships_order_id", 1)], "{:?}", report.audits);
+    let example = report.audits.iter().find(|audit| !audit.passed).unwrap().examples.clone().unwrap();
+    assert!(example.contains("lost"), "{example}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_that_loses_a_key_fails_the_rows_that_had_found_it() {
+    let shop = shop_with_returns().await;
+    // A corrected delivery without the order that was returned on another day.
+    shop.orders("2026-02-02", &[("o8", "2026-02-02 10:00:00", "1.00")]);
+    returns(&shop, "2026-02-02", &["o8"]);
+    assert_eq!(shop.night("2026-02-02").await.status, RunStatus::Done);
+    shop.orders("2026-02-02", &[("o9", "2026-02-02 10:00:00", "1.00")]);
+    returns(&shop, "2026-02-03", &["o9"]);
+    let report = shop.night("2026-02-03").await;
+    assert_eq!(failed(&report), [("relationships_order_id", 1)], "{:?}", report.audits);
+    let example = report.audits.iter().find(|audit| !audit.passed).unwrap().examples.clone().unwrap();
+    assert!(example.contains("o8"), "{example}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_whose_file_was_written_anew_with_the_same_keys_is_not_asked_again() {
+    let shop = shop_with_returns().await;
+    shop.orders("2026-02-02", &[("o8", "2026-02-02 10:00:00", "1.00")]);
+    returns(&shop, "2026-02-02", &["o8"]);
+    assert_eq!(shop.night("2026-02-02").await.status, RunStatus::Done);
+    lose_returns(&shop);
+    shop.orders("2026-02-02", &[("o8", "2026-02-02 10:00:00", "7.00")]);
+    returns(&shop, "2026-02-03", &["o1"]);
+    let report = shop.night("2026-02-03").await;
+    assert_eq!((report.status, failed(&report)), (RunStatus::Done, vec![]), "{report:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_is_not_run_for_a_key_that_it_groups_by() {
+    let shop = shop_with_returns().await;
+    shop.write(
+        "sql/core/shop/int_returned_orders.sql",
+        "select order_id, count(*) as returns from staging.stg_shop__returns where order_id > '' group by order_id",
+    );
+    shop.write(
+        "sql/core/shop/int_returned_orders.yml",
+        "materialized: view\nkey: [order_id]\ncolumns:\n  - { name: order_id, type: VARCHAR }\n  - { name: returns, type: BIGINT }\n",
+    );
+    lose_returns(&shop);
+    shop.orders("2026-02-02", &[("o8", "2026-02-02 10:00:00", "1.00")]);
+    returns(&shop, "2026-02-02", &["o8"]);
+    let report = shop.night("2026-02-02").await;
+    assert_eq!((report.status, failed(&report)), (RunStatus::Done, vec![]), "{report:#?}");
+    let asked = report.audits.iter().filter(|audit| audit.node == "core.int_returned_orders");
+    assert_eq!(asked.map(|audit| audit.audit.as_str()).collect::<Vec<_>>(), ["key_not_null", "key_unique"]);
+}

@@ -75,8 +75,37 @@ async fn backfilled(shop: &Shop, from: &str, to: &str) -> Vec<(String, RunStatus
     let context = shop.open().await;
     let mut told = Vec::new();
     let tell = |report: RunReport| told.push((report.night.to_string(), report.status));
-    backfill(&context, from.parse().unwrap(), to.parse().unwrap(), None, tell).await.unwrap();
+    backfill(&context, from.parse().unwrap(), to.parse().unwrap(), 1, None, tell).await.unwrap();
     told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nights_that_a_backfill_runs_together_give_the_tables_of_nights_run_one_by_one() {
+    let question = super::materialize::EVERY_KIND;
+    let delivered = || {
+        let shop = super::materialize::every_kind();
+        for (day, amount) in (1..=5).zip(["1.00", "1.00", "2.00", "3.00", "3.00"]) {
+            let night = format!("2026-02-0{day}");
+            let at = format!("{night} 10:00:00");
+            shop.orders(&night, &[("a", &at, amount), (&format!("o{day}"), &at, "9.00")]);
+        }
+        shop
+    };
+    let one_by_one = delivered();
+    backfilled(&one_by_one, "2026-02-01", "2026-02-05").await;
+    let expected = one_by_one.ask(question).await;
+    for at_once in [2, 3, 9] {
+        let shop = delivered();
+        let context = shop.open().await;
+        let (from, to) = ("2026-02-01".parse().unwrap(), "2026-02-05".parse().unwrap());
+        let mut told = Vec::new();
+        backfill(&context, from, to, at_once, None, |report| told.push(report.night.to_string())).await.unwrap();
+        assert_eq!(shop.ask(question).await, expected, "{at_once} at once");
+        let released = release::list(&context.lake).await.unwrap();
+        assert_eq!(released.iter().map(|id| id.night.to_string()).collect::<Vec<_>>(), told);
+        assert_eq!(told.len(), 5_usize.div_ceil(at_once), "{told:?}");
+        assert_eq!(told.last().map(String::as_str), Some("2026-02-05"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,7 +124,7 @@ async fn a_backfill_releases_night_after_night_and_goes_on_where_it_stopped() {
     let nights: Vec<String> =
         release::list(&context.lake).await.unwrap().iter().map(|id| id.night.to_string()).collect();
     assert_eq!(nights, ["2026-02-01", "2026-02-02", "2026-02-03", "2026-02-04"]);
-    let wrong = backfill(&context, "2026-02-04".parse().unwrap(), "2026-02-01".parse().unwrap(), None, |_| {}).await;
+    let wrong = backfill(&context, "2026-02-04".parse().unwrap(), "2026-02-01".parse().unwrap(), 1, None, |_| {}).await;
     assert!(wrong.unwrap_err().to_string().contains("--from 2026-02-01 --to 2026-02-04"));
 }
 
@@ -122,7 +151,7 @@ async fn a_backfill_that_storage_failed_ends_there_and_takes_the_night_in_when_i
     context.raw = Arc::new(raw);
     let mut told = Vec::new();
     let (from, to) = ("2026-02-01".parse().unwrap(), "2026-02-03".parse().unwrap());
-    backfill(&context, from, to, None, |report| told.push((report.status, report.worst()))).await.unwrap();
+    backfill(&context, from, to, 1, None, |report| told.push((report.status, report.worst()))).await.unwrap();
     assert_eq!(told, [(RunStatus::Partial, Some(crate::error::ErrorKind::Retry))]);
     assert_eq!(release::latest(&context.lake).await.unwrap().unwrap().night.to_string(), "2026-02-02");
     let healed = backfilled(&shop, "2026-02-01", "2026-02-03").await;

@@ -1,5 +1,5 @@
-//! What any storage must keep for a lake to lie on it: the same suite on a folder, on S3 servers and on
-//! Azure's emulator, through the store that the product opens.
+//! What any storage must keep for a lake to lie on it: the same suite on a folder, on S3 servers, on Azure's
+//! emulator and on a server that speaks Google's words, through the store that the product opens.
 //!
 //! Servers are started by `python -m tests.peers.support.stores NAME`, and a test whose server cannot be
 //! had says so and ends; see `server.rs`.
@@ -68,4 +68,10 @@ async fn azurite_keeps_what_a_lake_needs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn azurite_refuses_a_wrong_secret() {
     refuses_a_wrong_secret("azurite", "AZURE_STORAGE_ACCOUNT_KEY", "bm90LXRoZS1zZWNyZXQ=").await;
+}
+
+/// Google's own emulators write nothing under a condition: `tests/peers/support/gcs.py` says what stands in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_speaks_googles_words_keeps_what_a_lake_needs() {
+    hold_server("google").await;
 }

@@ -207,6 +207,9 @@ impl World {
             let name = &model.table;
             let from = self.known.versions.get(name).map_or(0, |version| version + 1);
             for version in self.stranger.versions(name).await.range(from..) {
+                if !self.stranger.has_columns(name, *version).await? {
+                    continue;
+                }
                 self.known.count(READERS);
                 let rows = sorted(self.stranger.rows(name, *version).await?);
                 let released = self.known.releases.values().any(|seen| seen.rows.get(name) == Some(&rows));

@@ -79,6 +79,20 @@ impl Stranger {
         log.commits.into_keys().chain(log.checkpoints.into_keys()).collect()
     }
 
+    /// Whether a version has columns: a log that only has fences is no table yet.
+    pub(super) async fn has_columns(&self, table: &str, version: u64) -> Result<bool, String> {
+        let log = self.log(table).await;
+        if log.checkpoints.range(..=version).next().is_some() {
+            return Ok(true);
+        }
+        for path in log.commits.range(..=version).map(|(_, path)| path) {
+            if self.bytes(path).await?.windows(10).any(|text| text == b"\"metaData\"") {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Paths of the files of a version.
     pub(super) async fn files(&self, table: &str, version: u64) -> Result<BTreeSet<String>, String> {
         let log = self.log(table).await;

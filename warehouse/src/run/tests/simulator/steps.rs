@@ -291,7 +291,7 @@ async fn perform(world: &World, context: &RunContext, step: &Step) -> Result<(),
             }
             Ok(())
         }
-        Step::Backfill(from, to) => backfill(context, *from, *to, None, drop).await,
+        Step::Backfill(from, to) => backfill(context, *from, *to, 1, None, drop).await,
         Step::Maintain(keep) => maintain(context, *keep).await.map(drop),
         Step::Replay(source) => replay(context, named(*source), &Choice::default()).await.map(drop),
         Step::Discard(source) => discard(context, named(*source), &Choice::default(), "a test", "ana").await.map(drop),

@@ -1,0 +1,170 @@
+//! Merges of deliveries that come late or are corrected: the keys that they touch alone, whatever comes in whatever
+//! order.
+
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::keyed::{PEOPLE, customers, merging};
+use super::materialize::{february, files, from_scratch, status};
+use super::*;
+
+/// A customer as a file has it: city, gone.
+type State = (String, bool);
+/// What the files of each day hold.
+type Deliveries = BTreeMap<u32, BTreeMap<String, State>>;
+
+fn deliver(shop: &Shop, day: u32, rows: &BTreeMap<String, State>) {
+    let rows: Vec<(&str, &str, &str)> = rows
+        .iter()
+        .map(|(id, (city, gone))| (id.as_str(), city.as_str(), if *gone { "true" } else { "false" }))
+        .collect();
+    customers(shop, day, &rows);
+}
+
+/// Each key's last delivery, without the keys that are gone.
+fn expected(deliveries: &Deliveries) -> Vec<String> {
+    let mut last: BTreeMap<&str, (u32, &State)> = BTreeMap::new();
+    for (day, rows) in deliveries {
+        last.extend(rows.iter().map(|(id, state)| (id.as_str(), (*day, state))));
+    }
+    let stays = last.into_iter().filter(|(_, (_, (_, gone)))| !gone);
+    stays.map(|(id, (day, (city, _)))| format!("{id} {city} {}", february(day))).collect()
+}
+
+async fn seen(shop: &Shop) -> Vec<String> {
+    let rows = shop.ask(PEOPLE).await;
+    let cells =
+        |line: &str| line.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join(" ");
+    rows.lines().filter(|line| line.starts_with("| k")).map(cells).collect()
+}
+
+/// A file with some of a dozen customers.
+fn random_rows(random: &mut StdRng, deletes: bool) -> BTreeMap<String, State> {
+    let size = random.random_range(0..7);
+    let row = |_| {
+        let city = format!("c{:04}", random.random_range(0..10_000));
+        (format!("k{:02}", random.random_range(0..12)), (city, deletes && random.random_bool(0.3)))
+    };
+    (0..size).map(row).collect()
+}
+
+/// The next days come; days that were left out come late; files are corrected, with other keys and rows.
+fn change(random: &mut StdRng, deliveries: &mut Deliveries, today: u32, deletes: bool) -> BTreeSet<u32> {
+    let mut changed = BTreeSet::new();
+    for _ in 0..random.random_range(1..4) {
+        let day = random.random_range(1..=today);
+        let rows = match deliveries.get(&day) {
+            // Corrected by what it lacks.
+            Some(rows) if random.random_bool(0.4) => {
+                let mut rows = rows.clone();
+                rows.retain(|_, _| random.random_bool(0.6));
+                rows
+            }
+            _ => random_rows(random, deletes),
+        };
+        deliveries.insert(day, rows);
+        changed.insert(day);
+    }
+    changed
+}
+
+async fn lives(seed: u64, deletes: bool) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let shop = merging();
+    if !deletes {
+        let place = "sql/core/shop/dim_customer.yml";
+        let yml = std::fs::read_to_string(shop.root.path().join(place)).unwrap();
+        shop.write(place, &yml.replace(", deleted: gone", ""));
+    }
+    let mut deliveries = Deliveries::new();
+    let mut today = 1;
+    for round in 0..6 {
+        today += random.random_range(0..3);
+        let changed = change(&mut random, &mut deliveries, today, deletes);
+        for day in &changed {
+            deliver(&shop, *day, &deliveries[day]);
+        }
+        let report = shop.night(&february(today)).await;
+        let at = format!("seed {seed}, round {round}, night {today}, changed {changed:?}: {deliveries:#?}");
+        assert!(matches!(report.status, RunStatus::Done | RunStatus::Skipped), "{at}: {report:#?}");
+        assert_eq!(seen(&shop).await, expected(&deliveries), "{at}");
+    }
+    assert_eq!(shop.ask(PEOPLE).await, from_scratch(&shop, &february(today), PEOPLE).await, "seed {seed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_in_any_order_with_any_corrections_merge_into_the_table_of_a_full_build() {
+    for seed in 0..8 {
+        lives(seed, true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_deletions_is_that_of_a_full_build_in_any_order_too() {
+    for seed in 100..106 {
+        lives(seed, false).await;
+    }
+}
+
+/// Four nights of two customers each, each in a file of its own.
+async fn of_four_nights(shop: Shop) -> Shop {
+    for day in 1..=4 {
+        customers(&shop, day, &[(&format!("k{day}a"), "Madrid", ""), (&format!("k{day}b"), "Lugo", "")]);
+        assert_eq!(shop.night(&february(day)).await.status, RunStatus::Done);
+    }
+    shop
+}
+
+/// The files of the table that stay, and those that go.
+async fn kept(shop: &Shop, before: &BTreeSet<String>) -> (usize, usize) {
+    let after = files(shop, "core.dim_customer").await;
+    (before.intersection(&after).count(), before.difference(&after).count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_delivery_leaves_the_files_without_its_keys() {
+    let shop = merging();
+    for day in [1, 2, 4, 5] {
+        customers(&shop, day, &[(&format!("k{day}a"), "Madrid", ""), (&format!("k{day}b"), "Lugo", "")]);
+        shop.night(&february(day)).await;
+    }
+    let before = files(&shop, "core.dim_customer").await;
+    // One key that a later night has newer, one that an earlier one has, one that is new.
+    customers(&shop, 3, &[("k5a", "Vigo", ""), ("k1a", "Jaca", ""), ("k3a", "Olot", "")]);
+    let report = shop.night(&february(5)).await;
+    assert_eq!(status(&report, "core.dim_customer"), "built");
+    assert_eq!(kept(&shop, &before).await, (2, 2), "the files of the first and the fifth night have its keys");
+    let now = seen(&shop).await;
+    assert!(now.contains(&"k5a Madrid 2026-02-05".to_owned()) && now.contains(&"k1a Jaca 2026-02-03".to_owned()));
+    assert_eq!(shop.ask(PEOPLE).await, from_scratch(&shop, &february(5), PEOPLE).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_a_correction_drops_has_its_older_row_again_and_the_other_files_stay() {
+    let shop = of_four_nights(merging()).await;
+    customers(&shop, 5, &[("k1a", "Vigo", ""), ("k2a", "", "true"), ("k5a", "Olot", "")]);
+    shop.night(&february(5)).await;
+    let before = files(&shop, "core.dim_customer").await;
+    assert!(!seen(&shop).await.iter().any(|row| row.starts_with("k2a")));
+    customers(&shop, 5, &[("k5a", "Olot", "")]);
+    shop.night(&february(5)).await;
+    let now = seen(&shop).await;
+    assert!(now.contains(&"k1a Madrid 2026-02-01".to_owned()) && now.contains(&"k2a Madrid 2026-02-02".to_owned()));
+    let (stay, _) = kept(&shop, &before).await;
+    assert!(stay >= 2, "{stay} of {} files stay", before.len());
+    assert_eq!(shop.ask(PEOPLE).await, from_scratch(&shop, &february(5), PEOPLE).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_without_a_key_in_a_late_delivery_fails_the_audit_of_the_key() {
+    let shop = merging();
+    let contract = "sql/sources/customers.yml";
+    let text = std::fs::read_to_string(shop.root.path().join(contract)).unwrap();
+    shop.write(contract, &text.replace("customer_id, type: VARCHAR, required: true", "customer_id, type: VARCHAR"));
+    let shop = of_four_nights(shop).await;
+    customers(&shop, 3, &[("", "Vigo", ""), ("k3a", "Vigo", "")]);
+    let report = shop.night(&february(4)).await;
+    assert_eq!(status(&report, "core.dim_customer"), "failed", "{report:#?}");
+}
