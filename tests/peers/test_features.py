@@ -191,3 +191,27 @@ def test_customers_of_the_first_month_are_not_new(online_retail: Night):
     )[0]
     assert int(row["known"]) == 4_338
     assert int(row["truncated"]) == 885
+
+
+@pytest.mark.data
+def test_data_that_begins_later_makes_more_customers_no_new_ones(online_retail: Night, tmp_path: Path):
+    project, lake = tmp_path / "shop", tmp_path / "lake"
+    shutil.copytree(online_retail.project, project)
+    shutil.copytree(online_retail.lake, lake)
+    contract = project / "sql" / "sources" / "online_retail.yml"
+    text = contract.read_text()
+    assert "data_begins: 2010-12-01" in text
+    contract.write_text(text.replace("data_begins: 2010-12-01", "data_begins: 2011-03-01"))
+    at = online_retail.buho.at(project, raw=online_retail.raw, lake=lake)
+    at("run", "--night", online_retail.night, "--select", f"core.int_first_days {FEATURES}").expect(0)
+    row = at.rows(
+        "select sum(case when is_truncated then 1 else 0 end) as truncated,"
+        " max(tenure_days - observed_days) as unseen"
+        f" from {FEATURES} where orders > 0"
+    )[0]
+    firsts = at.rows(
+        "select count(*) as n from core.int_customer_firsts"
+        " where first_order_on is not null and first_seen_on < date '2011-04-01'"
+    )[0]
+    assert int(row["truncated"]) == int(firsts["n"]) > 885
+    assert int(row["unseen"]) == (date(2011, 3, 1) - date(2010, 12, 1)).days

@@ -48,6 +48,41 @@ def test_calibration_on_later_nights_is_within_what_the_season_moves(retail: Nig
     assert error < 0.15
 
 
+def test_a_regressor_says_by_tenths_what_it_predicted_and_how_often_its_interval_held(demo: Night):
+    bins = demo.buho.rows(
+        "select bin, rows, mean_score, mean_label, coverage from ml.calibration"
+        f" where model = 'spend' and night = date '{demo.night}' order by bin"
+    )
+    scores = [float(one["mean_score"]) for one in bins]
+    assert len(bins) > 5
+    assert scores == sorted(scores)
+    assert float(bins[0]["mean_label"]) < float(bins[-1]["mean_label"])
+    rows = sum(int(one["rows"]) for one in bins)
+    held = sum(float(one["coverage"]) * int(one["rows"]) for one in bins) / rows
+    assert 0.7 < held <= 1
+
+
+def test_a_column_of_which_only_today_is_known_is_refused_before_anything_runs(buho: Buho, tmp_path: Path):
+    project, raw = tmp_path / "shop", tmp_path / "raw"
+    raw.mkdir()
+    shutil.copytree(places.PROJECTS / "retail-churn", project)
+    contract = project / "sql/sources/online_retail.yml"
+    text = contract.read_text()
+    at = buho.at(project, raw=raw)
+    contract.write_text(text.replace("delivery: append", "delivery: snapshot"))
+    said = at("plan", "--night", NIGHT).expect(2).stderr
+    assert "sql/features/retail/customer_night.sql:" in said
+    assert (
+        "`country` is learnt from by sql/ml/churn.yml and made of `country` of the source `online_retail`"
+        in said
+    )
+    assert "delivered as a `snapshot`" in said
+    assert "write `fixed: true` at the column in sql/sources/online_retail.yml" in said
+    assert not (project / "lake" / "bronze").exists()
+    contract.write_text(text)
+    at("plan", "--night", NIGHT).expect(0)
+
+
 def test_every_customer_of_the_spine_is_scored_with_tier_reasons_and_value_at_risk(retail: Night):
     counts = retail.buho.rows(
         "select (select count(*) from features.customer_spine) as spine, count(*) as scores,"

@@ -14,7 +14,7 @@ use chrono::NaiveDate;
 use crate::project::ml::{MlNode, Section};
 
 /// Part of what identifies a training: another version of it trains anew.
-pub const LEARN_VERSION: u32 = 1;
+pub const LEARN_VERSION: u32 = 2;
 
 /// Fits models and reads them back.
 pub trait Learner: fmt::Debug + Send + Sync {

@@ -202,9 +202,11 @@ fn shown(name: &str, part: ModelPart, limit: usize) -> String {
             "night desc, role, recipe, metric",
         ),
         ModelPart::Importance => {
-            ("night, place, column_name, importance", "ml.feature_importance", "night desc, place")
+            ("night, place, column_name, importance, treatment, warning", "ml.feature_importance", "night desc, place")
         }
-        ModelPart::Calibration => ("night, bin, rows, mean_score, mean_label", "ml.calibration", "night desc, bin"),
+        ModelPart::Calibration => {
+            ("night, bin, rows, mean_score, mean_label, coverage", "ml.calibration", "night desc, bin")
+        }
         ModelPart::Drift => ("night, measure, column_name, value", "ml.drift", "night desc, value desc"),
         ModelPart::Outcomes => (
             "night, version, decile, rows, mean_score, mean_label, lift, metric, value, promised",

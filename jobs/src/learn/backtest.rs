@@ -1,15 +1,17 @@
 //! A recipe on rows that it has not seen: later nights, or other entities where there is no time.
 
-use models::metrics::{Comparison, Metric, MetricError, PairedBootstrap, calibration_bins};
-use models::recipe::{FittedModel, Part, Recipe, fit};
+use models::metrics::{
+    CalibrationBin, Comparison, Metric, MetricError, PairedBootstrap, PredictionBin, calibration_bins, prediction_bins,
+};
+use models::recipe::{Part, Recipe, Scores, fit};
 use models::split::{Fold, grouped_folds, time_split};
 use ndarray::{Array1, ArrayView1};
 use serde_json::{Value, json};
 use warehouse::learn::{LearnError, Training};
 use warehouse::project::ml::MlKind;
 
-use super::SEED;
 use super::table::{Table, day_number};
+use super::{SEED, columns};
 
 /// Bins of a reliability table.
 const BINS: usize = 10;
@@ -84,11 +86,10 @@ impl Backtest {
         let told = |error: &dyn std::fmt::Display| LearnError::new(format!("{recipe}: {error}"));
         let whole = table.rows();
         let train = Part::of(&whole, &cut.fold.train);
-        let train = train.training(&whole);
-        let model = fit(recipe, &train).map_err(|error| told(&error))?.with_threads(table.threads);
+        let model = fit(recipe, &train.training(&whole)).map_err(|error| told(&error))?.with_threads(table.threads);
         let test = table.some(&cut.fold.test);
-        let scores = model.score(&test.frame).map_err(|error| told(&error))?.values;
-        let y = ArrayView1::from(&test.labels);
+        let found = model.score(&test.frame).map_err(|error| told(&error))?;
+        let (scores, y) = (&found.values, ArrayView1::from(&test.labels));
         let others: &[Metric] = match kind {
             MlKind::Classifier => &[Metric::RocAuc, Metric::LogLoss, Metric::Brier],
             MlKind::Regressor => &[Metric::Rmse, Metric::Mae],
@@ -97,9 +98,9 @@ impl Backtest {
         let metrics = all.filter_map(|metric| Some((metric, metric.evaluate(y, scores.view(), None).ok()?)));
         Ok(Self {
             metrics: metrics.collect(),
-            chance: over_chance(kind, &test, &scores).map_err(|error| error.to_string()),
-            calibration: bins(kind, &y, &scores),
-            importance: importance(&model),
+            chance: over_chance(kind, &test, scores).map_err(|error| error.to_string()),
+            calibration: bins(kind, &y, &found),
+            importance: columns::report(&model, &table.identifiers),
             rows: test.labels.len(),
         })
     }
@@ -160,4 +161,26 @@ pub(super) fn above_median(values: &[f64]) -> Vec<f64> {
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
     let is_greatest = sorted.last() == Some(&median);
     values.iter().map(|value| f64::from(u8::from(*value > median || (is_greatest && *value == median)))).collect()
+}
+
+/// What was said and what came, by tenths of the test rows.
+fn bins(kind: MlKind, y: &ArrayView1<'_, f64>, scores: &Scores) -> Vec<Value> {
+    let row = |place: usize, rows: u64, said: f64, came: f64, coverage: Option<f64>| json!({ "bin": place + 1, "rows": rows, "mean_score": said, "mean_label": came, "coverage": coverage });
+    match kind {
+        MlKind::Classifier => {
+            let found = calibration_bins(y.view(), scores.values.view(), None, BINS).unwrap_or_default();
+            let of = |(place, bin): (usize, &CalibrationBin)| {
+                row(place, bin.weight.round() as u64, bin.predicted, bin.observed, None)
+            };
+            found.iter().enumerate().map(of).collect()
+        }
+        MlKind::Regressor => {
+            let intervals = scores.intervals.as_ref();
+            let found = prediction_bins(y.view(), scores.values.view(), intervals, BINS).unwrap_or_default();
+            let of = |(place, bin): (usize, &PredictionBin)| {
+                row(place, bin.rows as u64, bin.predicted, bin.observed, bin.coverage)
+            };
+            found.iter().enumerate().map(of).collect()
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! How far tonight's rows are from those learnt from.
 
 use arrow::array::{Array, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::{concat, concat_batches, take_record_batch};
 use arrow::datatypes::DataType;
 use models::metrics::{stability_index, stability_index_of_levels};
 use models::recipe::{Recipe, Training as Rows, fit};
@@ -60,8 +60,8 @@ pub(super) fn measure(task: &Training) -> Result<Drift, LearnError> {
 
 /// A column of both sides as numbers; texts by one numbering of their levels.
 fn codes(before: &RecordBatch, now: &RecordBatch, place: usize) -> Result<(Array1<f64>, Array1<f64>), LearnError> {
-    let both = concat_batches(&before.schema(), [before, now]).map_err(|error| LearnError::new(error.to_string()))?;
-    let column = both.column(place);
+    let sides = [before.column(place).as_ref(), now.column(place).as_ref()];
+    let column = concat(&sides).map_err(|error| LearnError::new(error.to_string()))?;
     let values: Vec<f64> = match column.data_type() {
         DataType::Utf8 => levels(column.as_ref()),
         DataType::Boolean => as_numbers(column.as_ref(), &DataType::Int8)?,

@@ -13,6 +13,7 @@
 
 mod backtest;
 mod candidates;
+mod columns;
 mod drift;
 mod night;
 mod sample;

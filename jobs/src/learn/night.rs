@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use warehouse::learn::{Champion, LearnError, MEMORY, Training, Verdict};
 use warehouse::project::ml::Section;
 
-use super::backtest::{Backtest, Cut, cut, importance};
+use super::backtest::{Backtest, Cut, cut};
 use super::sample;
 use super::table::Table;
-use super::{candidates, drift, refused};
+use super::{candidates, columns, drift, refused};
 
 /// Candidates of the first rung of a search.
 const CANDIDATES: usize = 12;
@@ -116,11 +116,17 @@ impl Night<'_> {
         search.run(&spaces, &self.table.rows(), last).map_err(|error| refused(&error))
     }
 
+    /// Why no candidate could be fitted: what the first says of all rows.
+    fn why_none(&self, search: &SearchRecord) -> LearnError {
+        let first = search.tried.first().and_then(|tried| fit(&tried.recipe, &self.table.rows()).err());
+        let why = first.map_or_else(String::new, |error| format!(": {error}"));
+        LearnError::new(format!("no candidate could be fitted on these rows{why}"))
+    }
+
     /// No champion: the best of a search.
     fn first(&self) -> Result<Verdict, LearnError> {
         let search = self.search(&SearchRecord::default())?;
-        let recipe = search.best(1).pop();
-        let recipe = recipe.ok_or_else(|| LearnError::new("no candidate could be fitted on these rows"))?;
+        let recipe = search.best(1).pop().ok_or_else(|| self.why_none(&search))?;
         let reason = format!("the best of {} candidates", search.tried.len());
         let memory = Memory { searched_on: Some(self.task.night), search, drift: self.drift, promised: None };
         self.backtested(Chosen { recipe, memory, reason, backtests: Vec::new() }, None)
@@ -209,7 +215,7 @@ impl Night<'_> {
             verdict.reason = worse;
             return Ok(verdict);
         }
-        verdict.sections.insert(Section::Importance.key(), importance(&model));
+        verdict.sections.insert(Section::Importance.key(), columns::report(&model, &self.table.identifiers));
         verdict.artefact = Some(model.to_bytes().map_err(|error| refused(&error))?);
         Ok(verdict)
     }

@@ -1,5 +1,7 @@
 //! Rows of the engine as tables of `models`.
 
+use std::collections::BTreeSet;
+
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::cast;
@@ -9,6 +11,7 @@ use models::recipe::{Frame, Training as Rows};
 use warehouse::learn::{LearnError, Training};
 use warehouse::project::ml::SplitBy;
 
+use super::columns::identifiers;
 use super::{SEED, refused};
 
 /// Seconds of a day, in microseconds.
@@ -67,11 +70,14 @@ pub(super) struct Table {
     pub threads: usize,
     /// Whether later nights judge; else other entities.
     pub by_time: bool,
+    /// Columns that name the entity.
+    pub identifiers: BTreeSet<String>,
 }
 
 impl Table {
     /// Takes features and labels of a task; its nights stay.
     pub fn of(task: &mut Training) -> Result<Self, LearnError> {
+        let identifiers = identifiers(&task.rows);
         let none = RecordBatch::new_empty(task.rows.features.schema());
         let features = std::mem::replace(&mut task.rows.features, none);
         let days: Vec<i64> = task.rows.nights.iter().map(|night| day_number(*night)).collect();
@@ -80,6 +86,7 @@ impl Table {
             labels: std::mem::take(&mut task.rows.labels),
             entities: task.rows.entities.iter().map(|entity| u64::from(*entity)).collect(),
             by_time: task.node.spec.split.by == SplitBy::Time,
+            identifiers,
             days,
             horizon_days: task.horizon_days,
             threads: task.threads,
@@ -99,6 +106,7 @@ impl Table {
             horizon_days: self.horizon_days,
             threads: self.threads,
             by_time: self.by_time,
+            identifiers: self.identifiers.clone(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use chrono::{Months, NaiveDate};
 use serde_json::json;
 use warehouse::learn::{Champion, Learner, Training, TrainingRows, Verdict};
@@ -61,14 +61,18 @@ fn features(rows: usize, seed: u64) -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
+fn recency(features: &RecordBatch) -> Vec<f64> {
+    features.column(0).as_any().downcast_ref::<Float64Array>().unwrap().values().to_vec()
+}
+
 /// Eight months of 120 customers. Those in the middle of recency leave, with some noise: no line tells them.
 fn task(node: &Arc<MlNode>, champion: Option<Champion>) -> Training {
     let (customers, months) = (120_usize, 8_u32);
     let first = NaiveDate::from_ymd_opt(2025, 1, 31).unwrap();
     let rows = customers * months as usize;
     let features_of_rows = features(rows, 1);
-    let recency = features_of_rows.column(0).as_any().downcast_ref::<Float64Array>().unwrap().clone();
-    let labels = recency.values().iter().enumerate().map(|(row, recency)| {
+    let recency = recency(&features_of_rows);
+    let labels = recency.iter().enumerate().map(|(row, recency)| {
         let leaves = (30.0..75.0).contains(recency);
         f64::from(u8::from(leaves != (chance(row as u64 + 70_000) < 20)))
     });
@@ -235,6 +239,136 @@ fn a_heavy_tail_or_a_greatest_value_that_most_have_leaves_two_sides_to_tell_apar
     assert_eq!(above_median(&[0.0, 3.0, 1e9, 1.0, 2.0]), [0.0, 1.0, 1.0, 0.0, 0.0]);
     assert_eq!(above_median(&[0.0, 0.0, 0.0, 5.0]), [0.0, 0.0, 0.0, 1.0]);
     assert_eq!(above_median(&[7.0, 7.0, 1.0, 7.0]), [1.0, 1.0, 0.0, 1.0]);
+}
+
+#[test]
+fn a_regressor_says_by_tenths_what_it_predicted_what_came_and_how_often_its_interval_held() {
+    let mut task = task(&node_of("regressor", "candidates: [{ family: ridge, set: { folds: 2 } }]\n"), None);
+    let recency = recency(&task.rows.features);
+    task.rows.labels =
+        recency.iter().enumerate().map(|(row, recency)| 3.0 * recency + chance(row as u64 + 90_000) as f64).collect();
+    let found = Recipes.train(task).unwrap();
+    let bins = &found.sections["calibration"];
+    assert_eq!(bins.len(), 10, "{bins:#?}");
+    let of = |bin: &serde_json::Value, column: &str| bin[column].as_f64().unwrap();
+    assert_eq!(bins.iter().map(|bin| of(bin, "rows")).sum::<f64>(), 360.0);
+    for pair in bins.windows(2) {
+        assert!(of(&pair[0], "mean_score") < of(&pair[1], "mean_score"), "{bins:#?}");
+    }
+    for bin in bins {
+        assert!((of(bin, "mean_score") - of(bin, "mean_label")).abs() < 20.0, "{bin:#?}");
+    }
+    let covered: f64 = bins.iter().map(|bin| of(bin, "rows") * of(bin, "coverage")).sum::<f64>() / 360.0;
+    assert!((0.85..0.97).contains(&covered), "intervals of 90 %: {covered}");
+}
+
+/// The task with columns beside its own.
+fn with_columns(task: Training, columns: impl IntoIterator<Item = (String, ArrayRef)>) -> Training {
+    let rows = task.rows.labels.len();
+    let wider = |batch: &RecordBatch, columns: &[(String, ArrayRef)]| {
+        let own = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        let own = own.into_iter().zip(batch.columns().iter().cloned());
+        let more = columns.iter().map(|(name, values)| (name.clone(), values.slice(0, batch.num_rows())));
+        RecordBatch::try_from_iter(own.chain(more)).unwrap()
+    };
+    let columns: Vec<(String, ArrayRef)> = columns.into_iter().collect();
+    assert!(columns.iter().all(|(_, values)| values.len() == rows));
+    let features = wider(&task.rows.features, &columns);
+    Training { tonight: wider(&task.tonight, &columns), rows: TrainingRows { features, ..task.rows }, ..task }
+}
+
+fn said_of<'a>(verdict: &'a Verdict, column: &str) -> &'a serde_json::Value {
+    verdict.sections["importance"].iter().find(|row| row["column_name"] == column).unwrap()
+}
+
+#[test]
+fn an_identifier_among_the_columns_is_warned_of_though_each_entity_has_many_rows() {
+    let task = task(&node(FOREST), None);
+    let text = task
+        .rows
+        .entities
+        .iter()
+        .map(|entity| Some(format!("c{}", chance(u64::from(*entity)) * 1000 + u64::from(*entity))));
+    let text: ArrayRef = Arc::new(StringArray::from_iter(text));
+    let number: ArrayRef =
+        Arc::new(Int64Array::from_iter_values(task.rows.entities.iter().map(|entity| i64::from(*entity) * 7)));
+    // Each of ten shops has many customers; an amount is another each month.
+    let shop: ArrayRef =
+        Arc::new(Int64Array::from_iter_values(task.rows.entities.iter().map(|entity| i64::from(*entity % 10))));
+    let amount: ArrayRef =
+        Arc::new(Int64Array::from_iter_values((0..task.rows.labels.len() as i64).map(|row| row * row)));
+    let columns = [("account", text), ("number", number), ("shop", shop), ("amount", amount)];
+    let found = Recipes.train(with_columns(task, columns.map(|(name, values)| (name.to_owned(), values)))).unwrap();
+    for (column, warned) in
+        [("account", true), ("number", true), ("shop", false), ("amount", false), ("recency", false)]
+    {
+        let warning = &said_of(&found, column)["warning"];
+        assert_eq!(
+            warning.as_str().is_some_and(|said| said.contains("name it in `exclude`")),
+            warned,
+            "{column}: {warning}"
+        );
+    }
+}
+
+#[test]
+fn a_column_that_is_0_on_all_rows_is_left_out_and_said_and_is_all_there_is_refused() {
+    let task = task(&node(FOREST), None);
+    let ages: ArrayRef = Arc::new(Float64Array::from(vec![0.0; task.rows.labels.len()]));
+    let found = Recipes.train(with_columns(task.clone(), [("age".to_owned(), Arc::clone(&ages))])).unwrap();
+    assert_eq!(said_of(&found, "age")["treatment"], "left out: one value in every row");
+    assert_eq!(said_of(&found, "recency")["treatment"], "as it is");
+    assert!(found.artefact.is_some());
+    let constant = |rows: usize| RecordBatch::try_from_iter([("age", ages.slice(0, rows))]).unwrap();
+    let rows = TrainingRows { features: constant(task.rows.labels.len()), ..task.rows };
+    let refused = Recipes.train(Training { rows, tonight: constant(200), ..task }).unwrap_err().to_string();
+    assert!(refused.contains("no column is left: all 1 are constant, empty or identifiers"), "{refused}");
+}
+
+#[test]
+fn one_positive_in_a_thousand_is_learnt_from_and_the_probabilities_are_as_rare() {
+    let node = node("candidates: [{ family: logistic, set: { folds: 2 } }]\n");
+    let task = task(&node, None);
+    let (customers, months) = (2_500_usize, 8_usize);
+    let rows = customers * months;
+    let first = task.rows.nights[0];
+    let features_of_rows = features(rows, 5);
+    // One in a hundred of those with the highest recency, a tenth of all.
+    let rare =
+        |(row, recency): (usize, &f64)| f64::from(u8::from(*recency >= 90.0 && chance(row as u64 + 600_000) == 7));
+    let labels: Vec<f64> = recency(&features_of_rows).iter().enumerate().map(rare).collect();
+    let positives = labels.iter().sum::<f64>();
+    assert!((10.0..40.0).contains(&positives), "{positives}");
+    let rows = TrainingRows {
+        features: features_of_rows,
+        entities: (0..rows).map(|row| (row % customers) as u32).collect(),
+        nights: (0..rows).map(|row| first + Months::new((row / customers) as u32)).collect(),
+        labels,
+    };
+    let found = Recipes.train(Training { rows, ..task.clone() }).unwrap();
+    let scorer = Recipes.open(found.artefact.as_deref().unwrap()).unwrap();
+    let scores = scorer.score(&task.tonight, 0).unwrap().scores;
+    let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+    assert!((0.0003..0.004).contains(&mean), "{mean}");
+}
+
+#[test]
+fn five_thousand_columns_are_learnt_from_and_scored_with_reasons() {
+    let node =
+        node("candidates: [{ family: forest, set: { trees: 5, depth: 3, min_rows: 5, column_share: 1, folds: 2 } }]\n");
+    let task = task(&node, None);
+    let rows = task.rows.labels.len() as u64;
+    let column = |place: u64| -> (String, ArrayRef) {
+        let values = (0..rows).map(|row| chance(row * 5_003 + place) as f64);
+        (format!("c{place}"), Arc::new(Float64Array::from_iter_values(values)))
+    };
+    let task = with_columns(task, (0..4_998).map(column));
+    assert_eq!(task.rows.features.num_columns(), 5_000);
+    let found = Recipes.train(task.clone()).unwrap();
+    assert_eq!(found.sections["importance"].len(), 5_000);
+    let scored = Recipes.open(found.artefact.as_deref().unwrap()).unwrap().score(&task.tonight, 3).unwrap();
+    assert!(scored.reasons.iter().all(|reasons| reasons.len() <= 3));
+    assert_eq!(scored.scores.len(), 200);
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! Whether a probability means what it says.
+//! Whether a probability, or a prediction, means what it says.
 
 use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
 use super::MetricError;
-use super::pointwise::check_probabilities;
+use super::pointwise::{check_probabilities, check_values};
+use crate::conformal::Intervals;
 use crate::input::{self, InputError};
 use crate::linear::{LinearError, fit_plain};
 use crate::parameters::range;
@@ -45,27 +46,89 @@ pub fn calibration_bins(
     range("bins", bins as f64, "at least 1", bins > 0)?;
     check_probabilities(&y, &probabilities, weights.as_ref())?;
     let weight_of = |row: usize| weights.as_ref().map_or(1.0, |weights| weights.get(row).copied().unwrap_or(0.0));
-    let mut rows: Vec<(f64, f64, f64)> =
-        probabilities.iter().zip(&y).enumerate().map(|(row, (p, label))| (*p, *label, weight_of(row))).collect();
+    let sum = |rows: &[usize], value: &dyn Fn(usize) -> f64| {
+        rows.iter().map(|row| weight_of(*row) * value(*row)).sum::<f64>()
+    };
+    let binned = equal_mass(&probabilities, weight_of, bins);
+    let bin = |rows: Vec<usize>| {
+        let weight = sum(&rows, &|_| 1.0);
+        let (said, seen) = (sum(&rows, &|row| value(&probabilities, row)), sum(&rows, &|row| value(&y, row)));
+        (weight > 0.0).then(|| CalibrationBin { weight, predicted: said / weight, observed: seen / weight })
+    };
+    Ok(binned.into_iter().filter_map(bin).collect())
+}
+
+fn value(of: &ArrayView1<'_, f64>, row: usize) -> f64 {
+    of.get(row).copied().unwrap_or(f64::NAN)
+}
+
+/// Rows by rising score in bins of equal weight; equal scores are in one bin, that of their middle.
+fn equal_mass(scores: &ArrayView1<'_, f64>, weight_of: impl Fn(usize) -> f64, bins: usize) -> Vec<Vec<usize>> {
+    let mut rows: Vec<(f64, usize)> = scores.iter().enumerate().map(|(row, score)| (*score, row)).collect();
     rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let total: f64 = rows.iter().map(|row| row.2).sum();
-    let mut sums = vec![(0.0, 0.0, 0.0); bins];
+    let total: f64 = rows.iter().map(|(_, row)| weight_of(*row)).sum();
+    let mut binned = vec![Vec::new(); bins];
     let mut before = 0.0;
     for run in rows.chunk_by(|a, b| a.0 == b.0) {
-        let weight: f64 = run.iter().map(|row| row.2).sum();
+        let weight: f64 = run.iter().map(|(_, row)| weight_of(*row)).sum();
         let middle = (before + 0.5 * weight) / total;
         let bin = ((middle * bins as f64) as usize).min(bins - 1);
-        if let Some(sum) = sums.get_mut(bin) {
-            sum.0 += weight;
-            sum.1 += run.iter().map(|row| row.2 * row.0).sum::<f64>();
-            sum.2 += run.iter().map(|row| row.2 * row.1).sum::<f64>();
+        if let Some(rows) = binned.get_mut(bin) {
+            rows.extend(run.iter().map(|(_, row)| *row));
         }
         before += weight;
     }
-    let filled = sums.into_iter().filter(|sum| sum.0 > 0.0);
-    Ok(filled
-        .map(|(weight, said, seen)| CalibrationBin { weight, predicted: said / weight, observed: seen / weight })
-        .collect())
+    binned
+}
+
+/// One bin of predictions and what came, both in the unit of the target.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PredictionBin {
+    pub rows: usize,
+    /// Mean prediction.
+    pub predicted: f64,
+    /// Mean target.
+    pub observed: f64,
+    /// Share of the targets within their interval, ends included; `None` without intervals.
+    pub coverage: Option<f64>,
+}
+
+/// Rows by rising prediction in bins of equally many rows, as [`calibration_bins`] makes them of probabilities. In each
+/// bin a regressor that can be trusted has the mean it predicts and, in `intervals` of a given coverage, about that share
+/// of the targets.
+///
+/// # Errors
+/// [`MetricError::Input`] for other lengths, no rows, or a value that is not finite; [`MetricError::Parameter`] for no
+/// bins.
+pub fn prediction_bins(
+    y: ArrayView1<'_, f64>,
+    predicted: ArrayView1<'_, f64>,
+    intervals: Option<&Intervals>,
+    bins: usize,
+) -> Result<Vec<PredictionBin>, MetricError> {
+    range("bins", bins as f64, "at least 1", bins > 0)?;
+    check_values(&y, &predicted, None)?;
+    if let Some(intervals) = intervals {
+        input::same_rows("the intervals", intervals.lower.len(), y.len())?;
+        input::same_rows("the intervals", intervals.upper.len(), y.len())?;
+    }
+    let mean = |rows: &[usize], of: &ArrayView1<'_, f64>| {
+        rows.iter().map(|row| value(of, *row)).sum::<f64>() / rows.len() as f64
+    };
+    let covered = |rows: &[usize], intervals: &Intervals| {
+        let (lower, upper) = (intervals.lower.view(), intervals.upper.view());
+        let within =
+            rows.iter().filter(|row| (value(&lower, **row)..=value(&upper, **row)).contains(&value(&y, **row)));
+        within.count() as f64 / rows.len() as f64
+    };
+    let binned = equal_mass(&predicted, |_| 1.0, bins).into_iter().filter(|rows| !rows.is_empty());
+    let bin = |rows: Vec<usize>| PredictionBin {
+        rows: rows.len(),
+        predicted: mean(&rows, &predicted),
+        observed: mean(&rows, &y),
+        coverage: intervals.map(|intervals| covered(&rows, intervals)),
+    };
+    Ok(binned.map(bin).collect())
 }
 
 /// Expected calibration error over equal-mass bins: mean of |observed - predicted|, bins weighted by their rows

@@ -18,7 +18,8 @@ mod tests;
 pub use bootstrap::{Comparison, PairedBootstrap};
 pub(crate) use calibration::log_odds;
 pub use calibration::{
-    CalibrationBin, CalibrationLine, calibration_bins, calibration_line, expected_calibration_error,
+    CalibrationBin, CalibrationLine, PredictionBin, calibration_bins, calibration_line, expected_calibration_error,
+    prediction_bins,
 };
 pub use drift::{PsiBin, StabilityIndex, TwoSampleTest, stability_index, stability_index_of_levels, two_sample_test};
 pub use error::MetricError;

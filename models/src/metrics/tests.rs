@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::InputError;
+use crate::conformal::Intervals;
 use crate::random::Random;
 use crate::testing::{close, park_miller};
 
@@ -77,6 +78,24 @@ fn ece_is_zero_for_the_observed_shares_and_the_gap_otherwise() {
     assert_eq!(expected_calibration_error(y.view(), p.view(), None, 3).unwrap(), 0.0);
     let low = p.mapv(|p| p - 0.1);
     close(expected_calibration_error(y.view(), low.view(), None, 3).unwrap(), 0.1, 1e-12, "gap");
+}
+
+#[test]
+fn bins_of_predictions_have_their_means_and_the_share_of_targets_within_the_intervals() {
+    let predicted = array![4.0, 1.0, 3.0, 2.0, 2.0];
+    let y = array![5.0, 0.0, 3.0, 2.0, 4.0];
+    let intervals = Intervals { lower: &predicted - 1.0, upper: &predicted + 1.0 };
+    let bins = prediction_bins(y.view(), predicted.view(), Some(&intervals), 2).unwrap();
+    // 1, 2, 2 below the middle (equal predictions stay together), 3, 4 above it.
+    let bin = |rows, predicted, observed, coverage| PredictionBin { rows, predicted, observed, coverage };
+    assert_eq!(bins, [bin(3, 5.0 / 3.0, 2.0, Some(2.0 / 3.0)), bin(2, 3.5, 4.0, Some(1.0))]);
+    let without = prediction_bins(y.view(), predicted.view(), None, 2).unwrap();
+    assert!(without.iter().all(|bin| bin.coverage.is_none()));
+    let all_equal = Array1::from_elem(5, 7.0);
+    assert_eq!(prediction_bins(y.view(), all_equal.view(), None, 10).unwrap(), [bin(5, 7.0, 14.0 / 5.0, None)]);
+    let missing = array![1.0, f64::NAN, 1.0, 1.0, 1.0];
+    assert!(prediction_bins(y.view(), missing.view(), None, 2).is_err());
+    assert!(prediction_bins(y.view(), predicted.view(), None, 0).is_err());
 }
 
 #[test]

@@ -17,6 +17,7 @@ LINEAGE = (
 )
 # The C reader is ten times as fast; both are safe.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SOURCES = "staging.stg_buho__sources"
 NOT_MODELS = {"sources", "metrics", "alerts", "reports"}
 PARAMETER = re.compile(r"\$(\w+)")
 TABLE_NAME = re.compile(r"\b([a-z_]+)\.([a-z_][a-z0-9_]*)\b")
@@ -102,7 +103,18 @@ def load(project: Path | None = None) -> SqlProject:
                 name = f"{layer}.{file.stem}"
                 spec = read_yaml(file.with_suffix(".yml"))
                 models[name] = Model(name, file, file.read_text(), spec)
+    models.setdefault(SOURCES, sources(contracts))
     return SqlProject(contracts, models)
+
+
+def sources(contracts: dict[str, Contract]) -> Model:
+    """The view of what contracts declare, as the engine makes it."""
+    declared = {name: contract.spec.get("data_begins") for name, contract in contracts.items()}
+    days = {name: f"date '{day}'" if day else "cast(null as date)" for name, day in declared.items()}
+    rows = [f"('{name}', {day})" for name, day in days.items()]
+    sql = f"select source, data_begins from (values {', '.join(rows)}) as declared (source, data_begins)"
+    columns = [{"name": "source", "type": "VARCHAR"}, {"name": "data_begins", "type": "DATE"}]
+    return Model(SOURCES, Path(SOURCES), sql, {"materialized": "view", "columns": columns})
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

@@ -111,6 +111,34 @@ pub enum GraphError {
         "{at}: `{model}` lies between the spine and the features of the ML node `{node}` with `materialized: {materialized}` — write `table` or `view`: training asks it for past nights"
     )]
     FeaturesKept { at: At, model: String, materialized: &'static str, node: String },
+    #[error(
+        "{at}: `{column}` is learnt from by {node} and made of `{raw}` of the source `{source_name}`, of which only today's value is kept ({how}): past nights would know what came after — keep its history in a model with `materialized: scd2` and join it by the row's night; or write `fixed: true` at the column in {contract} if a value never changes; or list `{column}` under `exclude` in {node}"
+    )]
+    NoHistory {
+        at: At,
+        node: String,
+        column: String,
+        raw: String,
+        source_name: String,
+        how: &'static str,
+        contract: String,
+    },
+    #[error(
+        "{at}: which rows `{model}` has, behind the features of {node}, is decided by `{raw}` of the source `{source_name}`, of which only today's value is kept ({how}): past nights would know what came after — keep its history in a model with `materialized: scd2` and join it by the row's night, or write `fixed: true` at the column in {contract} if a value never changes"
+    )]
+    RowsWithoutHistory {
+        at: At,
+        node: String,
+        model: String,
+        raw: String,
+        source_name: String,
+        how: &'static str,
+        contract: String,
+    },
+    #[error(
+        "{at}: `{column}` is learnt from by {node} and comes from the history `{history}`, whose `valid_from` is not looked at: past nights would know what came after — join it with `valid_from <= night and (valid_to is null or valid_to > night)`"
+    )]
+    HistoryOfToday { at: At, node: String, column: String, history: String },
     #[error("{at}: audit `{audit}` of `{model}` cannot be asked: {message}")]
     Audit { at: At, model: String, audit: String, message: String },
 }
@@ -156,6 +184,9 @@ impl GraphError {
             | Self::NotOverSpine { at, .. }
             | Self::FeaturesOfTonight { at, .. }
             | Self::FeaturesKept { at, .. }
+            | Self::NoHistory { at, .. }
+            | Self::RowsWithoutHistory { at, .. }
+            | Self::HistoryOfToday { at, .. }
             | Self::Audit { at, .. } => at,
         }
     }

@@ -14,6 +14,9 @@ mod error;
 mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod history;
+#[cfg(test)]
+mod history_tests;
 pub mod lineage;
 pub mod lint;
 mod ml;

@@ -83,11 +83,21 @@ fn location(span: Span) -> Location {
 
 /// The first mention of a name, for errors the planner gives no place.
 pub fn search(sql: &str, name: &str) -> Option<Location> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().ok()?;
-    tokens.into_iter().find_map(|token| match &token.token {
+    mentions(sql, name).into_iter().next()
+}
+
+/// The last mention of a name: that of a column of the result is in the last SELECT.
+pub fn search_last(sql: &str, name: &str) -> Option<Location> {
+    mentions(sql, name).pop()
+}
+
+fn mentions(sql: &str, name: &str) -> Vec<Location> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap_or_default();
+    let named = tokens.into_iter().filter_map(|token| match &token.token {
         Token::Word(word) if word.value.eq_ignore_ascii_case(name) => Some(token.span.start),
         _ => None,
-    })
+    });
+    named.collect()
 }
 
 /// The message without the class of error in front and the backtrace behind.

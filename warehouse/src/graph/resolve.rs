@@ -13,6 +13,7 @@ use datafusion::logical_expr::LogicalPlan;
 use super::audits::audit_errors;
 use super::build::{Graph, Node};
 use super::error::{At, GraphError, GraphErrors};
+use super::history::history_errors;
 use super::lineage::trace;
 use super::lint::{lint_totals, lint_types, probe};
 use super::ml::query_errors;
@@ -24,7 +25,7 @@ use super::windowed::{Windowing, windowing};
 use crate::functions::{session, session_config};
 use crate::nearest::nearest;
 use crate::project::contract::Contract;
-use crate::project::ml::MlRole;
+use crate::project::ml::{MlNode, MlRole};
 use crate::project::model::Model;
 use crate::project::types::ColumnType;
 
@@ -78,13 +79,19 @@ pub async fn resolve(
         }
         errors.extend(audit_errors(&state, model, night).await);
     }
-    let learning = models.values().filter_map(|model| match &model.ml {
+    errors.extend(query_errors(&state, learning(models), &schemas, night).await);
+    GraphErrors::unless_empty(errors)?;
+    let resolved = Resolved { plans, schemas, windows };
+    GraphErrors::unless_empty(history_errors(graph, &resolved, models, contracts))?;
+    Ok(resolved)
+}
+
+/// The ML nodes among the models.
+pub(super) fn learning(models: &BTreeMap<String, Model>) -> impl Iterator<Item = &MlNode> {
+    models.values().filter_map(|model| match &model.ml {
         Some(MlRole::Training(node)) => Some(node.as_ref()),
         _ => None,
-    });
-    errors.extend(query_errors(&state, learning, &schemas, night).await);
-    GraphErrors::unless_empty(errors)?;
-    Ok(Resolved { plans, schemas, windows })
+    })
 }
 
 /// How a model reads its inputs by the window; at least one of them it must.

@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 
 use super::lint::lint;
 use super::{build, parse, resolve};
+use crate::project::add_sources;
 use crate::project::contract::{Contract, ContractFile};
 use crate::project::ml::{MlNode, made_tables};
 use crate::project::model::Model;
@@ -83,6 +84,7 @@ pub fn standard() -> (BTreeMap<String, Model>, BTreeMap<String, Contract>) {
         let table = spec.table.as_ref().map_or_else(|| format!("bronze.{}", stem(&path)), |table| table.value.clone());
         contracts.insert(stem(&path), Contract { name: stem(&path), table, file: relative(&path), spec });
     }
+    add_sources(&mut models, &contracts);
     (models, contracts)
 }
 

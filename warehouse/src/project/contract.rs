@@ -43,7 +43,8 @@ pub struct ContractFile {
     /// IANA zone of timestamps written without offset; the project's unless given.
     #[serde(default)]
     pub time_zone: Option<Located<Zone>>,
-    /// The first day the export covers; who is there on that day is not new.
+    /// The first day from which on the export is complete. Who is there already is not new: how long for is not known.
+    /// SQL finds it in `staging.stg_buho__sources`.
     #[serde(default)]
     pub data_begins: Option<NaiveDate>,
     /// Share (0 to 1) of a delivery's rows that may be quarantined before the source fails.
@@ -202,6 +203,11 @@ pub struct Column {
     /// Kind of personal data, if it is any: `email`, `name`, `phone`, …
     #[serde(default)]
     pub pii: Option<String>,
+    /// Whether a value is there from a row's first delivery on and never changes, as the day of a registration: models
+    /// may then learn from it as of any past night. By default true of events (`append`, or `upsert` with an
+    /// `event_time`), false of other exports, which say how things are today. A key never changes.
+    #[serde(default)]
+    pub fixed: Option<bool>,
 }
 
 impl Column {
@@ -221,4 +227,21 @@ pub struct Contract {
     /// The file, for messages: `sql/sources/orders.yml`.
     pub file: String,
     pub spec: ContractFile,
+}
+
+impl Contract {
+    /// Why a column's value of a past night cannot be told; `None` where it is what it is today.
+    pub fn without_history(&self, column: &str) -> Option<&'static str> {
+        let known = self.spec.columns.iter().find(|known| known.name.as_str() == column)?;
+        if self.spec.key.iter().any(|key| key.as_str() == column) {
+            return None;
+        }
+        match (known.fixed, self.spec.delivery, &self.spec.event_time) {
+            (Some(true), ..) => None,
+            (Some(false), ..) => Some("`fixed: false`"),
+            (None, Delivery::Append, _) | (None, Delivery::Upsert, Some(_)) => None,
+            (None, Delivery::Upsert, None) => Some("`upsert` without an `event_time`"),
+            (None, Delivery::Snapshot, _) => Some("delivered as a `snapshot`"),
+        }
+    }
 }

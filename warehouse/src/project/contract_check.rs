@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 
-use super::contract::{ContractFile, Delivery, FormatKind};
+use super::contract::{Column, ContractFile, Delivery, FormatKind};
 use super::located::Located;
 use super::name::is_identifier;
 use super::nearest::Advice;
@@ -85,6 +85,13 @@ impl Check<'_> {
         let spec = self.spec;
         for column in &spec.key {
             self.known("key", column);
+            let changes = |known: &Column| known.name.as_str() == column.as_str() && known.fixed == Some(false);
+            if spec.columns.iter().any(changes) {
+                let rule =
+                    "a key says which row it is and never changes: take `fixed` out, or the column out of the key";
+                let (key, found) = ("fixed".to_owned(), "false".to_owned());
+                self.report(column.line, Fault::BadValue { key, found, rule: rule.to_owned() });
+            }
         }
         if spec.delivery == Delivery::Upsert && spec.key.is_empty() {
             self.report(self.tree.line_of(&["delivery"]), Fault::UpsertWithoutKey);

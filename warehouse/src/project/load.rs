@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::contract::{Contract, ContractFile};
+use super::declared::add_sources;
 use super::load_ml::ML_LAYER;
 use super::ml::MlNode;
 use super::model::{Model, ModelFile};
@@ -45,6 +46,7 @@ impl Project {
         let packs = settings.as_ref().map(|settings| settings.packs.clone());
         loader.packs(settings.as_ref());
         let (contracts, mut models) = loader.parse(packs.as_deref());
+        add_sources(&mut models, &contracts);
         loader.add_ml_tables(&mut models);
         loader.cross_check(&contracts, &models);
         match settings {

@@ -5,6 +5,7 @@
 //! keys and wrong words), then into its type, then for what only the whole file shows.
 
 mod contract_check;
+mod declared;
 mod load;
 mod load_ml;
 mod location;
@@ -38,6 +39,8 @@ use std::sync::Arc;
 
 pub use contract::{Contract, ContractFile};
 pub use contract_check::{LINEAGE_COLUMNS, unescaped};
+#[cfg(test)]
+pub(crate) use declared::{SOURCES, add_sources};
 pub use memory::machine as machine_memory;
 pub use ml::{MlFile, MlNode};
 pub use model::{Model, ModelFile};

@@ -230,6 +230,10 @@ pub struct ModelColumn {
     /// Relative tolerance within which a sum or average of DOUBLE may differ from run to run.
     #[serde(default)]
     pub tolerance: Option<f64>,
+    /// Whether a value is there from a row's first night on and never changes, whatever it is made of, as what a product
+    /// was first called: models may then learn from it as of any past night.
+    #[serde(default)]
+    pub fixed: bool,
     /// Audits of this column alone.
     #[serde(default)]
     pub audits: Vec<ColumnAudit>,

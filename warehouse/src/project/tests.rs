@@ -284,6 +284,11 @@ fn contracts_that_cannot_be_meant_are_refused_with_their_line() {
     );
     one_contract_problem(&format!("{base}  - {{ name: Order, type: DATE }}"), 4, "small letters");
     one_contract_problem(&format!("{base}key: [ordr_id]"), 4, "did you mean `order_id`?");
+    one_contract_problem(
+        "path: x.csv\ncolumns:\n  - { name: order_id, type: VARCHAR, fixed: false }\nkey: [order_id]",
+        4,
+        "a key says which row it is and never changes",
+    );
     one_contract_problem(&format!("{base}event_time: at"), 4, "not among the columns");
     one_contract_problem(&format!("{base}event_time: order_id"), 4, "must be a DATE or a TIMESTAMP");
     one_contract_problem(&format!("{base}delivery: upsert"), 4, "without `key`");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use datafusion::error::DataFusionError;
 
 use super::trace::{Origin, trace};
-use crate::graph::build::Graph;
+use crate::graph::build::{Graph, Node};
 use crate::graph::resolve::Resolved;
 use crate::nearest::{did_you_mean, nearest};
 use crate::project::contract::Contract;
@@ -83,6 +83,18 @@ impl Lineage {
         resolved: &Resolved,
         contracts: &BTreeMap<String, Contract>,
     ) -> Result<Self, LineageError> {
+        Self::over(graph.nodes.iter(), resolved, contracts)
+    }
+
+    /// Traces some models of a resolved graph alone.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub(in crate::graph) fn over<'a>(
+        nodes: impl Iterator<Item = &'a Node>,
+        resolved: &Resolved,
+        contracts: &BTreeMap<String, Contract>,
+    ) -> Result<Self, LineageError> {
         let mut lineage = Self::default();
         for (table, schema) in &resolved.schemas {
             let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -98,7 +110,7 @@ impl Lineage {
                 lineage.values.entry(Place::column(&contract.table, &column.name)).or_default().insert(raw);
             }
         }
-        for node in &graph.nodes {
+        for node in nodes {
             let Some(plan) = resolved.plans.get(&node.name) else { continue };
             let traced = trace(plan).map_err(|source| LineageError::Plan { model: node.name.clone(), source })?;
             let place = |origin: Origin| Place::Column { table: origin.table, column: origin.column };
@@ -109,6 +121,16 @@ impl Lineage {
             lineage.rows.insert(node.name.clone(), traced.rows.into_iter().map(place).collect());
         }
         Ok(lineage)
+    }
+
+    /// What a column is made of, one step back.
+    pub(in crate::graph) fn made_of(&self, place: &Place) -> impl Iterator<Item = &Place> {
+        self.values.get(place).into_iter().flatten()
+    }
+
+    /// What decides which rows a table has, one step back.
+    pub(in crate::graph) fn decided_by(&self, table: &str) -> impl Iterator<Item = &Place> {
+        self.rows.get(table).into_iter().flatten()
     }
 
     /// What a table or one column of it is made of, nearest first, back to the raw files.

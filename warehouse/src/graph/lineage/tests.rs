@@ -8,6 +8,8 @@ use super::{Influence, Lineage, Step};
 use crate::graph::fixtures::{contract, contract_map, model, model_map};
 use crate::graph::standard_tests::standard;
 use crate::graph::{build, resolve};
+use crate::project::SOURCES;
+use crate::project::model::Model;
 
 const ORDERS: &str = "[{ name: id, from: OrderID, type: VARCHAR }, { name: customer, type: VARCHAR }, { name: amount, type: BIGINT }, { name: day, type: DATE }]";
 
@@ -144,7 +146,8 @@ async fn every_standard_column_that_is_no_constant_comes_from_somewhere() {
         .await
         .unwrap_or_else(|errors| panic!("{errors}"));
     let lineage = Lineage::of(&graph, &resolved, &contracts).unwrap();
-    for model in models.values().filter(|model| model.layer == "staging") {
+    let declared = |model: &&Model| [SOURCES, "staging.stg_shop__data_begins"].contains(&model.name.as_str());
+    for model in models.values().filter(|model| model.layer == "staging" && !declared(model)) {
         for column in &model.spec.columns {
             let steps = lineage.upstream(&model.name, Some(&column.name)).unwrap();
             assert!(steps.iter().any(|step| step.influence == Influence::Value), "{}.{}", model.name, *column.name);

@@ -30,6 +30,7 @@ pub use form::{
 pub use shared::Section;
 
 pub(super) use check::{check, cross_check};
+pub(super) use tables::{Made, made_model};
 
 /// The column of features, spine, labels and scores that says which night a row is of.
 pub const NIGHT_COLUMN: &str = "night";
@@ -62,6 +63,14 @@ impl MlNode {
                 || self.spec.exclude.iter().any(|excluded| excluded.as_str() == name)
         };
         columns.into_iter().filter(|name| !left_out(name)).collect()
+    }
+
+    /// Whether it learns from other nights than tonight.
+    pub fn looks_back(&self) -> bool {
+        let horizon = &self.spec.horizon;
+        horizon.sql.is_some()
+            || horizon.days.as_ref().is_some_and(|days| days.value > 0)
+            || self.spec.snapshots.count.value > 1
     }
 
     /// The column of the scores that has the score.

@@ -80,12 +80,19 @@ impl Section {
                 ("column_name", Varchar, "The column"),
                 ("importance", Double, "Mean of the contributions' absolute values on test rows, linear scale"),
                 ("place", Integer, "1 is the column that weighs most"),
+                (
+                    "treatment",
+                    Varchar,
+                    "What the model does with it: left out, missing values filled, levels spread out",
+                ),
+                ("warning", Varchar, "What to look at: a column that looks like an identifier, or has hardly a value"),
             ],
             Self::Calibration => &[
                 ("bin", Integer, "Bins of equally many test rows, 1 has the lowest scores"),
                 ("rows", Bigint, "Rows in the bin"),
                 ("mean_score", Double, "Mean of the scores"),
                 ("mean_label", Double, "Mean of what came"),
+                ("coverage", Double, "Of a regressor, share of the rows whose label lies in the interval"),
             ],
             Self::Drift => &[
                 ("column_name", Varchar, "The column; NULL for all together"),
@@ -121,7 +128,7 @@ fn report(section: Section, nodes: &[Arc<MlNode>]) -> Model {
     let own = section.columns().iter();
     columns.extend(own.map(|(name, kind, description)| Made::new(name, *kind, "t.report", description)));
     let select: Vec<String> = columns.iter().map(Made::sql).collect();
-    let mut model = made_model(section.table(), MlRole::Report(section), &columns, "");
+    let mut model = made_model(section.table(), Some(MlRole::Report(section)), &columns, "");
     model.sql = unions(nodes, |node| format!("select {} from {} as t", select.join(", "), node.training_table()));
     section.description().clone_into(&mut model.spec.description);
     model
@@ -152,13 +159,12 @@ fn versions(nodes: &[Arc<MlNode>]) -> Model {
         column("checksum", Varchar, "BLAKE3 of the model's bytes"),
     ];
     let select: Vec<String> = columns.iter().map(Made::sql).collect();
-    let mut model = made_model("ml.model_versions", MlRole::Report(Section::Backtests), &columns, "");
+    let mut model = made_model("ml.model_versions", None, &columns, "");
     model.sql = unions(nodes, |node| format!("select {} from {} as t", select.join(", "), node.training_table()));
     "The version that each night scored with, and why.".clone_into(&mut model.spec.description);
     "one row per model and night".clone_into(&mut model.spec.grain);
     model.spec.key = ["model", NIGHT_COLUMN].map(|name| Located::nowhere(name.to_owned())).to_vec();
-    // Plain SQL: it is run as it stands.
-    Model { ml: None, ..model }
+    model
 }
 
 fn outcomes(nodes: &[Arc<MlNode>]) -> Model {
@@ -178,7 +184,7 @@ fn outcomes(nodes: &[Arc<MlNode>]) -> Model {
         of("promised", Double, "t.report", "The same in the backtest of the version"),
     ];
     let select: Vec<String> = columns.iter().map(Made::sql).collect();
-    let mut model = made_model("ml.outcomes", MlRole::Outcomes(nodes.to_vec()), &columns, "");
+    let mut model = made_model("ml.outcomes", Some(MlRole::Outcomes(nodes.to_vec())), &columns, "");
     model.sql = unions(nodes, |node| {
         let (scores, training) = (node.spec.output.as_str(), node.training_table());
         format!(

@@ -15,7 +15,7 @@ use crate::project::types::ColumnType;
 const MONEY: ColumnType = ColumnType::Decimal(18, 2);
 
 /// One column and the expression that stands for what it is made of.
-pub(super) struct Made {
+pub(in crate::project) struct Made {
     pub name: String,
     pub kind: ColumnType,
     pub from: String,
@@ -44,13 +44,14 @@ impl Made {
             unit: None,
             pii: None,
             tolerance: None,
+            fixed: false,
             audits: if self.is_required { vec![ColumnAudit::NotNull] } else { Vec::new() },
         }
     }
 }
 
 /// A model of the project whose rows the engine makes.
-pub(super) fn made_model(name: &str, role: MlRole, columns: &[Made], from: &str) -> Model {
+pub(in crate::project) fn made_model(name: &str, role: Option<MlRole>, columns: &[Made], from: &str) -> Model {
     let select: Vec<String> = columns.iter().map(Made::sql).collect();
     let (layer, _) = name.split_once('.').unwrap_or(("ml", name));
     Model {
@@ -74,7 +75,7 @@ pub(super) fn made_model(name: &str, role: MlRole, columns: &[Made], from: &str)
             audits: Vec::new(),
             tests: Vec::new(),
         },
-        ml: Some(role),
+        ml: role,
     }
 }
 
@@ -129,7 +130,7 @@ fn training(node: &Arc<MlNode>, features: &Model) -> Model {
         text("read", "Identity of the rows that it was learnt from"),
     ];
     let from = format!("from {} as f", node.spec.features.as_str());
-    let mut model = made_model(&node.training_table(), MlRole::Training(Arc::clone(node)), &columns, &from);
+    let mut model = made_model(&node.training_table(), Some(MlRole::Training(Arc::clone(node))), &columns, &from);
     model.spec.description = format!("Models of `{}`: one row a night, the model's bytes in it.", node.name);
     "one row per night".clone_into(&mut model.spec.grain);
     model.spec.key = vec![Located::nowhere(NIGHT_COLUMN.to_owned())];
@@ -159,7 +160,7 @@ fn scores(node: &Arc<MlNode>, features: &Model) -> Model {
         columns.push(Made::new("value_at_risk", MONEY, &all, "Score times value"));
     }
     let from = format!("from {} as f cross join {} as t", node.spec.features.as_str(), node.training_table());
-    let mut model = made_model(node.spec.output.as_str(), MlRole::Scores(Arc::clone(node)), &columns, &from);
+    let mut model = made_model(node.spec.output.as_str(), Some(MlRole::Scores(Arc::clone(node))), &columns, &from);
     model.spec.description.clone_from(&node.spec.description);
     model.spec.grain = format!("one row per {entity} and night");
     model.spec.key = [entity, NIGHT_COLUMN].map(|name| Located::nowhere(name.to_owned())).to_vec();

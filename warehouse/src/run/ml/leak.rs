@@ -31,7 +31,7 @@ use crate::run::state::Candidate;
 use crate::run::views::{self, Cut};
 use crate::run::work::in_order;
 use crate::session::register;
-use crate::sql_text::{column, number, table};
+use crate::sql_text::{any_of, column, number, table};
 use crate::table::{PinnedTable, StagedFile};
 
 /// Entities whose features are computed again.
@@ -162,7 +162,7 @@ impl Snapshot<'_> {
             "SELECT cast(s.{entity} AS VARCHAR) AS entity, {} FROM {SAMPLE} AS s LEFT JOIN {USED} AS u ON u.{entity} = s.{entity} \
              LEFT JOIN {AGAIN} AS a ON a.{entity} = s.{entity} WHERE {} ORDER BY s.{entity}",
             pairs.join(", "),
-            any.join(" OR ")
+            any_of(&any)
         );
         let mut found = Vec::new();
         for batch in session.sql(&query).await?.collect().await? {

@@ -16,7 +16,7 @@ use super::{night, report, snapshots};
 use crate::error::ErrorKind;
 use crate::identity::word_of;
 use crate::learn::{Champion, Training, TrainingRows, Verdict};
-use crate::project::ml::{MlKind, MlNode};
+use crate::project::ml::{MlKind, MlNode, Section};
 use crate::project::model::Model;
 use crate::run::compute::ComputeError;
 use crate::run::error::{RunError, is_out_of_memory};
@@ -238,7 +238,21 @@ async fn learn(
     tracing::info!(node = %gather.work.name, rows = facts.rows, snapshots = facts.nights.len(), seconds, "learnt");
     let stopped = |error| RunError::Defect { what: format!("the learner of {} stopped: {error}", gather.work.name) };
     let answer = answer.map_err(|error| ComputeError::Other(stopped(error)))?;
+    if let Ok(verdict) = &answer {
+        warn_of_columns(gather, verdict);
+    }
     Ok(answer.map_err(|error| error.to_string()))
+}
+
+/// Says what the learner wants people to look at: columns that look like identifiers, or that have hardly a value.
+fn warn_of_columns(gather: Gather<'_>, verdict: &Verdict) {
+    for row in verdict.sections.get(Section::Importance.key()).into_iter().flatten() {
+        let said = |key: &str| row.get(key).and_then(Value::as_str);
+        if let (Some(column), Some(warning)) = (said("column_name"), said("warning")) {
+            let features = gather.node.spec.features.as_str();
+            tracing::warn!(node = %gather.work.name, "column `{column}` of `{features}` {warning}");
+        }
+    }
 }
 
 /// The night's row of the training table.

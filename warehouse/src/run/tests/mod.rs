@@ -6,6 +6,7 @@ mod crash;
 mod keyed;
 mod late;
 mod learn;
+mod learn_bad_input;
 mod learn_life;
 mod maintain;
 mod materialize;
