@@ -1,7 +1,7 @@
 //! A recipe on rows that it has not seen: later nights, or other entities where there is no time.
 
 use models::metrics::{Metric, calibration_bins};
-use models::recipe::{FittedModel, Part, Recipe, fit};
+use models::recipe::{FittedModel, Recipe, fit};
 use models::split::{Fold, grouped_folds, time_split};
 use ndarray::{Array1, ArrayView1};
 use serde_json::{Value, json};
@@ -76,10 +76,8 @@ impl Backtest {
     /// The recipe cannot be fitted on the rows before the cut.
     pub fn run(recipe: &Recipe, table: &Table, cut: &Cut, metric: Metric, kind: MlKind) -> Result<Self, LearnError> {
         let told = |error: &dyn std::fmt::Display| LearnError::new(format!("{recipe}: {error}"));
-        let whole = table.rows();
-        let train = Part::of(&whole, &cut.fold.train);
-        let model = fit(recipe, &train.training(&whole)).map_err(|error| told(&error))?.with_threads(table.threads);
-        let test = table.some(&cut.fold.test);
+        let (train, test) = (table.some(&cut.fold.train), table.some(&cut.fold.test));
+        let model = fit(recipe, &train.rows()).map_err(|error| told(&error))?.with_threads(table.threads);
         let scores = model.score(&test.frame).map_err(|error| told(&error))?.values;
         let y = ArrayView1::from(&test.labels);
         let others: &[Metric] = match kind {
