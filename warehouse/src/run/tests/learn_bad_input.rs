@@ -1,17 +1,8 @@
 //! Rows that an ML node cannot learn from, or hardly: each is said plainly, and the night goes on.
 
-use super::learn::{CHURN, NIGHT, SCORES, shop};
+use super::learn::{CHURN, shop};
 use super::materialize::status;
 use super::*;
-
-const NIGHT_SQL: &str = "sql/features/shop/customer_night.sql";
-const NIGHT_YML: &str = "sql/features/shop/customer_night.yml";
-const KEYS: &str = "
-columns:
-  - { name: customer_id, type: VARCHAR }
-  - { name: night, type: DATE }
-  - { name: orders, type: BIGINT }
-";
 
 /// What the night's training says of a node whose yml was changed.
 async fn reason(from: &str, to: &str) -> String {
@@ -63,18 +54,4 @@ async fn a_label_that_is_no_class_is_refused_with_its_value() {
 fn message(report: &RunReport) -> String {
     let training = report.node_reports.iter().find(|found| found.node == "ml.churn_training").unwrap();
     training.message.clone().unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn five_thousand_columns_are_planned_learnt_from_and_scored() {
-    let shop = shop();
-    let columns = 0..4_999;
-    let more = columns.clone().map(|place| format!("orders + {place} as c{place}")).collect::<Vec<_>>().join(",\n");
-    let wide = format!("with counted as ({NIGHT}) select customer_id, night, orders,\n{more}\nfrom counted");
-    let yml = columns.map(|place| format!("  - {{ name: c{place}, type: BIGINT }}\n")).collect::<String>();
-    shop.write(NIGHT_SQL, &wide);
-    shop.write(NIGHT_YML, &format!("{KEYS}{yml}"));
-    let report = shop.learn("2026-04-05").await;
-    assert_eq!(report.status, RunStatus::Done, "{report:#?}");
-    assert_eq!(shop.ask(SCORES).await.matches("2026-04-05 |").count(), 12);
 }
