@@ -4,8 +4,8 @@ A single mart: the seconds of its node (plan, query, Parquet, statistics) agains
 each alone in its process. The sum: two whole processes from start to end. Ours is `buho run --select` of all
 marts, so besides the marts it reads the state of the lake, plans, audits what it built, commits every
 table, writes a release and waits for the disk, of which the peer's script does nothing; what each phase took
-is printed. What models learn from, and marts that read what they learnt, are measured with them: no SQL engine
-learns.
+is printed. What models learn from, and marts that read what they learnt, are measured with them: no SQL
+engine learns.
 """
 
 import json
@@ -80,7 +80,7 @@ def environment() -> dict[str, str]:
 
 
 def project_of(folder: Path) -> SqlProject:
-    """What a SQL engine builds of it for reports: nothing that models learn from, nor what reads what they learnt."""
+    """What a SQL engine builds for reports: nothing that models learn from or that reads what they learnt."""
     project = load(folder if (folder / "sql").is_dir() else None)
     known = {*project.models, *project.bronze}
 
