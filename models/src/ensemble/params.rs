@@ -71,8 +71,8 @@ setters! {
         calibration: Method,
 
         /// Whether a member is the mean of its folds' models instead of one more fit on all rows: a committee of
-        /// cross-validation (Parmanto, Munro & Doyle 1996), which varies less. Only where the folds judge every row once, by
-        /// all other rows; else this has no effect.
+        /// cross-validation (Parmanto, Munro & Doyle 1996), which varies less. Only where the folds judge every row once,
+        /// by all other rows; else this has no effect.
         mean_of_folds: bool,
     }
 }
