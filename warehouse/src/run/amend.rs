@@ -7,6 +7,9 @@
 //! | where the table's row of it is of a changed window | that row may be gone, and an older one counts again |
 //! | where keys are deleted: where a changed window had a row of it before | that may have been its deletion, of which the table has no row |
 //!
+//! A model with `lookups` is built whole instead: what it looks up elsewhere decides its rows too, in windows that did
+//! not change.
+//!
 //! The latest delivery of a key counts, so its row is looked for from the first changed window on, and before that only
 //! where nothing is found. All other keys keep their rows: what changed is neither their row nor after it.
 
@@ -36,7 +39,7 @@ use crate::table::{DataFile, StagedFile};
 const MOST_RANGES: usize = 16;
 
 /// The keys that changed windows touch, with the rows that count by now; `None` where it cannot be told which keys
-/// these are, or where it is so much that all rows anew cost less.
+/// these are, as with look-ups, or where it is so much that all rows anew cost less.
 pub(super) async fn amended(
     work: &Work,
     model: &Model,
@@ -45,7 +48,7 @@ pub(super) async fn amended(
     attempt: Attempt,
 ) -> Result<Option<Made>, ComputeError> {
     let late = ranges(&changed.windows, WindowLength::Day);
-    if !is_worth_it(&late, whole) {
+    if !model.spec.lookups().is_empty() || !is_worth_it(&late, whole) {
         return Ok(None);
     }
     let touch = Touch { work, model, ranges: &late, attempt };
@@ -107,7 +110,8 @@ async fn last_rows(
     let same = model.spec.key_names().into_iter().map(|name| of("touched", name).eq(of("delivered", name)));
     // The few keys are the side that is held in memory.
     let rows = in_order(keys.join_on(rows, JoinType::RightSemi, same)?, model)?;
-    let target = work.scratch(attempt, &format!("{part}-rows"));
+    // They may be what the table keeps, so they lie as its files do.
+    let target = work.target(model, attempt, &format!("{part}-rows"));
     let rows = stage_query(&work.context.lake, &target, rows, &session).await?;
     inside(work, model, &rows, &range).map_err(ComputeError::Other)?;
     newest_of(work, model, rows, (attempt, part)).await

@@ -1,6 +1,6 @@
 //! The one place that writes a Delta log.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
@@ -144,6 +144,7 @@ fn holds_transaction(entry: &[u8], change: &Change) -> bool {
 }
 
 fn log_entry(base: Option<&TableSnapshot>, change: &Change) -> Result<bytes::Bytes, TableError> {
+    refuse_misplaced(change)?;
     let defect = |error: &dyn std::fmt::Display| TableError::defect(&change.table, error);
     let mut actions = Vec::new();
     let is_same = match base {
@@ -169,6 +170,16 @@ fn log_entry(base: Option<&TableSnapshot>, change: &Change) -> Result<bytes::Byt
     let mut transactions = vec![Transaction::new_with_last_update(&change.app_id, change.sequence, Some(millis))];
     transactions.extend(change.token.map(|token| fence_transaction(token, millis)));
     CommitData::new(actions, operation, notes, transactions).get_bytes().map_err(|error| defect(&error))
+}
+
+/// A file that lies otherwise than its table would be read without its partition columns.
+fn refuse_misplaced(change: &Change) -> Result<(), TableError> {
+    let names: BTreeSet<&String> = change.partition_by.iter().collect();
+    let misplaced = change.adds.iter().find(|file| file.partition.keys().collect::<BTreeSet<_>>() != names);
+    misplaced.map_or(Ok(()), |file| {
+        let what = format!("{} was written for other partitions than {:?}", file.path, change.partition_by);
+        Err(TableError::defect(&change.table, what))
+    })
 }
 
 fn add_action(file: &StagedFile, change: &Change, millis: i64) -> Add {

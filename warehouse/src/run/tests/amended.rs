@@ -73,11 +73,16 @@ fn change(random: &mut StdRng, deliveries: &mut Deliveries, today: u32, deletes:
 async fn lives(seed: u64, deletes: bool) {
     let mut random = StdRng::seed_from_u64(seed);
     let shop = merging();
+    let place = "sql/core/shop/dim_customer.yml";
+    let mut yml = std::fs::read_to_string(shop.root.path().join(place)).unwrap();
     if !deletes {
-        let place = "sql/core/shop/dim_customer.yml";
-        let yml = std::fs::read_to_string(shop.root.path().join(place)).unwrap();
-        shop.write(place, &yml.replace(", deleted: gone", ""));
+        yml = yml.replace(", deleted: gone", "");
     }
+    if seed % 2 == 1 {
+        // Its files do not have the column by which they are kept apart.
+        yml = format!("partition_by: [city]\n{yml}");
+    }
+    shop.write(place, &yml);
     let mut deliveries = Deliveries::new();
     let mut today = 1;
     for round in 0..6 {
