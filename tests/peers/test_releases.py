@@ -30,6 +30,39 @@ def test_diff_tells_the_rows_and_totals_that_moved(two_nights: Buho):
     assert tables["marts.good_total"]["totals"] == [{"column": "total", "before": "3.75", "after": "13.75"}]
 
 
+def test_diff_counts_rows_that_changed_in_any_of_many_columns(buho: Buho, tmp_path: Path):
+    project = tiny.write_project(tmp_path / "project")
+    flags = [f"is_{number}" for number in range(60)]
+    sql = "select id, day, note, amount > 2 as is_big, amount"
+    sql += "".join(f", ratio > {number} as {flag}" for number, flag in enumerate(flags))
+    columns = [*tiny.columns("id", "day", "note", "amount"), {"name": "is_big", "type": "BOOLEAN"}]
+    columns += [{"name": flag, "type": "BOOLEAN"} for flag in flags]
+    spec = {"key": ["id", "day"], "columns": columns}
+    tiny.write_model(project, "marts.good_rows", f"{sql} from staging.good_rows\n", spec)
+    at = buho.at(project)
+    lines = [
+        "a,2026-01-30,1.00,5.5,x",
+        "b,2026-01-30,1.00,5.5,x",
+        "c,2026-01-30,1.00,5.5,x",
+        "d,2026-01-30,1.00,5.5,",
+    ]
+    good = project / "raw" / "good" / f"good_{tiny.NIGHT}.csv"
+    good.write_text(tiny.HEADER + "\n".join(lines) + "\n")
+    at.night(tiny.NIGHT).expect(0)
+    # One keeps all, one has another flag, one another text, one is gone, and one comes.
+    lines = [
+        "a,2026-01-30,1.00,5.5,x",
+        "b,2026-01-30,1.00,0.5,x",
+        "c,2026-01-30,1.00,5.5,",
+        "e,2026-01-30,1.00,5.5,x",
+    ]
+    good.write_text(tiny.HEADER + "\n".join(lines) + "\n")
+    at.night(tiny.NIGHT).expect(0)
+    said = at("releases", "diff", f"{tiny.NIGHT}.1", f"{tiny.NIGHT}.2", "--format", "json").expect(0)
+    found = {table["table"]: table for table in json.loads(said.stdout)}["marts.good_rows"]
+    assert (found["added"], found["removed"], found["changed"]) == (1, 1, 2)
+
+
 def test_a_rollback_is_a_new_release_that_strangers_see_too(two_nights: Buho):
     assert tiny.total_of(two_nights, "good") == (3, "13.75")
     two_nights("releases", "rollback", tiny.NIGHT).expect(0)

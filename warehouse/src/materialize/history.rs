@@ -11,7 +11,7 @@ use arrow::array::{ArrayRef, Date32Array, RecordBatch};
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
 
-use super::{DELTA, NIGHTS, PRIOR, ROWS, same_key};
+use super::{DELTA, NIGHTS, PRIOR, ROWS, agree, differ, same_key};
 use crate::project::model::{ModelFile, VALID_FROM, VALID_TO};
 use crate::sql_text::{column, columns};
 
@@ -25,9 +25,9 @@ fn tracked(spec: &ModelFile) -> Vec<&str> {
 pub(crate) fn changed(spec: &ModelFile, night: NaiveDate) -> String {
     let key = spec.key_names();
     let first = column(key.first().copied().unwrap_or_default());
-    let differs: Vec<String> =
-        tracked(spec).into_iter().map(|name| format!("held.{0} IS DISTINCT FROM seen.{0}", column(name))).collect();
-    let differs = differs.into_iter().fold(String::new(), |all, one| format!("{all} OR {one}"));
+    let differs = tracked(spec).into_iter().map(column);
+    let differs: String =
+        differs.map(|name| format!(" OR {}", differ(&format!("held.{name}"), &format!("seen.{name}")))).collect();
     let either: Vec<String> =
         key.iter().map(|name| format!("coalesce(held.{0}, seen.{0}) AS {0}", column(name))).collect();
     format!(
@@ -50,8 +50,11 @@ pub(crate) fn history(spec: &ModelFile, night: NaiveDate) -> String {
         |table: &str| selected.iter().map(|name| format!("{table}.{}", column(name))).collect::<Vec<_>>().join(", ");
     let unkeyed: Vec<String> = spec.key_names().iter().map(|name| format!("seen.{} IS NULL", column(name))).collect();
     let over = format!("OVER (PARTITION BY {key} ORDER BY \"_position\")");
-    let same: String =
-        tracked.iter().map(|name| format!(" AND lag({0}) {over} IS NOT DISTINCT FROM {0}", column(name))).collect();
+    let same: String = tracked
+        .iter()
+        .map(|name| column(name))
+        .map(|name| format!(" AND {}", agree(&format!("lag({name}) {over}"), &name)))
+        .collect();
     format!(
         "WITH observed AS (SELECT night, row_number() OVER (ORDER BY night) AS \"_position\", \
              lead(night) OVER (ORDER BY night) AS \"_next\" FROM {NIGHTS}), \

@@ -34,6 +34,16 @@ fn all_columns(spec: &ModelFile) -> String {
     columns(spec.columns.iter().map(|column| column.name.as_str()))
 }
 
+/// Whether two values differ, NULL being one. In parentheses: DataFusion takes all that follows as the operand.
+pub(crate) fn differ(one: &str, other: &str) -> String {
+    format!("({one} IS DISTINCT FROM {other})")
+}
+
+/// The opposite of [`differ`].
+pub(crate) fn agree(one: &str, other: &str) -> String {
+    format!("({one} IS NOT DISTINCT FROM {other})")
+}
+
 /// Whether two tables' keys are the same; keys are never NULL.
 fn same_key(spec: &ModelFile, one: &str, other: &str) -> String {
     let equal = |name: &&str| format!("{one}.{0} = {other}.{0}", crate::sql_text::column(name));

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::context::RunContext;
 use super::error::RunError;
+use crate::materialize::{agree, differ};
 use crate::project::types::ColumnType;
 use crate::release::Release;
 use crate::session::{Effort, register};
@@ -166,12 +167,14 @@ async fn by_key(
     if key.is_empty() || !key.iter().all(|column| both(column)) {
         return Ok(());
     }
-    let same: Vec<String> = key.iter().map(|name| format!("a.{0} is not distinct from b.{0}", column(name))).collect();
+    let sides = |name: &str| (format!("a.{}", column(name)), format!("b.{}", column(name)));
+    let same: Vec<String> = key.iter().map(|name| sides(name)).map(|(a, b)| agree(&a, &b)).collect();
     let same = same.join(" and ");
     let differs: Vec<String> = after
         .keys()
         .filter(|name| both(name) && !key.contains(name))
-        .map(|name| format!("a.{0} is distinct from b.{0}", column(name)))
+        .map(|name| sides(name))
+        .map(|(a, b)| differ(&a, &b))
         .collect();
     let anti = |left: &str, right: &str| {
         format!("select count(*) from {left}.t as a where not exists (select 1 from {right}.t as b where {same})")

@@ -195,6 +195,29 @@ async fn a_history_is_the_same_in_whatever_order_its_nights_are_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_history_has_a_state_for_each_change_of_any_of_its_columns() {
+    let shop = with_customers();
+    shop.write("sql/core/shop/customer_history.sql", &HISTORY.replace("city", "city, gone"));
+    let gone = "  - { name: gone, type: BOOLEAN }\n  - { name: valid_from";
+    shop.write("sql/core/shop/customer_history.yml", &HISTORY_YML.replace("  - { name: valid_from", gone));
+    let states =
+        [("Madrid", "false"), ("Madrid", "true"), ("Madrid", "true"), ("Vigo", "true"), ("Vigo", ""), ("Vigo", "")];
+    for (day, (city, gone)) in (1..).zip(states) {
+        customers(&shop, day, &[("a", city, gone), ("b", "Lugo", "false")]);
+        assert_eq!(shop.night(&february(day)).await.status, RunStatus::Done, "night {day}");
+    }
+    let query = "select customer_id || ' ' || city || ' ' || coalesce(cast(gone as varchar), '?') || ' ' || valid_from \
+                 as state from core.customer_history order by 1";
+    let found = shop.ask(query).await;
+    for state in
+        ["a Madrid false 2026-02-01", "a Madrid true 2026-02-02", "a Vigo true 2026-02-04", "a Vigo ? 2026-02-05"]
+    {
+        assert!(found.contains(state), "{state}: {found}");
+    }
+    assert_eq!(found.matches("2026-02-").count(), 5, "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_corrected_delivery_corrects_the_history_of_its_night() {
     let shop = keeping_history();
     for day in 1..=5 {
