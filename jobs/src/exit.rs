@@ -88,14 +88,31 @@ impl CommandError {
 
     /// The process's exit code.
     pub fn code(&self) -> u8 {
+        match (self, self.kind()) {
+            (_, Some(kind)) => kind.exit_code(),
+            (Self::Stopped(Signal::Interrupt), None) => 130,
+            (Self::Stopped(Signal::Terminate), None) => 143,
+            (_, None) => 0,
+        }
+    }
+
+    /// What it means to the caller; `None` where nothing failed.
+    pub fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Self::Project(errors) => errors.kind().exit_code(),
-            Self::Store(error) => error.kind().exit_code(),
-            Self::File { source, .. } => kind_of(source).exit_code(),
-            Self::Told { kind, .. } => kind.exit_code(),
-            Self::Stopped(Signal::Interrupt) => 130,
-            Self::Stopped(Signal::Terminate) => 143,
-            Self::ReaderGone => 0,
+            Self::Project(errors) => Some(errors.kind()),
+            Self::Store(error) => Some(error.kind()),
+            Self::File { source, .. } => Some(kind_of(source)),
+            Self::Told { kind, .. } => Some(*kind),
+            Self::Stopped(_) | Self::ReaderGone => None,
+        }
+    }
+
+    /// The name of how it ended, as `exit_kind` of the JSON result line says it.
+    pub fn kind_name(&self) -> Option<&'static str> {
+        match self {
+            Self::Stopped(Signal::Interrupt) => Some("interrupted"),
+            Self::Stopped(Signal::Terminate) => Some("terminated"),
+            _ => self.kind().map(ErrorKind::name),
         }
     }
 }

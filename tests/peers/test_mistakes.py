@@ -154,3 +154,16 @@ def test_a_setting_of_the_environment_wins_over_the_file(buho: Buho, tmp_path: P
     buho.at(project, lake=elsewhere).night(NIGHT).expect(0)
     assert "marts.good_total" in tables(elsewhere)
     assert not (project / "lake").exists()
+
+
+def test_a_run_that_could_not_begin_says_so_in_the_result_line_too(buho: Buho, tmp_path: Path):
+    project = write_project(tmp_path / "project")
+    write_model(
+        project, "marts.wrong", "select no_such_column from staging.good_rows\n", {"columns": columns("id")}
+    )
+    refused = buho.at(project)("run", "--night", NIGHT, "--format", "json").expect(2)
+    assert refused.result["status"] == "failed"
+    assert refused.result["exit_kind"] == "user"
+    assert refused.result["night"] == NIGHT
+    assert "no_such_column" in refused.result["failed"]["message"]
+    assert refused.result["nodes"] == {"built": 0, "skipped": 0, "held": 0, "failed": 0}

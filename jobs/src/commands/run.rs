@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use serde_json::json;
 use warehouse::clock::default_night;
 use warehouse::graph;
 use warehouse::project::Project;
@@ -16,13 +17,43 @@ use crate::learn::Recipes;
 
 pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, CommandError> {
     let asked = RunRequest { full_refresh: args.full_refresh, ..RunRequest::default() };
-    one(context, asked, args.night, args.select.as_deref(), args.format, args.skip_code)
+    told(context, args.night, args.format, || {
+        one(context, asked, args.night, args.select.as_deref(), args.format, args.skip_code)
+    })
 }
 
 /// One stage of a night: `buho ingest`, `buho build`, `buho publish`.
 pub fn stage(context: &Context, stage: Stage, args: &StageArgs) -> Result<Exit, CommandError> {
     let asked = RunRequest { stage: Some(stage), ..RunRequest::default() };
-    one(context, asked, args.night, args.select.as_deref(), args.format, args.skip_code)
+    told(context, args.night, args.format, || {
+        one(context, asked, args.night, args.select.as_deref(), args.format, args.skip_code)
+    })
+}
+
+/// Says in the JSON result line too why a run could not do what was asked: who reads it looks nowhere else.
+fn told(
+    context: &Context,
+    night: Option<NaiveDate>,
+    format: ReportFormat,
+    run: impl FnOnce() -> Result<Exit, CommandError>,
+) -> Result<Exit, CommandError> {
+    let done = run();
+    if let (Err(error), ReportFormat::Json) = (&done, format)
+        && let Some(kind) = error.kind_name()
+    {
+        context.say(json!({
+            "run_id": null,
+            "night": night,
+            "status": RunStatus::Failed,
+            "exit_kind": kind,
+            "release": null,
+            "nodes": { "built": 0, "skipped": 0, "held": 0, "failed": 0 },
+            "rows": { "ingested": 0, "quarantined": 0 },
+            "failed": { "node": null, "message": error.to_string() },
+            "seconds": null,
+        }))?;
+    }
+    done
 }
 
 fn one(
