@@ -159,7 +159,8 @@ def test_a_file_without_permission_is_named(shared_binary: Path, tmp_path: Path)
         command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=300, check=False
     )
     outcome = Outcome(tuple(command), done.returncode, done.stdout, done.stderr)
-    outcome.expect(1, 2, 3)
+    # The rest of the night went out.
+    outcome.expect(1)
     assert_said(outcome, r"bad_2026-01-30\.csv", r"[Pp]ermission|right|denied")
     path.chmod(0o644)
     assert_good_went_on(Buho(shared_binary).at(project))

@@ -269,6 +269,7 @@ impl RunReport {
 
     fn conclude(&mut self, released: Option<&Release>) {
         self.release = released.map(|release| release.id().to_string());
+        self.exit_kind = self.worst().map(|kind| kind.name().to_owned());
         // A table that was to be created may have begun above a fence.
         for node in self.node_reports.iter_mut().filter(|node| node.version.is_some()) {
             let named = released.and_then(|release| release.tables.get(&node.node));

@@ -138,6 +138,8 @@ impl RunReport {
 
     /// The kind that decides the exit code; `None` for a run without failure.
     pub fn worst(&self) -> Option<ErrorKind> {
-        self.kinds.iter().copied().reduce(ErrorKind::worst)
+        let worst = self.kinds.iter().copied().reduce(ErrorKind::worst)?;
+        // A mistake is what was found before anything ran: a night that went out in part is not that.
+        Some(if worst == ErrorKind::User && self.release.is_some() { ErrorKind::Data } else { worst })
     }
 }
