@@ -126,5 +126,8 @@ fn notes(draft: &Draft) -> Vec<String> {
     if !draft.path.contains("{date:") {
         notes.push("no date is in the file names: a file belongs to the first night that sees it".to_owned());
     }
+    if ["{date:%d", "{date:%m"].iter().any(|begin| draft.path.contains(begin)) {
+        notes.push(format!("the date in the file names is read as in {}: is the day before the month?", draft.path));
+    }
     notes
 }

@@ -59,12 +59,18 @@ pub(super) fn distinct(columns: &mut [InferredColumn]) {
     }
 }
 
-/// The dates that names carry, most telling first.
-const DATES: [(&str, &str); 5] = [
+/// The dates that names carry, most telling first; where day and month could be either, the day comes first.
+const DATES: [(&str, &str); 11] = [
     ("[0-9]{4}-[0-9]{2}-[0-9]{2}", "%Y-%m-%d"),
     ("[0-9]{4}_[0-9]{2}_[0-9]{2}", "%Y_%m_%d"),
     ("[0-9]{4}/[0-9]{2}/[0-9]{2}", "%Y/%m/%d"),
     ("[0-9]{8}", "%Y%m%d"),
+    ("[0-9]{2}-[0-9]{2}-[0-9]{4}", "%d-%m-%Y"),
+    ("[0-9]{2}-[0-9]{2}-[0-9]{4}", "%m-%d-%Y"),
+    ("[0-9]{2}_[0-9]{2}_[0-9]{4}", "%d_%m_%Y"),
+    ("[0-9]{2}_[0-9]{2}_[0-9]{4}", "%m_%d_%Y"),
+    ("[0-9]{8}", "%d%m%Y"),
+    ("[0-9]{8}", "%m%d%Y"),
     ("[0-9]{4}-[0-9]{2}", "%Y-%m"),
 ];
 

@@ -168,6 +168,9 @@ fn paths_become_one_pattern() {
         (vec!["north.csv", "south.csv"], "*th.csv"),
         (vec!["x_2024-99-99.csv"], "x_2024-99-99.csv"),
         (vec!["m_2024-02.csv"], "m_{date:%Y-%m}.csv"),
+        (vec!["p_30-01-2026.csv", "p_01-02-2026.csv"], "p_{date:%d-%m-%Y}.csv"),
+        (vec!["p_01-30-2026.csv", "p_02-01-2026.csv"], "p_{date:%m-%d-%Y}.csv"),
+        (vec!["p_31012026.csv"], "p_{date:%d%m%Y}.csv"),
     ] {
         assert_eq!(pattern(&paths), expected, "{paths:?}");
     }
