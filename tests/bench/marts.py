@@ -4,8 +4,7 @@ A single mart: the seconds of its node (plan, query, Parquet, statistics) agains
 each alone in its process. The sum: two whole processes from start to end. Ours is `buho run --select` of all
 marts, so besides the marts it reads the state of the lake, plans, audits what it built, commits every
 table, writes a release and waits for the disk, of which the peer's script does nothing; what each phase took
-is printed. What models learn from, and marts that read what they learnt, are measured with them: no SQL
-engine learns.
+is printed. Marts that read what models learnt are measured with the models: no SQL engine learns.
 """
 
 import json
@@ -80,12 +79,12 @@ def environment() -> dict[str, str]:
 
 
 def project_of(folder: Path) -> SqlProject:
-    """What a SQL engine builds for reports: not what models learn from, nor what reads what they learnt."""
+    """What a SQL engine builds: what models learn from, but not what reads what they learnt."""
     project = load(folder if (folder / "sql").is_dir() else None)
     known = {*project.models, *project.bronze}
 
     def is_sql(name: str) -> bool:
-        if name.startswith("features.") or (name.startswith("ml.") and name not in known):
+        if name.startswith("ml.") and name not in known:
             return False
         model = project.models.get(name)
         return model is None or all(is_sql(read) for read in model.inputs - {name})

@@ -10,34 +10,24 @@ with category_days as (
 
 categories as (
     select
-        customer_id,
-        category,
-        day,
-        row_number() over (partition by customer_id, category order by day nulls last) as days_so_far,
-        lead(day) over (partition by customer_id, category order by day nulls last) as next_day
-    from category_days
-),
-
-aged as (
-    select
         spine.customer_id,
         spine.night,
-        categories.category,
-        categories.days_so_far,
-        cast(spine.night - categories.day as integer) as age
+        category_days.category,
+        count(*) as days,
+        max(category_days.day) as last_on
     from features.customer_spine as spine
-    inner join categories
-        on categories.customer_id = spine.customer_id
-        and categories.day <= spine.night
-        and (categories.next_day is null or categories.next_day > spine.night)
+    inner join category_days
+        on category_days.customer_id = spine.customer_id
+        and category_days.day <= spine.night
+    group by spine.customer_id, spine.night, category_days.category
 )
 
 select
     customer_id,
     night,
     cast(count(*) as integer) as categories,
-    cast(sum(case when age < 90 then 1 else 0 end) as integer) as categories_90d,
-    cast(sum(case when age < 365 then 1 else 0 end) as integer) as categories_365d,
-    min(concat(lpad(cast(1000000 - days_so_far as varchar), 7, '0'), category)) as favourite
-from aged
+    cast(sum(case when night - last_on < 90 then 1 else 0 end) as integer) as categories_90d,
+    cast(sum(case when night - last_on < 365 then 1 else 0 end) as integer) as categories_365d,
+    min(concat(lpad(cast(1000000 - days as varchar), 7, '0'), category)) as favourite
+from categories
 group by customer_id, night

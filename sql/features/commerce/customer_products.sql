@@ -1,40 +1,26 @@
-with product_days as (
-    select customer_id, product_id, ordered_on as day
-    from core.fct_order_items
-    where customer_id is not null
-    group by customer_id, product_id, ordered_on
-),
-
--- Of equal products the last by a night: counting rows then counts products, in any window.
-products as (
-    select
-        customer_id,
-        day,
-        lead(day) over (partition by customer_id, product_id order by day nulls last) as next_day
-    from product_days
-),
-
--- Unless it was bought again before, a row that is the last of its product 90 days ago counts there.
-aged as (
+-- A product's last day by the night tells of any window up to it; for the 90 days before the last 90, so does its last
+-- day by then. No window function: of its millions of partitions each would have a row or two.
+with products as (
     select
         spine.customer_id,
         spine.night,
-        cast(spine.night - products.day as integer) as age,
-        products.next_day is null or products.next_day > spine.night as is_last
+        items.product_id,
+        max(items.ordered_on) as last_on,
+        max(case when spine.night - items.ordered_on >= 90 then items.ordered_on end) as last_before_90d_on
     from features.customer_spine as spine
-    inner join products
-        on products.customer_id = spine.customer_id
-        and products.day <= spine.night
-        and (products.next_day is null or spine.night - products.next_day < 90)
+    inner join core.fct_order_items as items
+        on items.customer_id = spine.customer_id
+        and items.ordered_on <= spine.night
+    group by spine.customer_id, spine.night, items.product_id
 )
 
 select
     customer_id,
     night,
-    cast(sum(case when is_last then 1 else 0 end) as integer) as products,
-    cast(sum(case when is_last and age < 30 then 1 else 0 end) as integer) as products_30d,
-    cast(sum(case when is_last and age < 90 then 1 else 0 end) as integer) as products_90d,
-    cast(sum(case when age >= 90 and age < 180 then 1 else 0 end) as integer) as products_before_90d,
-    cast(sum(case when is_last and age < 365 then 1 else 0 end) as integer) as products_365d
-from aged
+    cast(count(*) as integer) as products,
+    cast(sum(case when night - last_on < 30 then 1 else 0 end) as integer) as products_30d,
+    cast(sum(case when night - last_on < 90 then 1 else 0 end) as integer) as products_90d,
+    cast(sum(case when night - last_before_90d_on < 180 then 1 else 0 end) as integer) as products_before_90d,
+    cast(sum(case when night - last_on < 365 then 1 else 0 end) as integer) as products_365d
+from products
 group by customer_id, night

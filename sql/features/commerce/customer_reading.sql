@@ -1,17 +1,15 @@
 -- What a customer did since the last order tells whether a silent one still looks in.
+-- It is joined to the spine beforehand, not to the many rows of what was done.
 with aged_messages as (
     select
         spine.customer_id, spine.night, messages.day, messages.sent, messages.opened, messages.clicked, messages.refused,
         cast(spine.night - messages.day as integer) as age,
-        messages.day > last_orders.last_order_on as is_since_order
-    from features.customer_spine as spine
+        messages.day > spine.last_order_on as is_since_order
+    from features.customer_last_orders as spine
     inner join core.int_message_days as messages
         on messages.customer_id = spine.customer_id
         and messages.day <= spine.night
         and spine.night - messages.day < 365
-    left join features.customer_last_orders as last_orders
-        on last_orders.customer_id = spine.customer_id
-        and last_orders.night = spine.night
 )
 
 select

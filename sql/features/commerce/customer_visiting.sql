@@ -1,18 +1,16 @@
 -- What a customer did since the last order tells whether a silent one still looks in.
+-- It is joined to the spine beforehand, not to the many rows of what was done.
 with aged_visits as (
     select
         spine.customer_id, spine.night, visits.day, visits.sessions, visits.app_sessions, visits.page_views,
         visits.carts, visits.converted_carts,
         cast(spine.night - visits.day as integer) as age,
-        visits.day > last_orders.last_order_on as is_since_order
-    from features.customer_spine as spine
+        visits.day > spine.last_order_on as is_since_order
+    from features.customer_last_orders as spine
     inner join core.int_visit_days as visits
         on visits.customer_id = spine.customer_id
         and visits.day <= spine.night
         and spine.night - visits.day < 365
-    left join features.customer_last_orders as last_orders
-        on last_orders.customer_id = spine.customer_id
-        and last_orders.night = spine.night
 )
 
 select
