@@ -15,7 +15,7 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, TimezoneInfo};
 
-use crate::session::windows::CountGatheredWindows;
+use crate::session::batches::CareForBatches;
 
 /// Raised when a function or the reading of SQL changes its result: part of every fingerprint, so
 /// that tables made with the former reading are built again.
@@ -48,7 +48,7 @@ pub fn session(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionContex
         .with_default_features()
         .with_type_planner(Arc::new(DuckTypes))
         .with_optimizer_rule(Arc::new(days::DaysByDivision::default()))
-        .with_physical_optimizer_rule(Arc::new(CountGatheredWindows))
+        .with_physical_optimizer_rule(Arc::new(CareForBatches))
         .build();
     let context = SessionContext::new_with_state(state);
     register_functions(&context);

@@ -1,7 +1,7 @@
 //! Sessions of the query engine: one memory budget, one spill folder, one catalog per question.
 
+pub(crate) mod batches;
 mod caps;
-pub(crate) mod windows;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
