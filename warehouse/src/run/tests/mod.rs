@@ -14,6 +14,7 @@ mod memory;
 mod pairs;
 mod proofs;
 mod replay;
+mod selected;
 mod simulator;
 mod stages;
 
