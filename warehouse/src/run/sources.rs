@@ -19,7 +19,7 @@ use super::report::SourceReport;
 use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
 use crate::error::ErrorKind;
-use crate::ingest::{self, Freshness, FreshnessState, IngestError, LoadOptions, LoadReport};
+use crate::ingest::{self, Freshness, FreshnessState, IngestError, LoadFailure, LoadOptions, LoadReport};
 use crate::planted::{Bug, planted};
 use crate::project::contract::{Contract, Missing};
 use crate::release::{Recipe, ReleasedTable, TableState};
@@ -205,8 +205,11 @@ async fn loaded(
     if let Some(failure) = &report.failure {
         let mut outcome = unchanged(contract, snapshot, numbered);
         outcome.blocked = Some(Blocked { because: failure.to_string(), failed: Some(ErrorKind::Data) });
-        outcome.quarantine = report.quarantine;
-        outcome.report.quarantined = report.quarantined;
+        // Where a column is missing, no row is at fault.
+        if !matches!(failure, LoadFailure::DroppedColumns(_)) {
+            outcome.quarantine = report.quarantine;
+            outcome.report.quarantined = report.quarantined;
+        }
         return Ok(outcome);
     }
     let schema = ingest::bronze_schema(contract);

@@ -45,6 +45,7 @@ delivery: append # append: new rows | upsert: the newest of each key wins | snap
 key: [order_id] # different in every row that was read
 event_time: order_date
 tolerance: 0.01 # share of rows that may be quarantined before the source fails
+dropped_columns: fail # where a file lacks a column that those before it had: fail the source | warn
 expect: { every: 1 day, rows: 0.5, missing: warn }
 columns:
   - { name: order_id, from: "OrderID",            type: VARCHAR,         required: true }
