@@ -97,6 +97,17 @@ pub struct Format {
     pub max_unpack_ratio: Option<NonZeroU64>,
 }
 
+impl Format {
+    /// Whether a file says by names which columns it has: a line of JSON leaves out what is empty.
+    pub fn names_columns(&self) -> bool {
+        match self.kind {
+            FormatKind::Csv => self.header,
+            FormatKind::Jsonl => false,
+            FormatKind::Parquet => true,
+        }
+    }
+}
+
 impl Default for Format {
     fn default() -> Self {
         Self {

@@ -127,6 +127,7 @@ async fn ingest_source(
     let started = context.clock.now();
     let snapshot = TableSnapshot::load(&context.lake, &contract.table, None).await?;
     let numbered = ledgers::load(&context.lake, &contract.name, snapshot.as_ref()).await?;
+    let numbered = numbered.noting_columns(contract, snapshot.as_ref());
     let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, ingest::bronze_schema(contract), attempt));
     if let Some(missed) = wanted.missed.get(&contract.name) {
         let mut outcome = unchanged(contract, snapshot, numbered);

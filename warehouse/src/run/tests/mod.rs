@@ -3,6 +3,7 @@
 mod amended;
 mod changes;
 mod crash;
+mod dropped;
 mod keyed;
 mod late;
 mod learn;
