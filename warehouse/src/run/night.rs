@@ -151,7 +151,7 @@ fn tell_unused_packs(context: &RunContext, sources: &[SourceOutcome]) {
     let used: BTreeSet<Option<String>> = sources.iter().filter(has_come).map(pack).collect();
     let unused: BTreeSet<String> = sources.iter().map(pack).filter(|pack| !used.contains(pack)).flatten().collect();
     for pack in unused {
-        tracing::info!(%pack, "nothing was ever delivered for this pack: its tables stay empty");
+        tracing::info!("nothing was ever delivered for pack {pack}: its tables stay empty");
     }
 }
 

@@ -204,7 +204,8 @@ async fn plan_nodes(
             Decision::View => ("view", view_reason(previous, node.name.as_str()), made_from.identity()),
             Decision::Hold(hold) => {
                 states.insert(node.name.clone(), NodeState::Held(hold.clone()));
-                ("hold", hold.to_string(), String::new())
+                let why = if let Hold::Below { root } = &hold { format!("with {root}") } else { hold.to_string() };
+                ("hold", why, String::new())
             }
         };
         identities.insert(node.name.clone(), identity);
