@@ -116,7 +116,7 @@ pub enum Command {
     /// Print the JSON Schema of a kind of file, for editors
     Schema(SchemaArgs),
     /// Read everything the night will need and say what is wrong
-    Doctor,
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -222,9 +222,16 @@ pub struct BackfillArgs {
     /// Only these nodes, as in `run`
     #[arg(long, value_name = "SEL")]
     pub select: Option<String>,
-    /// json: one object a run
+    /// json: one object a night, and at last one for all of them
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The night whose deliveries are to be there, YYYY-MM-DD [default: as for `run`, where nights are run of late]
+    #[arg(long, value_name = "DATE")]
+    pub night: Option<NaiveDate>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! How a command ends: the exit code, and the error behind it.
 
 use std::error::Error;
+use std::fmt;
 use std::process::ExitCode;
 
 use warehouse::error::ErrorKind;
@@ -43,6 +44,15 @@ pub enum Signal {
     Terminate,
 }
 
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "SIGINT, as Ctrl-C sends it",
+            Self::Terminate => "SIGTERM",
+        })
+    }
+}
+
 /// Why a command could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
@@ -55,7 +65,7 @@ pub enum CommandError {
     /// Something a command found wrong; the message says what, where and what to do.
     #[error("{message}")]
     Told { kind: ErrorKind, message: String },
-    #[error("stopped by the user; run the same command again to go on")]
+    #[error("stopped by {0}; run the same command again to go on")]
     Stopped(Signal),
     /// Whoever read standard output has gone, as `head` does: not an error of ours.
     #[error("nobody reads the output any more")]

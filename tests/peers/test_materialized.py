@@ -1,5 +1,7 @@
 """Tables that build on their rows before, from outside: strangers' readers, stages as tasks, nights again."""
 
+import json
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -193,6 +195,26 @@ def test_a_backfill_of_nights_long_past_gives_the_history_of_running_them_in_ord
         )
     assert histories[0] == histories[1]
     assert len(histories[0]) == 6, histories[0]
+
+
+def test_a_backfill_says_what_each_night_came_to_and_what_all_of_them_did(buho: Buho, tmp_path: Path):
+    folder = tiny.write_project(tmp_path / "project")
+    for number in range(len(ROWS)):
+        deliver(folder, number)
+    nights = ["--from", night(0), "--to", night(2)]
+    told = buho.at(folder)("backfill", *nights).expect(0).stdout.splitlines()
+    assert [line[:10] for line in told[:3]] == [night(0), night(1), night(2)]
+    assert all(re.search(r"done +\d+\.\d s", line) for line in told[:3]), told
+    assert told[3].startswith(f"3 of 3 nights, {night(0)} to {night(2)}: 3 done, 0 partial"), told
+
+    together = buho.at(folder, lake=tmp_path / "other")(
+        "backfill", *nights, "--at-once", "2", "--format", "json"
+    )
+    lines = [json.loads(line) for line in together.expect(0).stdout.splitlines()]
+    assert [line.get("night") for line in lines] == [night(0), night(1), night(2), None]
+    assert (lines[0]["with"], lines[0]["run_id"]) == (night(1), lines[1]["run_id"])
+    assert lines[3]["nights"] == {"asked": 3, "done": 3, "partial": 0, "failed": 0, "skipped": 0}
+    assert (lines[3]["status"], lines[3]["release"]) == ("done", f"{night(2)}.1")
 
 
 def test_a_backfill_from_the_newer_night_to_the_older_is_refused_with_the_command(buho: Buho, project: Path):

@@ -21,6 +21,7 @@ def test_a_signal_ends_a_run_with_its_own_code_and_gives_the_lake_back(
         run.send_signal(sent)
         _, story = run.communicate(timeout=ENDS_WITHIN_S)
     assert run.returncode == CODES[sent], story
+    assert f"stopped by {sent.name}" in story
     assert "run the same command again" in story
     assert "panicked" not in story
     assert not list((lake / "_buho" / "releases").glob("*"))

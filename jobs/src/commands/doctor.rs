@@ -2,15 +2,18 @@
 
 mod findings;
 mod machine;
+mod night;
 mod sources;
 mod storage;
 
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use warehouse::project::Project;
 use warehouse::run::RunContext;
 use warehouse::store::process_environment;
 
+use crate::cli::DoctorArgs;
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
 use findings::Findings;
@@ -18,7 +21,7 @@ use findings::Findings;
 /// A storage that has not answered by then is told as one that does not answer.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-pub fn run(context: &Context) -> Result<Exit, CommandError> {
+pub fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, CommandError> {
     let project = match context.load_project() {
         Ok(project) => project,
         Err(CommandError::Project(errors)) => {
@@ -31,7 +34,7 @@ pub fn run(context: &Context) -> Result<Exit, CommandError> {
         Err(other) => return Err(other),
     };
     let settings = project.settings.clone();
-    let findings = context.block_on(&settings, async { Ok(examine(context, project).await) })?;
+    let findings = context.block_on(&settings, async { Ok(examine(context, project, args.night).await) })?;
     tell(context, &findings)
 }
 
@@ -40,15 +43,21 @@ fn tell(context: &Context, findings: &Findings) -> Result<Exit, CommandError> {
     Ok(findings.worst().map_or(Exit::Done, Exit::Failed))
 }
 
-async fn examine(context: &Context, project: Project) -> Findings {
+async fn examine(context: &Context, project: Project, night: Option<NaiveDate>) -> Findings {
     let mut findings = Findings::default();
     settings(&mut findings, &project);
     machine::examine(&mut findings, &project.settings);
-    let lake_works = storage::lake(&mut findings, context, &project).await;
+    let lake = storage::lake(&mut findings, context, &project).await;
     if let Some((store, root)) = storage::raw(&mut findings, &project).await {
-        sources::examine(&mut findings, context, &project, store, &root).await;
+        let last_run = match &lake {
+            Some(lake) => night::last_run(lake).await,
+            None => None,
+        };
+        let wanted = night::Wanted { asked: night, last_run };
+        let place = sources::Place { store, root: &root };
+        sources::examine(&mut findings, context, &project, place, &wanted).await;
     }
-    if lake_works {
+    if lake.is_some() {
         graph(&mut findings, context, project).await;
     }
     findings

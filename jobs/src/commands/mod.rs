@@ -33,7 +33,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Exit, CommandErro
         Command::Init(args) => init::run(context, &args),
         Command::Source(SourceCommand::Add(args)) => source_add::run(context, &args),
         Command::Schema(args) => schema::run(context, &args),
-        Command::Doctor => doctor::run(context),
+        Command::Doctor(args) => doctor::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Run(args) => run::run(context, &args),

@@ -50,6 +50,7 @@ fn told(
             "nodes": { "built": 0, "skipped": 0, "held": 0, "failed": 0 },
             "rows": { "ingested": 0, "quarantined": 0 },
             "failed": { "node": null, "message": error.to_string() },
+            "held": null,
             "seconds": null,
         }))?;
     }
@@ -140,8 +141,8 @@ pub fn summary(report: &RunReport) -> String {
         nodes.failed,
         report.seconds
     ));
-    if let Some(failure) = &report.failed {
-        text.push_str(&format!("\n  failed {}: {}", failure.node, failure.message));
+    if let Some((became, cause)) = report.cause() {
+        text.push_str(&format!("\n  {became:<6} {}: {}", cause.node, cause.message));
     }
     if report.rows.quarantined > 0 {
         text.push_str("\n  see    buho quarantine list");

@@ -40,6 +40,19 @@ pub enum Reads {
 }
 
 impl Check {
+    /// The tables besides its own that it reads.
+    pub fn compares_with(&self) -> BTreeSet<String> {
+        let mut read: BTreeSet<String> = match &self.reads {
+            Reads::Orphans { parent, .. } => [parent.clone()].into(),
+            Reads::Query { sql } => {
+                parse(&self.at.file, sql).map(|parsed| parsed.inputs.into_keys().collect()).unwrap_or_default()
+            }
+            Reads::Rows { .. } | Reads::Count { .. } | Reads::Keys { .. } => BTreeSet::new(),
+        };
+        read.remove(&self.node);
+        read
+    }
+
     /// A query of its own that returns the failing rows; the scan that checks share says the same.
     pub fn sql(&self) -> String {
         let node = table(&self.node);

@@ -1,5 +1,7 @@
 //! What a source has loaded so far; stored as JSON beside each bronze commit.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,9 @@ pub struct Ledger {
     pub deliveries: Vec<DeliveryRecord>,
     /// Deliveries numbered so far: the next one gets `numbered + 1`.
     pub numbered: i64,
+    /// The first night of which a file had a column, by its name in the contract; of columns that files name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, NaiveDate>,
 }
 
 /// One delivery: a content under a name, and the night it belongs to for good.

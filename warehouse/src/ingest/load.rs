@@ -8,6 +8,7 @@ use object_store::ObjectStore;
 use tokio::runtime::Handle;
 
 use super::discover::RawFile;
+use super::dropped;
 use super::error::IngestError;
 use super::options::{LoadFailure, LoadOptions, LoadReport, OverTolerance, SinkFactory};
 use super::plan::IngestPlan;
@@ -15,7 +16,7 @@ use super::quarantine::Quarantine;
 use super::read::Opener;
 use super::resolve::{Resolved, resolve};
 use super::work::{self, Job};
-use crate::project::contract::Contract;
+use crate::project::contract::{Contract, DroppedColumns};
 
 /// Read the planned deliveries into sinks.
 ///
@@ -99,13 +100,19 @@ fn report(
             record.content = job.content().unwrap_or_default();
         }
     }
+    let dropped = dropped::find(contract, jobs, &mut ledger);
+    let (fatal, told): (Option<_>, Option<_>) = match dropped {
+        Some(dropped) if dropped.asked == DroppedColumns::Fail => (Some(LoadFailure::DroppedColumns(dropped)), None),
+        dropped => (None, dropped),
+    };
     let over = || over_tolerance(contract, jobs, &outcome.quarantine).map(LoadFailure::OverTolerance);
-    let failure = outcome.overflow.map(LoadFailure::QuarantineFull).or_else(over);
+    let failure = outcome.overflow.map(LoadFailure::QuarantineFull).or(fatal).or_else(over);
     if failure.is_some() {
         ledger = planned.ledger.clone();
     }
     let mut warnings = resolved.warnings;
     warnings.extend(outcome.warnings);
+    warnings.extend(told.map(|dropped| dropped.to_string()));
     let quarantined = outcome.quarantine.len();
     let quarantine = outcome
         .quarantine

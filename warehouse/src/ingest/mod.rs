@@ -14,6 +14,7 @@ mod blocks;
 mod columns;
 mod csv;
 mod discover;
+mod dropped;
 mod error;
 mod freshness;
 mod infer;
@@ -32,6 +33,7 @@ mod schema;
 mod work;
 
 pub use discover::{RawFile, discover};
+pub use dropped::Dropped;
 pub use error::{IngestError, SinkError};
 pub use freshness::{Freshness, FreshnessState, freshness};
 pub use infer::{Inferred, infer_contract};

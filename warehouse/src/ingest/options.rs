@@ -3,6 +3,7 @@
 use arrow::record_batch::RecordBatch;
 use chrono_tz::Tz;
 
+use super::dropped::Dropped;
 use super::error::{IngestError, SinkError};
 use super::ledger::Ledger;
 
@@ -111,6 +112,8 @@ pub struct LoadReport {
 /// Why nothing of a load may be committed but its quarantine.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadFailure {
+    #[error("{0}")]
+    DroppedColumns(Dropped),
     #[error("{0}")]
     OverTolerance(OverTolerance),
     #[error("{0}")]

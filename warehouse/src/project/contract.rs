@@ -50,6 +50,10 @@ pub struct ContractFile {
     /// Share (0 to 1) of a delivery's rows that may be quarantined before the source fails.
     #[serde(default = "default_tolerance")]
     pub tolerance: f64,
+    /// What follows where a file lacks a column that files of its night or of nights before had: `warn`, and the
+    /// column is NULL, or `fail` the source. CSV with a header, and Parquet.
+    #[serde(default)]
+    pub dropped_columns: DroppedColumns,
     /// When a delivery is late or thin, and what follows.
     #[serde(default)]
     pub expect: Option<Expect>,
@@ -91,6 +95,17 @@ pub struct Format {
     /// unpacks to more is taken for a bomb.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_unpack_ratio: Option<NonZeroU64>,
+}
+
+impl Format {
+    /// Whether a file says by names which columns it has: a line of JSON leaves out what is empty.
+    pub fn names_columns(&self) -> bool {
+        match self.kind {
+            FormatKind::Csv => self.header,
+            FormatKind::Jsonl => false,
+            FormatKind::Parquet => true,
+        }
+    }
 }
 
 impl Default for Format {
@@ -147,6 +162,16 @@ pub enum Delivery {
 pub enum Duplicates {
     Skip,
     Load,
+    Fail,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DroppedColumns {
+    /// Say so and go on: the column is NULL.
+    #[default]
+    Warn,
+    /// The source fails, and nothing of the delivery is loaded.
     Fail,
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 
-use super::contract::{Column, ContractFile, Delivery, FormatKind};
+use super::contract::{Column, ContractFile, Delivery, DroppedColumns, FormatKind};
 use super::located::Located;
 use super::name::is_identifier;
 use super::nearest::Advice;
@@ -25,6 +25,7 @@ pub(super) fn check(file: &str, tree: &Node, spec: &ContractFile) -> Vec<Problem
     check.path();
     check.format();
     check.shares();
+    check.dropped_columns();
     check.expectation();
     check.problems
 }
@@ -182,6 +183,26 @@ impl Check<'_> {
             && !(0.0..=1.0).contains(&rows)
         {
             self.refuse(&["expect", "rows"], &rows.to_string(), rule);
+        }
+    }
+
+    /// Only names in a file tell that one is not there any more.
+    fn dropped_columns(&mut self) {
+        if self.tree.get("dropped_columns").is_none() {
+            return;
+        }
+        let format = &self.spec.format;
+        match format.kind {
+            FormatKind::Jsonl => {
+                let (key, kind, only) = ("dropped_columns".to_owned(), "jsonl", "csv or parquet");
+                self.report(self.tree.line_of(&["dropped_columns"]), Fault::NotForFormat { key, kind, only });
+            }
+            FormatKind::Csv if !format.header => {
+                let found = if self.spec.dropped_columns == DroppedColumns::Fail { "fail" } else { "warn" };
+                let rule = "take it out: without a header columns are taken by position, and none can be missing";
+                self.refuse(&["dropped_columns"], found, rule);
+            }
+            FormatKind::Csv | FormatKind::Parquet => {}
         }
     }
 

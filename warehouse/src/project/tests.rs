@@ -294,6 +294,9 @@ fn contracts_that_cannot_be_meant_are_refused_with_their_line() {
     one_contract_problem(&format!("{base}delivery: upsert"), 4, "without `key`");
     one_contract_problem(&format!("{base}delivery: apend"), 4, "did you mean `append`?");
     one_contract_problem(&format!("{base}table: orders"), 4, "write bronze.NAME");
+    one_contract_problem(&format!("{base}dropped_columns: fial"), 4, "did you mean `fail`?");
+    one_contract_problem(&format!("{base}dropped_columns: fail\nformat: {{ header: false }}"), 4, "by position");
+    one_contract_problem(&format!("{base}dropped_columns: fail\nformat: {{ type: jsonl }}"), 4, "csv or parquet");
     one_contract_problem(&format!("{base}tolerance: 1.5"), 4, "a share from 0 to 1");
     one_contract_problem(&format!("{base}tolerance: .nan"), 4, "write a number");
     one_contract_problem(&format!("{base}time_zone: Europe/Madird"), 4, "did you mean `Europe/Madrid`?");

@@ -11,10 +11,12 @@ use super::build::{Build, Scene};
 use super::context::RunContext;
 use super::decide::blocked;
 use super::error::{RunError, is_out_of_memory};
+use super::held::Hold;
 use super::proofs::Grounds;
 use super::reads::BaseTable;
 use super::report::AuditReport;
 use super::state::NodeState;
+use super::unasked::{Asking, asking, tell_unasked};
 use crate::audit::{self, Asked, AuditError, AuditOutcome, Check, Reads};
 use crate::identity::word_of;
 use crate::planted::{Bug, planted};
@@ -54,6 +56,7 @@ impl<'a> Audited<'a> {
 /// Where the lake cannot be read; an audit that cannot be asked has failed.
 pub(super) async fn audit<'a>(context: &RunContext, mut build: Build<'a>) -> Result<Audited<'a>, RunError> {
     let reports = audit_all(context, &build, build.night()).await?;
+    tell_unasked(&mut build);
     hold_failed(context, &mut build, &reports);
     Ok(Audited { build, reports })
 }
@@ -63,18 +66,17 @@ fn hold_failed(context: &RunContext, build: &mut Build<'_>, audits: &[AuditRepor
     for audit in
         audits.iter().filter(|audit| !audit.passed && audit.severity == "error" && !planted(Bug::AuditsIgnored))
     {
-        let message = format!(
-            "audit {} failed on {} rows{} — see ops.audits",
-            audit.audit,
-            audit.failing_rows,
-            audit.examples.as_ref().map(|examples| format!(", e.g. {examples}")).unwrap_or_default()
-        );
-        build.fail(&audit.node, &message);
+        let found = match (&audit.examples, audit.failing_rows) {
+            (Some(why), 0) => format!("could not be asked: {why}"),
+            (Some(examples), rows) => format!("failed on {rows} rows, e.g. {examples}"),
+            (None, rows) => format!("failed on {rows} rows"),
+        };
+        build.fail(&audit.node, &format!("audit {} {found} — see ops.audits", audit.audit));
     }
     loop {
         for node in &context.graph.nodes {
-            if let Some(because) = blocked(node, &build.states) {
-                build.hold_below(&node.name, because);
+            if let Some(hold) = blocked(node, &build.states) {
+                build.hold_built(&node.name, hold);
             }
         }
         if !hold_pairs(context, build) {
@@ -93,7 +95,8 @@ fn hold_pairs(context: &RunContext, build: &mut Build<'_>) -> bool {
             for other in audit::compared_with(model, audit) {
                 let pair = [(model.name.as_str(), other.as_str()), (other.as_str(), model.name.as_str())];
                 for (fresh, stays) in pair {
-                    if !is_fresh(build, fresh) || !is_held(build, stays) {
+                    let is_unasked = fresh == model.name && is_built(build, fresh) && !build.is_there(stays);
+                    if !(is_fresh(build, fresh) || is_unasked) || !is_held(build, stays) {
                         continue;
                     }
                     let by_severity = match audit.severity {
@@ -103,8 +106,7 @@ fn hold_pairs(context: &RunContext, build: &mut Build<'_>) -> bool {
                     let because = format!("an audit of `{}` compares it with `{stays}`, which is held", model.name);
                     match audit.when_held.unwrap_or(by_severity) {
                         WhenHeld::Hold => {
-                            tracing::warn!(node = %fresh, "held: {because}");
-                            build.hold_below(fresh, because);
+                            build.hold_built(fresh, Hold::Own { because });
                             held = true;
                         }
                         WhenHeld::Warn => build.warn(format!("{fresh}: {because}; it goes out uncompared")),
@@ -119,30 +121,34 @@ fn hold_pairs(context: &RunContext, build: &mut Build<'_>) -> bool {
 /// Whether a stored table has new rows in this run; what was delivered is fresh whatever is made of it.
 fn is_fresh(build: &Build<'_>, table: &str) -> bool {
     let is_stored = build.context.graph.node(table).is_some_and(|node| node.materialized != Materialized::View);
-    is_stored && matches!(build.states.get(table), Some(NodeState::Built { .. }))
+    is_stored && is_built(build, table)
 }
 
+fn is_built(build: &Build<'_>, table: &str) -> bool {
+    matches!(build.states.get(table), Some(NodeState::Built { .. }))
+}
+
+/// Whether a table stays behind though it was to go on.
 fn is_held(build: &Build<'_>, table: &str) -> bool {
-    build.context.graph.node(table).is_some()
-        && matches!(build.states.get(table), Some(NodeState::Failed { .. } | NodeState::Held { .. }))
+    let stays = match build.states.get(table) {
+        Some(NodeState::Failed { .. }) => true,
+        Some(NodeState::Held(hold)) => !hold.is_by_selection(),
+        _ => false,
+    };
+    stays && build.context.graph.node(table).is_some()
 }
 
-/// Audits every node that was built.
+/// Audits every node that is to be asked something.
 async fn audit_all(context: &RunContext, build: &Build<'_>, night: NaiveDate) -> Result<Vec<AuditReport>, RunError> {
-    let built: Vec<&Model> = context
-        .graph
-        .nodes
-        .iter()
-        .filter(|node| matches!(build.states.get(&node.name), Some(NodeState::Built { .. })))
-        .filter_map(|node| context.project.models.get(&node.name))
-        .filter(|model| !passed_before(build, model))
-        .collect();
+    let models = context.graph.nodes.iter().filter_map(|node| context.project.models.get(&node.name));
+    let audited: Vec<(&Model, Asking)> =
+        models.filter_map(|model| asking(build, model).map(|asking| (model, asking))).collect();
     let gate = RwLock::new(());
     let asked = Asked::default();
     // In no order, so that nobody waits for a long audit; told in the order of the graph.
-    let mut outcomes: Vec<(usize, Vec<AuditReport>)> = stream::iter(built.into_iter().enumerate())
-        .map(async |(place, model)| {
-            let reports = audit_node(context, build, model, night, (&gate, &asked)).await?;
+    let mut outcomes: Vec<(usize, Vec<AuditReport>)> = stream::iter(audited.into_iter().enumerate())
+        .map(async |(place, (model, asking))| {
+            let reports = audit_node(context, build, (model, &asking), night, (&gate, &asked)).await?;
             Ok::<_, RunError>((place, reports))
         })
         .buffer_unordered(context.engine.threads())
@@ -164,7 +170,7 @@ pub(super) fn audited_as(build: &Build<'_>, model: &Model) -> Option<String> {
 
 /// Whether the last release has a view of which the same was asked, of the same rows. Tables are built
 /// only where something changed; a view stands in every release.
-fn passed_before(build: &Build<'_>, model: &Model) -> bool {
+pub(super) fn passed_before(build: &Build<'_>, model: &Model) -> bool {
     let before = build.previous().and_then(|release| release.views.get(&model.name));
     before.is_some_and(|view| audited_as(build, model).is_some_and(|asked| asked == view.audited))
 }
@@ -173,20 +179,20 @@ fn passed_before(build: &Build<'_>, model: &Model) -> bool {
 async fn audit_node(
     context: &RunContext,
     build: &Build<'_>,
-    model: &Model,
+    (model, asking): (&Model, &Asking),
     night: NaiveDate,
     (gate, asked): (&RwLock<()>, &Asked),
 ) -> Result<Vec<AuditReport>, RunError> {
     let started = context.clock.now();
     let first = {
         let _company = gate.read().await;
-        ask(context, build, model, (night, Effort::Fast), asked).await?
+        ask(context, build, (model, asking), (night, Effort::Fast), asked).await?
     };
     let answer = match first {
         Err(error) if is_out_of_memory(&error.source) => {
             tracing::warn!(node = %model.name, audit = %error.audit, "ran out of memory beside others; asking alone");
             let _alone = gate.write().await;
-            ask(context, build, model, (night, Effort::Spilling), asked).await?
+            ask(context, build, (model, asking), (night, Effort::Spilling), asked).await?
         }
         answer => answer,
     };
@@ -212,17 +218,17 @@ async fn audit_node(
 async fn ask(
     context: &RunContext,
     build: &Build<'_>,
-    model: &Model,
+    (model, asking): (&Model, &Asking),
     (night, effort): (NaiveDate, Effort),
     asked: &Asked,
 ) -> Result<Result<Vec<AuditOutcome>, AuditError>, RunError> {
-    let mut reads: BTreeSet<String> = audit::tables_read(model);
+    let checks = audit::checks_at(model, night).into_iter().zip(audit::checks(model));
+    let checks: Vec<(Check, Check)> = checks.filter(|(check, _)| asking.checks.contains(&check.name)).collect();
+    let mut reads: BTreeSet<String> = checks.iter().flat_map(|(_, written)| written.compares_with()).collect();
     reads.insert(model.name.clone());
     let scene = build.scene(&reads).await?;
-    let grounds = Grounds::find(build, model).await?;
-    let written = audit::checks(model);
-    let (follow, rest): (Vec<_>, Vec<_>) =
-        audit::checks_at(model, night).into_iter().zip(written).partition(|(check, _)| follows(build, model, check));
+    let grounds = if asking.is_late { None } else { Grounds::find(build, model).await? };
+    let (follow, rest): (Vec<_>, Vec<_>) = checks.into_iter().partition(|(check, _)| follows(build, model, check));
     let question = Question { context, night, effort, scene, asked, checks: rest };
     let answer = match grounds.as_ref().filter(|grounds| grounds.is_small_change()) {
         Some(grounds) => question.of_new_files(grounds).await?,

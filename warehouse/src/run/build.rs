@@ -13,6 +13,7 @@ use tokio::sync::RwLock;
 use super::context::{RunContext, RunRequest, Stage};
 use super::decide::{Decision, decision, recipe};
 use super::error::RunError;
+use super::held::Hold;
 use super::history::OBSERVED;
 use super::ml::Decisions;
 use super::report::NodeReport;
@@ -100,7 +101,7 @@ impl<'a> Build<'a> {
         if let Some(blocked) = &source.blocked {
             let state = match blocked.failed {
                 Some(kind) => NodeState::Failed { message: blocked.because.clone(), kind },
-                None => NodeState::Held { because: blocked.because.clone() },
+                None => NodeState::Held(Hold::Own { because: blocked.because.clone() }),
             };
             self.states.insert(source.table.clone(), state);
         }
@@ -170,8 +171,8 @@ impl<'a> Build<'a> {
         let released = self.previous.and_then(|release| release.tables.get(&node.name)).cloned();
         let recipe = recipe(node, &self.identities, self.night);
         match decision(node, &self.states, released.as_ref(), &recipe, self.request) {
-            Decision::Hold { because } => {
-                self.hold(node, released, because);
+            Decision::Hold(hold) => {
+                self.hold(node, released, hold);
                 None
             }
             Decision::View => {
@@ -193,13 +194,13 @@ impl<'a> Build<'a> {
     }
 
     /// Leaves a node at its released version, if it has one.
-    fn hold(&mut self, node: &Node, released: Option<ReleasedTable>, because: String) {
+    fn hold(&mut self, node: &Node, released: Option<ReleasedTable>, hold: Hold) {
         if let Some(table) = &released {
             self.keep(node, table);
         }
-        tracing::warn!(node = %node.name, "held: {because}");
-        self.note(node, "held", Some(because.clone()), 0.0);
-        self.states.insert(node.name.clone(), NodeState::Held { because });
+        self.tell_held(&node.name, &hold);
+        self.note(node, "held", Some(hold.to_string()), 0.0);
+        self.states.insert(node.name.clone(), NodeState::Held(hold));
     }
 
     /// Remembers the released version; its log is read only if something built reads the table.
@@ -225,7 +226,7 @@ impl<'a> Build<'a> {
     pub fn fail(&mut self, node: &str, message: &str) {
         let state = NodeState::Failed { message: message.to_owned(), kind: ErrorKind::Data };
         self.states.insert(node.to_owned(), state);
-        self.restate(node, "failed", message);
+        self.restate(node, "failed", message.to_owned());
     }
 
     /// Notes what the run should say.
@@ -235,19 +236,13 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// A node below one that failed or is held.
-    pub fn hold_below(&mut self, node: &str, because: String) {
-        if matches!(self.states.get(node), Some(NodeState::Failed { .. } | NodeState::Held { .. })) {
-            return;
-        }
-        self.restate(node, "held", &because);
-        self.states.insert(node.to_owned(), NodeState::Held { because });
-    }
-
-    fn restate(&mut self, node: &str, status: &str, message: &str) {
+    /// Of a view nothing is reported unless it does not go out.
+    pub(super) fn restate(&mut self, node: &str, status: &str, message: String) {
         if let Some(report) = self.reports.get_mut(node) {
             report.status = status.to_owned();
-            report.message = Some(message.to_owned());
+            report.message = Some(message);
+        } else if let Some(found) = self.context.graph.node(node) {
+            self.note(found, status, Some(message), 0.0);
         }
     }
 
@@ -286,14 +281,16 @@ impl<'a> Build<'a> {
             }
             Err(RunError::Waits { because, .. }) => {
                 let released = self.previous.and_then(|release| release.tables.get(&node)).cloned();
-                self.warn(format!("{node} is held: {because}"));
-                self.hold(found, released, because);
+                if self.is_fed(&node) {
+                    self.warnings.insert(format!("{node} is held: {because}"));
+                }
+                self.hold(found, released, Hold::Own { because });
             }
             Err(RunError::NotBuilt { .. }) => {
-                let because = "it is not built for this night".to_owned();
+                let hold = Hold::Own { because: "it is not built for this night".to_owned() };
                 self.unbuilt.push(node.clone());
-                self.note(found, "held", Some(because.clone()), seconds);
-                self.states.insert(node, NodeState::Held { because });
+                self.note(found, "held", Some(hold.to_string()), seconds);
+                self.states.insert(node, NodeState::Held(hold));
             }
             Err(error) => {
                 tracing::error!(node = %node, seconds, "failed: {error}");
@@ -322,6 +319,7 @@ impl<'a> Build<'a> {
             context: self.context.clone(),
             may_resume: !self.request.full_refresh,
             may_compute: self.request.includes(Stage::of(&node.name, self.context)),
+            is_fed: self.is_fed(&node.name),
             ahead,
             name: node.name.clone(),
             scene,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use super::context::RunRequest;
+use super::held::Hold;
 use super::ml::{DECISION, of_training};
 use super::state::NodeState;
 use crate::graph::Node;
@@ -21,7 +22,7 @@ pub(super) enum Decision {
     /// A view stores nothing: its text goes out with the release.
     View,
     /// It stays at its last release, if it has one.
-    Hold { because: String },
+    Hold(Hold),
 }
 
 /// What a node's rows depend on, given what identifies the rows of its inputs.
@@ -52,15 +53,15 @@ pub(super) fn decision(
     recipe: &Recipe,
     request: &RunRequest,
 ) -> Decision {
-    if let Some(because) = blocked(node, states) {
-        return Decision::Hold { because };
+    if let Some(hold) = blocked(node, states) {
+        return Decision::Hold(hold);
     }
     if node.materialized == Materialized::View {
         return Decision::View;
     }
     let selected = request.select.as_ref().is_none_or(|selection| selection.contains(&node.name));
     match released {
-        None if !selected => Decision::Hold { because: "it was never built and is not selected".to_owned() },
+        None if !selected => Decision::Hold(Hold::NotSelected),
         None => Decision::Build { why: "it was never built".to_owned() },
         Some(table) if !selected => Decision::Keep { released: table.clone() },
         Some(_) if request.full_refresh => Decision::Build { why: "a full refresh is asked for".to_owned() },
@@ -74,12 +75,13 @@ pub(super) fn decision(
     }
 }
 
-/// Why a node cannot be built: the first of its inputs that failed or is held.
-pub(super) fn blocked(node: &Node, states: &BTreeMap<String, NodeState>) -> Option<String> {
-    node.inputs.iter().find_map(|input| match states.get(input)? {
-        NodeState::Failed { .. } => Some(format!("`{input}` failed")),
-        NodeState::Held { because } if because.starts_with('`') => Some(because.clone()),
-        NodeState::Held { because } => Some(format!("`{input}` is held: {because}")),
+/// Why a node cannot be built: the first of its inputs that failed or is held; what is wrong comes before what is
+/// only not selected.
+pub(super) fn blocked(node: &Node, states: &BTreeMap<String, NodeState>) -> Option<Hold> {
+    let holds = node.inputs.iter().filter_map(|input| match states.get(input)? {
+        NodeState::Failed { .. } => Some(Hold::Below { root: input.clone() }),
+        NodeState::Held(hold) => Some(hold.of_what_reads(input)),
         _ => None,
-    })
+    });
+    holds.min_by_key(Hold::is_by_selection)
 }

@@ -145,6 +145,7 @@ impl Ahead<'_> {
             context: self.build.context.clone(),
             may_resume: false,
             may_compute: false,
+            is_fed: true,
             ahead: false,
             name: node.name.clone(),
             scene: self.build.scene(&node.inputs).await?,

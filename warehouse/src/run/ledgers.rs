@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 
 use super::error::RunError;
 use super::maintain::remove_old;
-use crate::ingest::Ledger;
+use crate::ingest::{Ledger, NIGHT};
 use crate::planted::{Bug, planted};
-use crate::table::{Lake, TableError, TableSnapshot};
+use crate::project::contract::Contract;
+use crate::table::{DataFile, Lake, TableError, TableSnapshot};
 
 const FOLDER: &str = "_buho/ledger";
 
@@ -49,6 +50,24 @@ pub(super) async fn load(
     })?;
     let ledger = serde_json::from_slice(&found).map_err(|source| RunError::Form { what: path, source })?;
     Ok(NumberedLedger { ledger, number })
+}
+
+impl NumberedLedger {
+    /// A ledger that does not say which columns files had is of a lake that an earlier version wrote: they had those
+    /// of which bronze has values.
+    pub fn noting_columns(mut self, contract: &Contract, bronze: Option<&TableSnapshot>) -> Self {
+        let is_noted = !self.ledger.columns.is_empty() || self.ledger.deliveries.is_empty();
+        if is_noted || !contract.spec.format.names_columns() {
+            return self;
+        }
+        let files = bronze.map(|bronze| bronze.files.as_slice()).unwrap_or_default();
+        for column in &contract.spec.columns {
+            let has_value = |file: &&DataFile| file.nulls(&column.name).zip(file.rows).is_some_and(|(n, all)| n < all);
+            let nights = files.iter().filter(has_value).filter_map(|file| file.last_day(NIGHT).flatten());
+            self.ledger.columns.extend(nights.min().map(|night| (column.name.value.clone(), night)));
+        }
+        self
+    }
 }
 
 /// Writes the ledger that the next bronze commit will name, and returns its number. One that is there is

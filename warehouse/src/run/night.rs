@@ -9,10 +9,11 @@ use super::bronze::{commit_sources, released_sources};
 use super::build::Build;
 use super::context::{RunContext, RunRequest, Stage};
 use super::error::RunError;
+use super::held::Hold;
 use super::hold::holding;
 use super::publish::commit_all;
 use super::report::{Failure, NodeCounts, NodeReport, RowCounts, RunReport, RunStatus};
-use super::sources::{SourceOutcome, Wanted, ingest_all};
+use super::sources::{Blocked, SourceOutcome, Wanted, ingest_all};
 use super::state::NodeState;
 use super::{evolution, maintain, ops, records};
 use crate::clock::run_id;
@@ -31,7 +32,7 @@ pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<Run
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
     holding(context, &run_id, "run", async |lease| {
-        let mut report = RunReport::begun(&run_id, request.night, started_at);
+        let mut report = RunReport::begun(&run_id, request, started_at);
         match phases(context, request, lease, &mut report).await {
             Ok(()) => {
                 let report = finish(context, report).await?;
@@ -80,6 +81,9 @@ async fn phases(
     failpoint::reached("sources.staged");
     report.take_sources(&sources);
     warn_of_nothing(context, &sources, report);
+    if wanted.tables.is_none() {
+        tell_unused_packs(context, &sources);
+    }
     let sources = commit_sources(context, lease, sources, &run_id).await?;
     failpoint::reached("sources.committed");
     clock.mark(context, report, "ingest");
@@ -140,6 +144,17 @@ fn warn_of_nothing(context: &RunContext, sources: &[SourceOutcome], report: &mut
     }
 }
 
+/// Of a pack without exports one line: what it feeds is empty, and nothing is wrong with it.
+fn tell_unused_packs(context: &RunContext, sources: &[SourceOutcome]) {
+    let pack = |source: &SourceOutcome| context.project.contracts.get(&source.source)?.spec.pack.clone();
+    let has_come = |source: &&SourceOutcome| !source.ledger.ledger.deliveries.is_empty() || source.blocked.is_some();
+    let used: BTreeSet<Option<String>> = sources.iter().filter(has_come).map(pack).collect();
+    let unused: BTreeSet<String> = sources.iter().map(pack).filter(|pack| !used.contains(pack)).flatten().collect();
+    for pack in unused {
+        tracing::info!("nothing was ever delivered for pack {pack}: its tables stay empty");
+    }
+}
+
 /// Tables are whole: an older night adds its deliveries, and the tables are built for the highest.
 fn night_to_build(night: NaiveDate, previous: Option<&Release>, report: &mut RunReport) -> NaiveDate {
     match previous {
@@ -186,16 +201,18 @@ impl PhaseClock {
 }
 
 impl RunReport {
-    fn begun(run_id: &str, night: NaiveDate, started_at: DateTime<Utc>) -> Self {
+    fn begun(run_id: &str, request: &RunRequest, started_at: DateTime<Utc>) -> Self {
         Self {
             run_id: run_id.to_owned(),
-            night,
+            night: request.night,
             status: RunStatus::Failed,
             exit_kind: None,
             release: None,
             nodes: NodeCounts::default(),
             rows: RowCounts::default(),
             failed: None,
+            held: None,
+            earlier: request.earlier.clone(),
             seconds: 0.0,
             started_at,
             phases: BTreeMap::new(),
@@ -208,11 +225,19 @@ impl RunReport {
     }
 
     fn note_failure(&mut self, node: &str, message: &str, kind: ErrorKind) {
-        self.kinds.push(kind);
-        self.exit_kind = self.worst().map(|kind| kind.name().to_owned());
+        self.note_kind(kind);
         if self.failed.is_none() {
             self.failed = Some(Failure { node: node.to_owned(), message: message.to_owned() });
         }
+    }
+
+    fn note_kind(&mut self, kind: ErrorKind) {
+        self.kinds.push(kind);
+        self.exit_kind = self.worst().map(|kind| kind.name().to_owned());
+    }
+
+    fn note_hold(&mut self, node: &str, because: &str) {
+        self.held.get_or_insert_with(|| Failure { node: node.to_owned(), message: because.to_owned() });
     }
 
     fn take_sources(&mut self, sources: &[SourceOutcome]) {
@@ -221,9 +246,13 @@ impl RunReport {
             self.warnings.extend(source.warnings.iter().map(|warning| format!("{}: {warning}", source.source)));
             self.rows.ingested += source.report.rows;
             self.rows.quarantined += source.report.quarantined;
-            if let Some(blocked) = &source.blocked {
-                let kind = blocked.failed.unwrap_or(ErrorKind::Data);
-                self.note_failure(&source.table, &blocked.because, kind);
+            match &source.blocked {
+                Some(Blocked { because, failed: Some(kind) }) => self.note_failure(&source.table, because, *kind),
+                Some(Blocked { because, failed: None }) => {
+                    self.note_kind(ErrorKind::Data);
+                    self.note_hold(&source.table, because);
+                }
+                None => {}
             }
         }
     }
@@ -241,6 +270,7 @@ impl RunReport {
             let is_source = sources.iter().any(|source| &source.table == node);
             match state {
                 NodeState::Failed { message, kind } if !is_source => self.note_failure(node, message, *kind),
+                NodeState::Held(Hold::Own { because }) if !is_source => self.note_hold(node, because),
                 _ => {}
             }
         }

@@ -124,7 +124,7 @@ pub(super) async fn append_run(context: &RunContext, report: &RunReport) -> Resu
         "rows_ingested": report.rows.ingested,
         "rows_quarantined": report.rows.quarantined,
         "failed_node": report.failed.as_ref().map(|failure| &failure.node),
-        "message": report.failed.as_ref().map(|failure| &failure.message),
+        "message": report.cause().map(|(_, cause)| &cause.message),
     });
     append(context, &RUNS, report, vec![run]).await?;
     append(context, &NODES, report, rows(report, &report.node_reports)?).await?;

@@ -11,6 +11,7 @@ use super::context::{RunContext, RunRequest};
 use super::decide::{Decision, decision, recipe};
 use super::error::RunError;
 use super::forecast::{Ahead, Pending, WindowsPlan};
+use super::held::Hold;
 use super::state::{Candidate, NodeState};
 use super::{diff, evolution, views};
 use super::{ledgers, ml};
@@ -171,7 +172,7 @@ async fn look(
     }
     plan.freshness = Some(freshness.message.clone());
     Ok(match freshness.action {
-        Some(Missing::Hold | Missing::Fail) => Some(NodeState::Held { because: freshness.message }),
+        Some(Missing::Hold | Missing::Fail) => Some(NodeState::Held(Hold::Own { because: freshness.message })),
         _ => None,
     })
 }
@@ -201,9 +202,10 @@ async fn plan_nodes(
                 ("skip", "nothing it depends on changed".to_owned(), released.recipe.identity())
             }
             Decision::View => ("view", view_reason(previous, node.name.as_str()), made_from.identity()),
-            Decision::Hold { because } => {
-                states.insert(node.name.clone(), NodeState::Held { because: because.clone() });
-                ("hold", because, String::new())
+            Decision::Hold(hold) => {
+                states.insert(node.name.clone(), NodeState::Held(hold.clone()));
+                let why = if let Hold::Below { root } = &hold { format!("with {root}") } else { hold.to_string() };
+                ("hold", why, String::new())
             }
         };
         identities.insert(node.name.clone(), identity);

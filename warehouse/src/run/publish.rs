@@ -171,8 +171,8 @@ async fn release_node(
         Some(NodeState::Current { released }) => {
             Some(ReleasedTable { night, state: TableState::Fresh, ..released.clone() })
         }
-        Some(NodeState::Held { .. }) if planted(Bug::HeldAsFresh) => kept(TableState::Fresh),
-        Some(NodeState::Held { .. }) => kept(TableState::Held),
+        Some(NodeState::Held(_)) if planted(Bug::HeldAsFresh) => kept(TableState::Fresh),
+        Some(NodeState::Held(_)) => kept(TableState::Held),
         Some(NodeState::Failed { .. }) => kept(TableState::Failed),
         None => None,
     };

@@ -47,7 +47,7 @@ pub struct RowCounts {
     pub quarantined: u64,
 }
 
-/// The first thing that failed.
+/// A node, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     pub node: String,
@@ -102,7 +102,15 @@ pub struct RunReport {
     pub release: Option<String>,
     pub nodes: NodeCounts,
     pub rows: RowCounts,
+    /// The first that failed; there is one where any node failed.
     pub failed: Option<Failure>,
+    /// The first that is held for a reason of its own: its delivery is thin or late, there is no model yet, what an
+    /// audit compares it with is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Failure>,
+    /// Nights before this one whose deliveries the run took in too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<NaiveDate>,
     pub seconds: f64,
     pub started_at: DateTime<Utc>,
     /// Seconds spent by phase.
@@ -132,8 +140,16 @@ impl RunReport {
             "nodes": self.nodes,
             "rows": self.rows,
             "failed": self.failed,
+            "held": self.held,
             "seconds": self.seconds,
         })
+    }
+
+    /// What to say of a run that did not end well.
+    pub fn cause(&self) -> Option<(&'static str, &Failure)> {
+        let held = self.held.as_ref().filter(|_| self.exit_kind.is_some());
+        let failed = self.failed.as_ref().map(|failure| ("failed", failure));
+        failed.or(held.map(|held| ("held", held)))
     }
 
     /// The kind that decides the exit code; `None` for a run without failure.

@@ -19,7 +19,7 @@ use super::report::SourceReport;
 use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
 use crate::error::ErrorKind;
-use crate::ingest::{self, Freshness, FreshnessState, IngestError, LoadOptions, LoadReport};
+use crate::ingest::{self, Freshness, FreshnessState, IngestError, LoadFailure, LoadOptions, LoadReport};
 use crate::planted::{Bug, planted};
 use crate::project::contract::{Contract, Missing};
 use crate::release::{Recipe, ReleasedTable, TableState};
@@ -127,6 +127,7 @@ async fn ingest_source(
     let started = context.clock.now();
     let snapshot = TableSnapshot::load(&context.lake, &contract.table, None).await?;
     let numbered = ledgers::load(&context.lake, &contract.name, snapshot.as_ref()).await?;
+    let numbered = numbered.noting_columns(contract, snapshot.as_ref());
     let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, ingest::bronze_schema(contract), attempt));
     if let Some(missed) = wanted.missed.get(&contract.name) {
         let mut outcome = unchanged(contract, snapshot, numbered);
@@ -205,8 +206,11 @@ async fn loaded(
     if let Some(failure) = &report.failure {
         let mut outcome = unchanged(contract, snapshot, numbered);
         outcome.blocked = Some(Blocked { because: failure.to_string(), failed: Some(ErrorKind::Data) });
-        outcome.quarantine = report.quarantine;
-        outcome.report.quarantined = report.quarantined;
+        // Where a column is missing, no row is at fault.
+        if !matches!(failure, LoadFailure::DroppedColumns(_)) {
+            outcome.quarantine = report.quarantine;
+            outcome.report.quarantined = report.quarantined;
+        }
         return Ok(outcome);
     }
     let schema = ingest::bronze_schema(contract);

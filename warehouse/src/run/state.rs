@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use chrono::NaiveDate;
 use datafusion::catalog::TableProvider;
 
+use super::held::Hold;
 use crate::error::ErrorKind;
 use crate::release::{Recipe, ReleasedTable};
 use crate::table::{DataFile, Lake, PinnedTable, StagedFile, TableError, TableSnapshot};
@@ -110,7 +111,7 @@ pub enum NodeState {
     /// Nothing it depends on changed; the released version stands.
     Current { released: ReleasedTable },
     /// Kept at the last release because of what it reads, or not selected.
-    Held { because: String },
+    Held(Hold),
     /// It failed, or an audit of it did.
     Failed { message: String, kind: ErrorKind },
 }

@@ -69,6 +69,8 @@ pub(super) struct Work {
     pub may_resume: bool,
     /// Whether what no attempt finished may be computed.
     pub may_compute: bool,
+    /// Whether anything was ever delivered of what it is made from.
+    pub is_fed: bool,
     /// Whether the table has versions that no release names.
     pub ahead: bool,
     pub name: String,

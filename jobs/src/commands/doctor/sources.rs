@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use futures::StreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -14,6 +15,7 @@ use warehouse::project::{Contract, Project};
 
 use super::PATIENCE;
 use super::findings::Findings;
+use super::night::Wanted;
 use crate::context::Context;
 use crate::exit::chain;
 
@@ -22,33 +24,42 @@ const LOOKED_THROUGH: usize = 20_000;
 /// How many of them a message names.
 const NAMED: usize = 3;
 
+/// Where the exports lie.
+pub struct Place<'a> {
+    pub store: Arc<dyn ObjectStore>,
+    pub root: &'a Path,
+}
+
 /// What every source is examined with.
 struct Examination<'a> {
     context: &'a Context,
     project: &'a Project,
-    store: Arc<dyn ObjectStore>,
-    root: &'a Path,
+    place: Place<'a>,
+    night: NaiveDate,
 }
 
 /// Examines every source; standard ones that nothing was ever delivered for are told together.
-pub async fn examine(
-    findings: &mut Findings,
-    context: &Context,
-    project: &Project,
-    store: Arc<dyn ObjectStore>,
-    root: &Path,
-) {
-    let examination = Examination { context, project, store, root };
-    let mut absent = Vec::new();
+pub async fn examine(findings: &mut Findings, context: &Context, project: &Project, place: Place<'_>, wanted: &Wanted) {
+    let mut listed = Vec::new();
     for contract in project.contracts.values() {
-        if let Some(contract) = examination.source(findings, contract).await {
+        listed.push((contract, place.files(contract).await));
+    }
+    let default = default_night(context.clock.now(), project.settings.time_zone);
+    let files = listed.iter().filter_map(|(_, files)| files.as_ref().ok()).flatten();
+    let last_delivered = files.filter_map(|file| file.date).filter(|date| *date <= default).max();
+    let night = wanted.night(default, last_delivered);
+    Wanted::tell(findings, night, default);
+    let examination = Examination { context, project, place, night };
+    let mut absent = Vec::new();
+    for (contract, files) in listed {
+        if let Some(contract) = examination.source(findings, contract, files).await {
             absent.push(contract);
         }
     }
     let is_own = |contract: &&Contract| project.root.join(&contract.file).is_file();
     let (own, standard): (Vec<&Contract>, Vec<&Contract>) = absent.into_iter().partition(is_own);
     if !own.is_empty() {
-        let paths = all_paths(examination.store.as_ref(), root).await;
+        let paths = all_paths(examination.place.store.as_ref(), examination.place.root).await;
         for contract in own {
             let pattern = contract.spec.path.as_str();
             let near = nearest_paths(pattern, &paths);
@@ -67,29 +78,43 @@ fn subject(contract: &Contract) -> String {
     format!("source {}", contract.name)
 }
 
+impl Place<'_> {
+    /// The files of a source, or what keeps them from being listed.
+    async fn files(&self, contract: &Contract) -> Result<Vec<RawFile>, (ErrorKind, String)> {
+        match timeout(PATIENCE, ingest::discover(self.store.as_ref(), self.root, contract)).await {
+            Ok(listed) => listed.map_err(|error| (error.kind(), chain(&error))),
+            Err(_) => {
+                let text = format!("no answer within {} seconds — check the network", PATIENCE.as_secs());
+                Err((ErrorKind::Retry, text))
+            }
+        }
+    }
+}
+
 impl Examination<'_> {
     /// Examines one source; gives it back where it has no files.
-    async fn source<'c>(&self, findings: &mut Findings, contract: &'c Contract) -> Option<&'c Contract> {
+    async fn source<'c>(
+        &self,
+        findings: &mut Findings,
+        contract: &'c Contract,
+        files: Result<Vec<RawFile>, (ErrorKind, String)>,
+    ) -> Option<&'c Contract> {
         let subject = subject(contract);
-        match timeout(PATIENCE, ingest::discover(self.store.as_ref(), self.root, contract)).await {
-            Ok(Ok(files)) => {
+        match files {
+            Ok(files) => {
                 let newest = newest(&files);
                 let Some(newest) = newest else { return Some(contract) };
                 self.fits(findings, &subject, contract, newest, files.len()).await;
                 self.freshness(findings, &subject, contract, &files);
             }
-            Ok(Err(error)) => findings.problem(error.kind(), &subject, chain(&error)),
-            Err(_) => {
-                let text = format!("no answer within {} seconds — check the network", PATIENCE.as_secs());
-                findings.problem(ErrorKind::Retry, &subject, text);
-            }
+            Err((kind, text)) => findings.problem(kind, &subject, text),
         }
         None
     }
 
     async fn fits(&self, findings: &mut Findings, subject: &str, contract: &Contract, newest: &RawFile, count: usize) {
         let options = LoadOptions::new(self.project.settings.time_zone, 1);
-        let probed = timeout(PATIENCE, ingest::probe(Arc::clone(&self.store), contract, newest, &options)).await;
+        let probed = timeout(PATIENCE, ingest::probe(Arc::clone(&self.place.store), contract, newest, &options)).await;
         let plural = if count == 1 { "" } else { "s" };
         match probed {
             Ok(Ok(warnings)) if warnings.is_empty() => {
@@ -108,8 +133,8 @@ impl Examination<'_> {
     /// Whether the last delivery is as recent as expected, told from the files alone.
     fn freshness(&self, findings: &mut Findings, subject: &str, contract: &Contract, files: &[RawFile]) {
         let time_zone = self.project.settings.time_zone;
+        let night = self.night;
         let now = self.context.clock.now();
-        let night = default_night(now, time_zone);
         let ledger = as_if_loaded(contract, files, night);
         let local = now.with_timezone(&time_zone).naive_local();
         let about = format!("{}: ", contract.name);
@@ -131,7 +156,7 @@ fn newest(files: &[RawFile]) -> Option<&RawFile> {
 }
 
 /// A ledger in which every file of the night is loaded.
-fn as_if_loaded(contract: &Contract, files: &[RawFile], night: chrono::NaiveDate) -> Ledger {
+fn as_if_loaded(contract: &Contract, files: &[RawFile], night: NaiveDate) -> Ledger {
     let planned = ingest::plan_deliveries(contract, files, &Ledger::default(), night);
     let deliveries: Vec<DeliveryRecord> = planned
         .deliveries
@@ -151,7 +176,7 @@ fn as_if_loaded(contract: &Contract, files: &[RawFile], night: chrono::NaiveDate
             state: DeliveryState::Loaded,
         })
         .collect();
-    Ledger { numbered: deliveries.len() as i64, deliveries }
+    Ledger { numbered: deliveries.len() as i64, deliveries, ..Ledger::default() }
 }
 
 async fn all_paths(store: &dyn ObjectStore, root: &Path) -> Vec<String> {

@@ -54,14 +54,14 @@ pub async fn raw(findings: &mut Findings, project: &Project) -> Option<(Arc<dyn 
     }
 }
 
-/// Opens the lake and tries what publishing needs; whether it works.
-pub async fn lake(findings: &mut Findings, context: &Context, project: &Project) -> bool {
+/// Opens the lake and tries what publishing needs; `None` where it does not work.
+pub async fn lake(findings: &mut Findings, context: &Context, project: &Project) -> Option<Lake> {
     let url = &project.settings.lake;
     let (store, root) = match store::open_lake(url, &process_environment) {
         Ok(opened) => opened,
         Err(error) => {
             findings.problem(error.kind(), "lake", &error);
-            return false;
+            return None;
         }
     };
     let at = root.clone().join("_buho").join("probe").join(run_id(context.clock.as_ref()));
@@ -73,15 +73,15 @@ pub async fn lake(findings: &mut Findings, context: &Context, project: &Project)
     };
     if let Err((kind, text)) = result {
         findings.problem(kind, "lake", text);
-        return false;
+        return None;
     }
     let lake = Lake::new(url.clone(), store, root);
     if let Err(error) = release::check_format(&lake, false).await {
         findings.problem(error.kind(), "lake", chain(&error));
-        return false;
+        return None;
     }
     findings.fine("lake", "can be written, read back, and keeps what was there first");
-    true
+    Some(lake)
 }
 
 async fn answered<T>(url: &Url, action: &str, future: impl Future<Output = T>) -> Result<T, Trouble> {

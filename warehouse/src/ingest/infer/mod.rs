@@ -20,6 +20,7 @@ use super::discover::RawFile;
 use super::error::IngestError;
 use super::read::Opener;
 use crate::project::contract::{ContractFile, FormatKind};
+use sample::SampleColumn;
 use types::{InferredColumn, Numbers};
 
 /// A contract and its text, as `sql/sources/<name>.yml` would hold it.
@@ -39,6 +40,8 @@ struct Draft {
     kind: FormatKind,
     shape: shape::Shape,
     numbers: Numbers,
+    /// Columns whose points may stand before thousands as well as before a fraction, with a value.
+    doubtful: Vec<(String, String)>,
     null_words: Vec<String>,
     columns: Vec<InferredColumn>,
     key: Vec<String>,
@@ -83,8 +86,12 @@ fn draft(opener: &Opener, name: &str, files: &[RawFile]) -> Result<Draft, Ingest
     let sample = sample::read(opener, name, files)?;
     let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
     let numbers = match sample.kind {
-        FormatKind::Csv => types::numbers(&sample.columns),
+        FormatKind::Csv => types::numbers(&sample.columns, sample.shape.delimiter),
         _ => Numbers::Point,
+    };
+    let doubtful = match sample.kind {
+        FormatKind::Csv => doubtful(&sample.columns),
+        _ => Vec::new(),
     };
     let mut columns: Vec<InferredColumn> = sample.columns.iter().map(|column| types::infer(column, numbers)).collect();
     names::distinct(&mut columns);
@@ -97,12 +104,43 @@ fn draft(opener: &Opener, name: &str, files: &[RawFile]) -> Result<Draft, Ingest
         kind: sample.kind,
         shape: sample.shape,
         numbers,
+        doubtful,
         null_words,
         columns,
         key,
         event_time,
         rows: sample.rows,
     })
+}
+
+/// Columns of which the file does not tell what their points (or commas) stand before, by name and value.
+fn doubtful(columns: &[SampleColumn]) -> Vec<(String, String)> {
+    let point = if columns.iter().any(types::only_with_comma) { ',' } else { '.' };
+    if columns.iter().any(|column| types::begins_fractions(column, point)) {
+        return Vec::new();
+    }
+    let doubt =
+        |column: &SampleColumn| Some((names::canonical(&column.name), types::doubtful(column, point)?.to_owned()));
+    columns.iter().filter_map(doubt).collect()
+}
+
+/// What a value may mean besides what is read, and the way out.
+fn doubt(column: &str, value: &str, numbers: Numbers) -> String {
+    let (read, otherwise) = match numbers {
+        Numbers::Comma if value.contains(',') => (
+            "the comma before a fraction; if it stands before thousands",
+            "take `decimal_comma` out of `format`, give the column the type VARCHAR, and take the commas out in SQL",
+        ),
+        Numbers::Comma => (
+            "the point before thousands, as `;` stands between fields; if it stands before a fraction",
+            "take `decimal_comma` out of `format` and give the column the type DECIMAL(18,3)",
+        ),
+        Numbers::Point => (
+            "the point before a fraction; if it stands before thousands",
+            "set `decimal_comma: true` under `format` and give the column the type BIGINT",
+        ),
+    };
+    format!("`{column}` has values like `{value}`, read with {read}, {otherwise}")
 }
 
 fn notes(draft: &Draft) -> Vec<String> {
@@ -120,6 +158,7 @@ fn notes(draft: &Draft) -> Vec<String> {
             column.name
         ));
     }
+    notes.extend(draft.doubtful.iter().map(|(column, value)| doubt(column, value, draft.numbers)));
     if draft.rows == 0 {
         notes.push("no rows were found, so every column is VARCHAR".to_owned());
     }

@@ -9,9 +9,10 @@ use super::types::InferredColumn;
 
 /// A column's name as SQL likes it: `OrderID` and `Order Id` are `order_id`.
 pub(super) fn canonical(name: &str) -> String {
+    let name = spelt_out(name.trim());
     let mut out = String::new();
     let mut before = None::<char>;
-    let mut chars = name.trim().chars().peekable();
+    let mut chars = name.chars().peekable();
     while let Some(c) = chars.next() {
         let plain = unaccented(c);
         if plain.is_ascii_alphanumeric() {
@@ -40,9 +41,26 @@ pub(super) fn canonical(name: &str) -> String {
     }
 }
 
+/// A name with the signs for `number` as letters: `Nº`, `N°` and `№` are `no`.
+fn spelt_out(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        let mut before = out.chars().rev();
+        let is_n = matches!(before.next(), Some('n' | 'N')) && !before.next().is_some_and(char::is_alphanumeric);
+        match c {
+            'º' | '°' if is_n => out.push_str("o "),
+            '№' => out.push_str(" no "),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 fn unaccented(c: char) -> char {
-    const ACCENTED: &str = "áàâäãåéèêëíìîïóòôöõúùûüñçÁÀÂÄÃÅÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇ";
-    const PLAIN: &str = "aaaaaaeeeeiiiiooooouuuuncAAAAAAEEEEIIIIOOOOOUUUUNC";
+    const ACCENTED: &str =
+        "áàâäãåăąéèêëěęíìîïıóòôöõőøúùûüűůñňńçčćďğłřśšșťțýžźżÁÀÂÄÃÅĂĄÉÈÊËĚĘÍÌÎÏİÓÒÔÖÕŐØÚÙÛÜŰŮÑŇŃÇČĆĎĞŁŘŚŠȘŤȚÝŽŹŻ";
+    const PLAIN: &str =
+        "aaaaaaaaeeeeeeiiiiiooooooouuuuuunnncccdglrsssttyzzzAAAAAAAAEEEEEEIIIIIOOOOOOOUUUUUUNNNCCCDGLRSSSTTYZZZ";
     ACCENTED.chars().zip(PLAIN.chars()).find(|(accented, _)| *accented == c).map_or(c, |(_, plain)| plain)
 }
 

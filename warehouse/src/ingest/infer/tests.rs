@@ -45,6 +45,7 @@ delivery: append # append: new rows | upsert: the newest of each key wins | snap
 key: [order_id] # different in every row that was read
 event_time: order_date
 tolerance: 0.01 # share of rows that may be quarantined before the source fails
+dropped_columns: fail # where a file lacks a column that those before it had: fail the source | warn
 expect: { every: 1 day, rows: 0.5, missing: warn }
 columns:
   - { name: order_id, from: "OrderID",            type: VARCHAR,         required: true }
@@ -80,6 +81,57 @@ async fn foreign_habits_are_recognised() {
     assert_eq!(loaded(&world, &inferred).await.rows, 2);
     let (_, inferred) = infer(&[("a.csv", b"day\n01/02/2024\n")]).await;
     assert!(inferred.notes.iter().any(|note| note.contains("day/month")), "{:?}", inferred.notes);
+}
+
+#[tokio::test]
+async fn a_point_that_may_part_thousands_is_never_taken_for_one_thing_in_silence() {
+    let said = |inferred: &Inferred, part: &str| inferred.notes.iter().any(|note| note.contains(part));
+    let (world, inferred) = infer(&[("a.csv", b"day,weight\n2024-01-01,1.234\n2024-01-02,999\n")]).await;
+    assert!(inferred.yaml.contains("DECIMAL(18,3)"), "{}", inferred.yaml);
+    assert!(said(&inferred, "`weight` has values like `1.234`") && said(&inferred, "decimal_comma: true"));
+    assert_eq!(loaded(&world, &inferred).await.quarantined, 0);
+    // Where `;` stands between fields the comma begins fractions more often than not.
+    let (world, inferred) = infer(&[("a.csv", b"day;amount\n2024-01-01;1.234\n2024-01-02;12.500\n")]).await;
+    assert!(inferred.yaml.contains("decimal_comma: true") && inferred.yaml.contains("type: INTEGER"));
+    assert!(said(&inferred, "`amount` has values like `1.234`") && said(&inferred, "DECIMAL(18,3)"));
+    assert_eq!(loaded(&world, &inferred).await.quarantined, 0);
+    let (_, inferred) = infer(&[("a.csv", b"day,amount\n2024-01-01,\"1,234\"\n")]).await;
+    assert!(said(&inferred, "`amount` has values like `1,234`"), "{:?}", inferred.notes);
+}
+
+#[tokio::test]
+async fn where_another_value_tells_what_points_are_nothing_is_to_be_asked() {
+    for text in ["day,weight,price\n2024-01-01,1.234,9.5\n", "day,weight\n2024-01-01,1.234\n2024-01-02,0.250\n"] {
+        let (_, inferred) = infer(&[("a.csv", text.as_bytes())]).await;
+        assert!(inferred.yaml.contains("DECIMAL(18,3)"), "{}", inferred.yaml);
+        assert!(!inferred.notes.iter().any(|note| note.contains("values like")), "{:?}", inferred.notes);
+    }
+    let (_, inferred) = infer(&[("a.csv", b"day;units;price\n2024-01-01;1.234;9.50\n")]).await;
+    assert!(!inferred.yaml.contains("decimal_comma"), "{}", inferred.yaml);
+}
+
+#[tokio::test]
+async fn keys_are_found_by_names_of_other_languages() {
+    for (header, key) in [
+        ("Nº pedido", "no_pedido"),
+        ("Núm. factura", "num_factura"),
+        ("N° commande", "no_commande"),
+        ("Numéro de commande", "numero_de_commande"),
+        ("№ commande", "no_commande"),
+        ("Bestellnummer", "bestellnummer"),
+        ("Código", "codigo"),
+    ] {
+        let text = format!("{header};tienda\nA-1;x\nA-2;x\n");
+        let (_, inferred) = infer(&[("a.csv", text.as_bytes())]).await;
+        assert!(inferred.yaml.contains(&format!("key: [{key}]")), "{header}: {}", inferred.yaml);
+    }
+    // How many there are is no key beside what is one.
+    let (_, inferred) = infer(&[("a.csv", b"num_items,order_id\n1,a\n2,b\n")]).await;
+    assert!(inferred.yaml.contains("key: [order_id]"), "{}", inferred.yaml);
+    let (_, inferred) = infer(&[("a.csv", b"order_id,line,num_units\na,1,1\na,2,2\nb,1,3\n")]).await;
+    assert!(inferred.yaml.contains("key: [order_id, line]"), "{}", inferred.yaml);
+    let (_, inferred) = infer(&[("a.csv", b"number_of_items,shop\n1,a\n2,b\n")]).await;
+    assert!(inferred.yaml.contains("# key:"), "{}", inferred.yaml);
 }
 
 #[tokio::test]
@@ -154,6 +206,9 @@ fn names_become_snake_case() {
         ("", "column"),
         ("already_fine", "already_fine"),
         ("Address2Line", "address2_line"),
+        ("Nº pedido", "no_pedido"),
+        ("Temp °C", "temp_c"),
+        ("Référence", "reference"),
     ] {
         assert_eq!(canonical(name), expected, "{name}");
     }

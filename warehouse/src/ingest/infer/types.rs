@@ -36,14 +36,54 @@ pub(super) struct InferredColumn {
     pub(super) null_words: Vec<&'static str>,
 }
 
-/// Whether the file writes `1.234,56`: some column is numbers only that way.
-pub(super) fn numbers(columns: &[SampleColumn]) -> Numbers {
-    let fits = |column: &SampleColumn, style: Numbers| {
-        let mut values = texts(column).peekable();
-        values.peek().is_some() && values.all(|value| number(value, style).is_some())
-    };
-    let only_comma = |column: &&SampleColumn| fits(column, Numbers::Comma) && !fits(column, Numbers::Point);
-    if columns.iter().any(|column| only_comma(&column)) { Numbers::Comma } else { Numbers::Point }
+/// Whether the file writes `1.234,56`: some column is numbers only that way, or none tells and `;` stands between
+/// fields, as where the comma begins a fraction.
+pub(super) fn numbers(columns: &[SampleColumn], delimiter: u8) -> Numbers {
+    let is_likely = || delimiter == b';' && columns.iter().any(|column| doubtful(column, '.').is_some());
+    let is_contradicted = || columns.iter().any(|column| begins_fractions(column, '.'));
+    if columns.iter().any(only_with_comma) || is_likely() && !is_contradicted() {
+        Numbers::Comma
+    } else {
+        Numbers::Point
+    }
+}
+
+fn fits(column: &SampleColumn, style: Numbers) -> bool {
+    let mut values = texts(column).peekable();
+    values.peek().is_some() && values.all(|value| number(value, style).is_some())
+}
+
+/// Whether a column is numbers only where they are written `1.234,56`.
+pub(super) fn only_with_comma(column: &SampleColumn) -> bool {
+    fits(column, Numbers::Comma) && !fits(column, Numbers::Point)
+}
+
+/// A value of which the point (or comma) may stand before thousands as well as before a fraction: three digits follow
+/// wherever there is one, and no number is too long for a group of them.
+pub(super) fn doubtful(column: &SampleColumn, point: char) -> Option<&str> {
+    if column.kind.is_some() || is_identifier(&canonical(&column.name)) {
+        return None;
+    }
+    let group = |digits: &str| (1..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let mut example = None;
+    for value in texts(column) {
+        let digits = value.trim_start_matches('-');
+        match digits.split_once(point) {
+            Some((whole, rest)) if group(whole) && !whole.starts_with('0') && group(rest) && rest.len() == 3 => {
+                example = example.or(Some(value));
+            }
+            None if group(digits) => {}
+            _ => return None,
+        }
+    }
+    example
+}
+
+/// Whether the points (or commas) of a column can begin nothing but fractions, so that those of its file do.
+pub(super) fn begins_fractions(column: &SampleColumn, point: char) -> bool {
+    let style = if point == ',' { Numbers::Comma } else { Numbers::Point };
+    let is_number = !is_identifier(&canonical(&column.name)) && fits(column, style);
+    is_number && texts(column).any(|value| value.contains(point)) && doubtful(column, point).is_none()
 }
 
 fn texts(column: &SampleColumn) -> impl Iterator<Item = &str> {
@@ -162,9 +202,38 @@ fn numeric(values: &[&str], numbers: Numbers) -> Option<ColumnType> {
 /// Numbers that nobody adds up are text: an order 0042 is not the order 42.
 fn is_identifier(name: &str) -> bool {
     let last = name.rsplit('_').next().unwrap_or(name);
-    matches!(last, "id" | "code" | "sku" | "ean" | "zip" | "postcode" | "phone" | "number" | "no" | "ref")
-        || name.contains("postal")
-        || name.contains("phone")
+    const LAST: [&str; 20] = [
+        "id",
+        "code",
+        "sku",
+        "ean",
+        "zip",
+        "postcode",
+        "phone",
+        "number",
+        "no",
+        "ref",
+        "num",
+        "nr",
+        "numero",
+        "numer",
+        "nummer",
+        "codigo",
+        "cod",
+        "reference",
+        "referencia",
+        "referenz",
+    ];
+    LAST.contains(&last) || last.ends_with("nummer") || name.contains("postal") || name.contains("phone")
+}
+
+/// Names that begin with a word for `number`, as `Nº pedido` and `Núm. factura`: the number of something, if not how
+/// many of them there are.
+fn begins_as_number(name: &str) -> bool {
+    const FIRST: [&str; 9] = ["no", "nr", "num", "numero", "number", "numer", "nummer", "n", "ref"];
+    let mut words = name.split('_');
+    let is_number = words.next().is_some_and(|first| FIRST.contains(&first));
+    is_number && words.next().is_some_and(|second| second != "of")
 }
 
 fn pii(name: &str) -> Option<&'static str> {
@@ -200,24 +269,33 @@ pub(super) fn key(sample: &[SampleColumn], columns: &[InferredColumn]) -> Vec<St
             })
         })
         .collect();
-    let is_id = |place: &usize| {
+    let is_surely = |place: &usize| {
         columns.get(*place).is_some_and(|column| is_identifier(&column.name) || column.name.contains("line"))
     };
-    candidates.sort_by_key(|place| (!is_id(place), *place));
+    let is_id =
+        |place: &usize| is_surely(place) || columns.get(*place).is_some_and(|column| begins_as_number(&column.name));
+    candidates.sort_by_key(|place| (!is_surely(place), !is_id(place), *place));
     let names = |places: &[usize]| -> Vec<String> {
         places.iter().filter_map(|place| columns.get(*place)).map(|column| column.name.clone()).collect()
     };
-    let single = candidates.iter().filter(|place| is_id(place)).find(|place| unique(sample, &[**place]));
-    if let Some(place) = single {
-        return names(&[*place]);
-    }
-    let pairs = candidates
-        .iter()
-        .take(4)
-        .enumerate()
-        .flat_map(|(n, first)| candidates.iter().take(4).skip(n + 1).map(move |second| [*first, *second]));
-    let mut pairs = pairs.filter(|pair| pair.iter().any(is_id));
-    pairs.find(|pair| unique(sample, pair)).map_or_else(Vec::new, |pair| names(&pair))
+    let single = |is_one: &dyn Fn(&usize) -> bool| {
+        candidates
+            .iter()
+            .filter(|place| is_one(place))
+            .find(|place| unique(sample, &[**place]))
+            .map(|place| vec![*place])
+    };
+    let pair = |is_one: &dyn Fn(&[usize; 2]) -> bool| {
+        let likely = || candidates.iter().take(4).copied();
+        let pairs = likely().enumerate().flat_map(|(n, one)| likely().skip(n + 1).map(move |other| [one, other]));
+        pairs.filter(is_one).find(|pair| unique(sample, pair)).map(|pair| pair.to_vec())
+    };
+    // How many there are of something may differ in every row that was read: what is surely a key comes first.
+    let found = single(&is_surely)
+        .or_else(|| pair(&|pair| pair.iter().all(is_surely)))
+        .or_else(|| single(&is_id))
+        .or_else(|| pair(&|pair| pair.iter().any(is_id)));
+    found.map_or_else(Vec::new, |places| names(&places))
 }
 
 fn unique(sample: &[SampleColumn], places: &[usize]) -> bool {

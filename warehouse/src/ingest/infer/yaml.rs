@@ -30,6 +30,11 @@ pub(super) fn write(draft: &Draft) -> String {
         None => text.push_str("# event_time: # the DATE or TIMESTAMP of a row's event\n"),
     }
     text.push_str("tolerance: 0.01 # share of rows that may be quarantined before the source fails\n");
+    if draft.kind == FormatKind::Parquet || draft.kind == FormatKind::Csv && draft.shape.header {
+        text.push_str(
+            "dropped_columns: fail # where a file lacks a column that those before it had: fail the source | warn\n",
+        );
+    }
     if draft.path.contains("{date:") {
         text.push_str("expect: { every: 1 day, rows: 0.5, missing: warn }\n");
     }

@@ -47,6 +47,7 @@ impl ParquetFeed {
         let metadata = guarded(&job, load)?;
         let names: Vec<String> = metadata.schema().fields().iter().map(|field| field.name().clone()).collect();
         let Header { places: columns, warnings, .. } = Header::of_names(&names, contract, &job.file.path)?;
+        job.note_columns(&columns);
         let mut records = 0;
         let before = metadata.metadata().row_groups().iter().map(|group| {
             let first = records;

@@ -24,7 +24,7 @@ fn ledger(rows: &[(&str, u64)]) -> Ledger {
         quarantined: 0,
         state: DeliveryState::Loaded,
     });
-    Ledger { deliveries: deliveries.collect(), numbered: rows.len() as i64 }
+    Ledger { deliveries: deliveries.collect(), numbered: rows.len() as i64, ..Ledger::default() }
 }
 
 fn at(text: &str) -> NaiveDateTime {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod clean;
 mod deliveries;
+mod dropped;
 mod freshness;
 mod fuzz;
 mod parquet;

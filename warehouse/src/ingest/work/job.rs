@@ -33,6 +33,8 @@ pub(crate) struct Job {
     rows: AtomicU64,
     quarantined: AtomicU64,
     content: Mutex<Option<String>>,
+    /// Which columns of the contract its file names, where a file names columns.
+    named: Mutex<Option<Vec<bool>>>,
 }
 
 impl Job {
@@ -49,7 +51,18 @@ impl Job {
             rows: AtomicU64::new(0),
             quarantined: AtomicU64::new(0),
             content: Mutex::new(None),
+            named: Mutex::new(None),
         }
+    }
+
+    /// Note where the file has the columns of the contract.
+    pub(crate) fn note_columns(&self, places: &[Option<usize>]) {
+        *lock(&self.named) = Some(places.iter().map(Option::is_some).collect());
+    }
+
+    /// Which columns of the contract the file names; `None` where it names none, or has nothing in it.
+    pub(crate) fn named(&self) -> Option<Vec<bool>> {
+        lock(&self.named).clone()
     }
 
     /// The same delivery, of which only some records are wanted.

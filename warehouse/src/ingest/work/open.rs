@@ -70,6 +70,7 @@ fn csv_header(
     // A file without any record is an export without rows, and needs no header.
     let Some(block) = cutter.take_header()? else { return Ok(csv::Header::by_position(contract)) };
     let header = csv::Header::by_name(&block, &cutter.dialect(), encoding, contract, &job.file.path)?;
+    job.note_columns(&header.places);
     warn(shared, &header.warnings, job);
     Ok(header)
 }

@@ -74,7 +74,10 @@ pub(super) async fn make(
     if let Some(why) = nothing_new(&learnt) {
         let keeps =
             before.as_ref().map_or("there is no model yet".to_owned(), |kept| format!("{} stays", kept.version));
-        tracing::warn!(node = %work.name, "nothing learnt: {why}; {keeps}");
+        match work.is_fed {
+            true => tracing::warn!(node = %work.name, "nothing learnt: {why}; {keeps}"),
+            false => tracing::debug!(node = %work.name, "nothing learnt: {why}; {keeps}"),
+        }
     }
     let row = row(work.night, node, &facts, before.as_ref(), learnt, &asked);
     let adds = report::stage_made(work, model, &[row], attempt).await?;

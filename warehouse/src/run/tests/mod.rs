@@ -3,6 +3,7 @@
 mod amended;
 mod changes;
 mod crash;
+mod dropped;
 mod keyed;
 mod late;
 mod learn;
@@ -14,6 +15,7 @@ mod memory;
 mod pairs;
 mod proofs;
 mod replay;
+mod selected;
 mod simulator;
 mod stages;
 
