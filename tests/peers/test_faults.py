@@ -137,6 +137,37 @@ def test_a_clock_that_jumps_neither_loses_the_lease_nor_lets_it_be_stolen(buho: 
             done.result()
 
 
+@pytest.mark.parametrize("torn", [b"", b"not json", 0.5], ids=["empty", "garbage", "half"])
+def test_a_release_that_is_torn_is_found_by_the_doctor_and_told_with_the_way_out(
+    buho: Buho, tmp_path: Path, torn: bytes | float
+):
+    project = tiny.write_project(tmp_path / "project")
+    at = buho.at(project)
+    at.night(tiny.NIGHT).expect(0)
+    tiny.deliver(project, "good/good_2026-01-31.csv", b"id,day,amount\nc,2026-01-31,4.00\n")
+    at.night("2026-01-31").expect(0)
+    lake = seen.on_disk(project / "lake")
+    before = seen.release_rows(lake, "2026-01-31-000001")
+    file = project / "lake" / "_buho" / "releases" / "2026-01-31-000001.json"
+    whole = file.read_bytes()
+    file.write_bytes(torn if isinstance(torn, bytes) else whole[: int(torn * len(whole))])
+    way_out = f"or remove it: readers get {tiny.NIGHT}.1 then, and `buho run --night 2026-01-31`"
+    for refused in (
+        at.night("2026-01-31").expect(1),
+        at("sql", "select 1").expect(1),
+        at("doctor").expect(2),
+    ):
+        assert str(file).lstrip("/") in refused.said, refused
+        assert way_out in refused.said, refused
+    assert at.rows("select count(*) as n from marts.good_total", "--release", f"{tiny.NIGHT}.1")
+    file.unlink()
+    assert tiny.total_of(at, "good") == (2, tiny.GOOD_TOTAL)
+    at("doctor").expect(0)
+    at.night("2026-01-31").expect(0)
+    assert seen.release_rows(lake, "2026-01-31-000001") == before
+    assert tiny.total_of(at, "good") == (3, "7.75")
+
+
 @pytest.mark.parametrize("table", ["bronze/good", "marts/good_total"])
 @pytest.mark.parametrize("kept", [0, 40, 0.5], ids=["empty", "begun", "half"])
 def test_a_log_whose_last_entry_is_torn_is_told_with_the_way_out(

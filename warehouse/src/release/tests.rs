@@ -54,6 +54,32 @@ async fn an_unknown_release_is_refused_with_those_that_exist() {
 }
 
 #[tokio::test]
+async fn a_damaged_release_is_told_with_its_file_and_what_readers_get_without_it() {
+    let lake = lake();
+    for (night, sequence) in [("2026-01-30", 2), ("2026-01-31", 1)] {
+        write(&lake, &Release { sequence, ..release(night, "a") }).await.unwrap();
+    }
+    let newest: ReleaseId = "2026-01-31.1".parse().unwrap();
+    let whole = lake.read(&newest.file()).await.unwrap().unwrap();
+    for torn in [whole.slice(..whole.len() / 2), "not json".into(), "".into()] {
+        lake.store().put(&lake.path(&newest.file()), torn.into()).await.unwrap();
+        let error = latest(&lake).await.unwrap_err();
+        assert_eq!(error.kind(), crate::error::ErrorKind::Data);
+        let said = error.to_string();
+        for part in [
+            "release 2026-01-31.1 cannot be read",
+            "_buho/releases/2026-01-31-000001.json",
+            "remove it: readers get 2026-01-30.2 then",
+            "`buho run --night 2026-01-31`",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    lake.store().delete(&lake.path(&newest.file())).await.unwrap();
+    assert_eq!(latest(&lake).await.unwrap().unwrap().id().to_string(), "2026-01-30.2");
+}
+
+#[tokio::test]
 async fn an_older_binary_refuses_a_newer_lake() {
     let lake = lake();
     check_format(&lake, true).await.unwrap();
