@@ -156,6 +156,9 @@ pub struct Release {
     pub at: DateTime<Utc>,
     pub tables: BTreeMap<String, ReleasedTable>,
     pub views: BTreeMap<String, ReleasedView>,
+    /// The release whose tables these are, where somebody rolled back to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<String>,
 }
 
 impl Release {

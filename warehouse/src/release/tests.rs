@@ -19,6 +19,7 @@ pub(crate) fn release(night: &str, run_id: &str) -> Release {
         at: "2026-02-01T03:00:00Z".parse().unwrap(),
         tables: BTreeMap::new(),
         views: BTreeMap::new(),
+        restores: None,
     }
 }
 

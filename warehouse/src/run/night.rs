@@ -95,6 +95,7 @@ async fn phases(
     let previous = release::latest(&context.lake).await?;
     evolution::check(context, request, previous.as_ref()).await?;
     let built_for = night_to_build(request.night, previous.as_ref(), report);
+    warn_of_rollback(previous.as_ref(), report);
     let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context, lease, report, "ingest").await;
 
@@ -125,6 +126,7 @@ async fn phases(
     let mut staged = Build::new(context, request, built_for, &run_id, previous.as_ref(), &sources);
     staged.take_decisions().await?;
     staged.run().await?;
+    tell_rebuilt(previous.as_ref(), &staged, report);
     if request.stage.is_some_and(Stage::computes) {
         report.take_nodes(&staged, &sources);
         report.conclude_stage();
@@ -169,6 +171,34 @@ fn warn_of_nothing(context: &RunContext, sources: &[SourceOutcome], report: &mut
             "no export was found below {} and none was ever loaded — check `raw` in buho.toml; `buho doctor` shows what each source looks for",
             context.project.settings.raw
         );
+        tracing::warn!("{said}");
+        report.warnings.push(said);
+    }
+}
+
+/// What was rolled back comes again, unless what made it was mended.
+fn warn_of_rollback(previous: Option<&Release>, report: &mut RunReport) {
+    let Some((release, restored)) = previous.and_then(|release| Some((release, release.restores.as_ref()?))) else {
+        return;
+    };
+    let said = format!(
+        "release {} is a rollback to {restored}: this run builds forward from it again, out of all that was delivered; `buho plan` shows what is rebuilt",
+        release.id()
+    );
+    tracing::warn!("{said}");
+    report.warnings.push(said);
+}
+
+/// Names what a run built again after a rollback.
+fn tell_rebuilt(previous: Option<&Release>, build: &Build<'_>, report: &mut RunReport) {
+    let Some(restored) = previous.and_then(|release| release.restores.as_ref()) else { return };
+    let is_rebuilt = |name: &&String| {
+        let was_there = previous.is_some_and(|release| release.tables.contains_key(*name));
+        was_there && matches!(build.states.get(*name), Some(NodeState::Built { .. }))
+    };
+    let rebuilt: Vec<&str> = build.states.keys().filter(is_rebuilt).map(String::as_str).collect();
+    if !rebuilt.is_empty() {
+        let said = format!("rebuilt from what {restored} had: {}", rebuilt.join(", "));
         tracing::warn!("{said}");
         report.warnings.push(said);
     }
