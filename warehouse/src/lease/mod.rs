@@ -263,6 +263,20 @@ pub async fn last_heard(lake: &Lake) -> Result<Option<(Link, bool)>, LeaseError>
     Ok(chain.of_holder(last).await?.map(|heard| (heard, holds)))
 }
 
+/// The last link of the holder before the one that a link is of, where that was cut short and is not forgotten yet.
+///
+/// # Errors
+/// Where the lake cannot be read.
+pub async fn cut_short_before(lake: &Lake, link: &Link) -> Result<Option<Link>, LeaseError> {
+    let chain = Chain::new(lake);
+    let Some(position) = link.token.checked_sub(1) else { return Ok(None) };
+    let before = chain.read(position).await?.filter(Link::is_cut_short);
+    match before {
+        Some(before) => chain.of_holder(before).await,
+        None => Ok(None),
+    }
+}
+
 /// Takes the lease from its holder: what `buho runs unlock` does once a person has said yes. The
 /// holder, if it still runs, stops at its next link or commit.
 ///

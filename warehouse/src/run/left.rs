@@ -7,23 +7,34 @@ use super::context::RunContext;
 use super::error::RunError;
 use super::report::{Failure, RunReport, RunStatus};
 use super::{ops, records};
-use crate::lease::{Errand, Holder, Lease, Link, Step, last_heard};
+use crate::lease::{Errand, Holder, Lease, Link, Step, cut_short_before, last_heard};
 use crate::release;
 use crate::table::Lake;
 
-/// Records the run before, where that was cut short. This run is worth more than the record: what cannot be written is
-/// said, and the run goes on.
+/// Records the run before, where that was cut short, and those before it that it could not record itself. This run is
+/// worth more than the records: what cannot be written is said, and the run goes on.
 pub(super) async fn record(context: &RunContext, lease: &Lease) {
-    let Some(link) = lease.left() else { return };
-    let recorded = async {
-        match unrecorded(&context.lake, link, RunStatus::Died).await? {
-            Some(report) => write(context, &report).await,
-            None => Ok(()),
-        }
-    };
-    if let Err(error) = recorded.await {
-        tracing::warn!("{} died and could not be recorded: {error}", link.holder);
+    let mut left = lease.left().cloned();
+    while let Some(link) = left {
+        left = match record_one(context, &link).await {
+            Ok(before) => before,
+            Err(error) => {
+                tracing::warn!("{} died and could not be recorded: {error}", link.holder);
+                None
+            }
+        };
     }
+}
+
+/// The last link of the holder before, unless all before are recorded.
+async fn record_one(context: &RunContext, link: &Link) -> Result<Option<Link>, RunError> {
+    if records::run_by_id(&context.lake, &link.holder.run_id).await?.is_some() {
+        return Ok(None);
+    }
+    if let Some(report) = told_by(&context.lake, link, RunStatus::Died).await? {
+        write(context, &report).await?;
+    }
+    Ok(cut_short_before(&context.lake, link).await?)
 }
 
 /// Writes the record of a run that was cut short, which may have been cut short while it wrote one.
@@ -41,16 +52,16 @@ pub(super) async fn present(lake: &Lake, now: DateTime<Utc>) -> Result<Option<Ru
     };
     let is_gone = link.holder.is_gone(&Holder::this_process("", "runs list"));
     let works = holds && !is_gone && !link.is_expired(now);
-    unrecorded(lake, &link, if works { RunStatus::Running } else { RunStatus::Died }).await
-}
-
-/// What the chain says of a run that has no record.
-async fn unrecorded(lake: &Lake, last: &Link, status: RunStatus) -> Result<Option<RunReport>, RunError> {
-    let Link { holder, at, .. } = last;
-    let Some(Errand { night, began }) = holder.errand else { return Ok(None) };
-    if records::run_by_id(lake, &holder.run_id).await?.is_some() {
+    if records::run_by_id(lake, &link.holder.run_id).await?.is_some() {
         return Ok(None);
     }
+    told_by(lake, &link, if works { RunStatus::Running } else { RunStatus::Died }).await
+}
+
+/// What the chain says of a run; nothing of what is none of a night.
+async fn told_by(lake: &Lake, last: &Link, status: RunStatus) -> Result<Option<RunReport>, RunError> {
+    let Link { holder, at, .. } = last;
+    let Some(Errand { night, began }) = holder.errand else { return Ok(None) };
     let released = release::latest(lake).await?.filter(|release| release.run_id == holder.run_id);
     let mut report = RunReport::begun(holder, night, began);
     report.status = status;

@@ -72,6 +72,21 @@ async fn wherever_a_run_died_it_is_listed_unless_it_had_recorded_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn runs_that_died_one_after_the_other_are_all_recorded_by_the_first_that_does_not() {
+    let shop = before_the_second_night().await;
+    // Each takes the lease, and dies before it could record the one before.
+    for hour in [1, 3, 5] {
+        let (context, _) = attempt(&shop, hour, Rule::DiesAt { write: 1, applied: true }).await;
+        run_night(&context, &second_night()).await.unwrap_err();
+    }
+    let (context, _) = attempt(&shop, 7, Rule::Never).await;
+    run_night(&context, &second_night()).await.unwrap();
+    let listed = last_runs(&context.lake, 10, context.clock.now()).await.unwrap();
+    let ended: Vec<RunStatus> = listed.iter().map(|run| run.status).collect();
+    assert_eq!(ended, [RunStatus::Done, RunStatus::Died, RunStatus::Died, RunStatus::Died, RunStatus::Done]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_told_to_stop_records_that_itself() {
     let shop = Shop::new();
     shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
