@@ -1,5 +1,6 @@
 """Disks that are full, buckets that may only be read, clocks that jump, logs that were cut short."""
 
+import json
 import os
 import re
 import subprocess
@@ -70,6 +71,11 @@ def test_a_full_disk_is_worth_a_retry_and_the_next_run_heals(buho: Buho, tmp_pat
             assert re.search(r"check (space|the disk|that the lake)", outcome.said), outcome
         assert failures > 3
         outcome.expect(0)
+        # Every run that held the lake is listed, also where the disk had no room for its record.
+        held = [json.loads(link.read_text()) for link in (disk / "lake" / "_buho" / "lease").glob("*.json")]
+        runs = {run["run_id"]: run["status"] for run in at.runs()}
+        assert {link["holder"]["run_id"] for link in held} == set(runs)
+        assert {"done"} < set(runs.values())
         ours, theirs = seen.on_disk(disk / "lake"), seen.on_disk(project / "lake")
         assert seen.newest(ours) == seen.newest(theirs)
         # A night that could write a part published that, and said so; the last release has all of it.
@@ -135,6 +141,38 @@ def test_a_clock_that_jumps_neither_loses_the_lease_nor_lets_it_be_stolen(buho: 
         cases = [pool.submit(case, "ahead", [HOURS_5]), pool.submit(case, "behind", [-HOURS_5])]
         for done in cases:
             done.result()
+
+
+@pytest.mark.parametrize("torn", [b"", b"not json", 0.5], ids=["empty", "garbage", "half"])
+def test_a_release_that_is_torn_is_found_by_the_doctor_and_told_with_the_way_out(
+    buho: Buho, tmp_path: Path, torn: bytes | float
+):
+    project = tiny.write_project(tmp_path / "project")
+    tiny.deliver(project, f"bad/bad_{tiny.NIGHT}.csv", tiny.GOOD.encode())
+    at = buho.at(project)
+    at.night(tiny.NIGHT).expect(0)
+    tiny.deliver(project, "good/good_2026-01-31.csv", b"id,day,amount\nc,2026-01-31,4.00\n")
+    at.night("2026-01-31").expect(0)
+    lake = seen.on_disk(project / "lake")
+    before = seen.release_rows(lake, "2026-01-31-000001")
+    file = project / "lake" / "_buho" / "releases" / "2026-01-31-000001.json"
+    whole = file.read_bytes()
+    file.write_bytes(torn if isinstance(torn, bytes) else whole[: int(torn * len(whole))])
+    way_out = f"or remove it: readers get {tiny.NIGHT}.1 then, and `buho run --night 2026-01-31`"
+    for refused in (
+        at.night("2026-01-31").expect(1),
+        at("sql", "select 1").expect(1),
+        at("doctor").expect(2),
+    ):
+        assert str(file).lstrip("/") in refused.said, refused
+        assert way_out in refused.said, refused
+    assert at.rows("select count(*) as n from marts.good_total", "--release", f"{tiny.NIGHT}.1")
+    file.unlink()
+    assert tiny.total_of(at, "good") == (2, tiny.GOOD_TOTAL)
+    at("doctor").expect(0)
+    at.night("2026-01-31").expect(0)
+    assert seen.release_rows(lake, "2026-01-31-000001") == before
+    assert tiny.total_of(at, "good") == (3, "7.75")
 
 
 @pytest.mark.parametrize("table", ["bronze/good", "marts/good_total"])

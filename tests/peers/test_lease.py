@@ -1,5 +1,6 @@
 """Two runs of one lake: one works, the other says who does."""
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,30 @@ def test_a_run_that_was_killed_does_not_stand_in_the_way(buho: Buho, tmp_path: P
         at = buho.at(project, lake=lake)
         at.night(tiny.NIGHT).expect(0)
     assert tiny.total_of(at, "good") == (2, tiny.GOOD_TOTAL)
+
+
+def test_a_run_at_work_is_listed_and_one_that_was_killed_too_before_and_after_the_next(
+    buho: Buho, tmp_path: Path
+):
+    project, lake = tiny.write_project(tmp_path / "project"), tmp_path / "lake"
+    at = buho.at(project, lake=lake)
+    with silent_server() as server, run_at_work(buho, project, server, lake) as holder:
+        [running] = at.runs()
+        assert (running["status"], running["process"]) == ("running", str(holder.pid))
+        holder.kill()
+        holder.communicate(timeout=ENDS_WITHIN_S)
+        [died] = at.runs()
+        assert died["status"] == "died"
+        assert all(died[key] == running[key] for key in ("run_id", "started_at", "process"))
+        assert (died["night"], died["release"], died["host"]) == (tiny.NIGHT, None, socket.gethostname())
+        shown = at("runs", "show", died["run_id"]).expect(0).stdout
+        assert f"process {holder.pid} on {died['host']} is gone without a word" in shown
+        at.night(tiny.NIGHT).expect(0)
+    done, recorded = at.runs()
+    assert (done["status"], recorded) == ("done", died)
+    told = at.rows("select status, message from ops.runs order by status")
+    assert [row["status"] for row in told] == ["died", "done"]
+    assert f"process {holder.pid} " in told[0]["message"]
 
 
 def test_a_person_can_take_the_lake_from_a_run_that_hangs(buho: Buho, tmp_path: Path):

@@ -84,6 +84,28 @@ def test_after_a_rollback_the_next_run_builds_from_what_was_delivered(two_nights
     assert tiny.total_of(two_nights, "good") == (3, "13.75")
 
 
+def test_after_a_rollback_plan_and_run_say_what_is_built_forward_from_it(two_nights: Buho):
+    told = f"release {NEXT_NIGHT}.2 is a rollback to {tiny.NIGHT}.1"
+    assert "rollback" not in two_nights("plan", "--night", NEXT_NIGHT).expect(0).stdout
+    two_nights("releases", "rollback", tiny.NIGHT).expect(0)
+    planned = two_nights("plan", "--night", NEXT_NIGHT).expect(0).stdout
+    assert told in planned
+    assert "build marts.good_total" in planned
+    story = two_nights.night(NEXT_NIGHT).expect(0).said
+    assert told in story
+    assert f"rebuilt from what {tiny.NIGHT}.1 had: marts.good_total" in story
+    again = two_nights.night(NEXT_NIGHT).expect(0).said
+    assert "rollback" not in again
+    listed = two_nights("releases", "list", "--format", "json").expect(0).stdout.splitlines()
+    restored = {row["release"]: row["restores"] for row in map(json.loads, listed)}
+    assert restored == {
+        f"{NEXT_NIGHT}.3": None,
+        f"{NEXT_NIGHT}.2": f"{tiny.NIGHT}.1",
+        f"{NEXT_NIGHT}.1": None,
+        f"{tiny.NIGHT}.1": None,
+    }
+
+
 def test_rolling_back_to_what_readers_see_is_refused(two_nights: Buho):
     refused = two_nights("releases", "rollback", NEXT_NIGHT).expect(2)
     assert "already" in refused.said

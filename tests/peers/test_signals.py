@@ -27,6 +27,9 @@ def test_a_signal_ends_a_run_with_its_own_code_and_gives_the_lake_back(
     assert not list((lake / "_buho" / "releases").glob("*"))
     last = sorted((lake / "_buho" / "lease").iterdir())[-1]
     assert '"step":"give_back"' in last.read_text()
+    [stopped] = buho.at(project, lake=lake).runs()
+    assert (stopped["status"], stopped["night"], stopped["phase"]) == ("stopped", tiny.NIGHT, "ingest")
+    assert stopped["process"] == str(run.pid)
 
 
 def test_the_same_command_goes_on_after_a_signal(buho: Buho, tmp_path: Path):

@@ -105,7 +105,7 @@ impl Sum {
         match report.status {
             RunStatus::Done => self.done += nights,
             RunStatus::Partial => self.partial += nights,
-            RunStatus::Failed => self.failed += nights,
+            RunStatus::Failed | RunStatus::Stopped | RunStatus::Died | RunStatus::Running => self.failed += nights,
             RunStatus::Skipped => self.skipped += nights,
         }
         self.rows = (self.rows.0 + report.rows.ingested, self.rows.1 + report.rows.quarantined);

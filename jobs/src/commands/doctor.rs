@@ -50,7 +50,7 @@ async fn examine(context: &Context, project: Project, night: Option<NaiveDate>) 
     let lake = storage::lake(&mut findings, context, &project).await;
     if let Some((store, root)) = storage::raw(&mut findings, &project).await {
         let last_run = match &lake {
-            Some(lake) => night::last_run(lake).await,
+            Some(lake) => night::last_run(lake, context.clock.now()).await,
             None => None,
         };
         let wanted = night::Wanted { asked: night, last_run };

@@ -35,6 +35,11 @@ fn text(plan: &NightPlan) -> String {
         Some(release) => text.push_str(&format!(", on top of release {release}\n")),
         None => text.push_str(", the first release of this lake\n"),
     }
+    if let (Some(release), Some(restored)) = (&plan.release, &plan.restores) {
+        text.push_str(&format!(
+            "  release {release} is a rollback to {restored}: what is built below is built forward from it again\n"
+        ));
+    }
     if plan.built_for != plan.night {
         text.push_str(&format!(
             "  a later night is released: deliveries of {} are taken in, tables are built for {}\n",

@@ -39,7 +39,11 @@ pub fn run(context: &Context, command: &ReleasesCommand) -> Result<Exit, Command
                 let opened = RunContext { stop, ..super::run::open(context, project).await? };
                 let target = read(&lake, Some(release)).await?;
                 let published = rollback(&opened, target.id()).await?;
-                context.say(format!("release {} restores {}: readers see it from now on", published.id(), target.id()))
+                context.say(format!(
+                    "release {} restores {}: readers see it from now on, until a run builds forward again (`buho plan` shows what it would)",
+                    published.id(),
+                    target.id()
+                ))
             }
         }
     })?;
@@ -120,6 +124,7 @@ async fn list(lake: &Lake, limit: usize, format: RowFormat) -> Result<(), Comman
         ("held", tables(TableState::Held)),
         ("failed", tables(TableState::Failed)),
         ("pinned", pinned),
+        ("restores", Arc::new(StringArray::from_iter(releases.iter().map(|release| release.restores.clone())))),
     ])
     .map_err(|error| CommandError::of(ErrorKind::Defect, &error))?;
     let schema = batch.schema();
@@ -132,6 +137,9 @@ async fn show(context: &Context, lake: &Lake, release: Option<&str>, format: Rep
         return context.say(serde_json::json!(release));
     }
     let mut text = format!("release {}\nwritten {} by run {}\n", release.id(), release.at, release.run_id);
+    if let Some(restored) = &release.restores {
+        let _ = writeln!(text, "restores {restored}");
+    }
     let width = release.tables.keys().map(String::len).max().unwrap_or(0);
     for (name, table) in &release.tables {
         let state = match table.state {

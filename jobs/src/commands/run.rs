@@ -126,7 +126,7 @@ pub fn summary(report: &RunReport) -> String {
     let mut text = format!("night {}: {}", report.night, report.status.name());
     match &report.release {
         Some(release) => text.push_str(&format!(", release {release}")),
-        None if report.status == RunStatus::Done => {}
+        None if matches!(report.status, RunStatus::Done | RunStatus::Running) => {}
         None if report.status == RunStatus::Skipped => text.push_str(", nothing to do"),
         None => text.push_str(", nothing released"),
     }

@@ -22,9 +22,9 @@ pub fn run(context: &Context, command: &RunsCommand) -> Result<Exit, CommandErro
     context.block_on(&settings, async {
         let (lake, _engine) = super::sql::open(context, &project)?;
         match command {
-            RunsCommand::List { limit, format } => list(&lake, *limit, *format).await,
+            RunsCommand::List { limit, format } => list(context, &lake, *limit, *format).await,
             RunsCommand::Show { run, format } => {
-                let report = find(&lake, run.as_deref()).await?;
+                let report = find(context, &lake, run.as_deref()).await?;
                 match format {
                     ReportFormat::Json => context.say(serde_json::json!(report)),
                     ReportFormat::Text => context.print(&text(&report)),
@@ -57,8 +57,8 @@ async fn unlock(context: &Context, lake: &Lake, yes: bool) -> Result<(), Command
     context.say("done: the next run takes over")
 }
 
-async fn list(lake: &Lake, limit: usize, format: RowFormat) -> Result<(), CommandError> {
-    let runs = last_runs(lake, limit).await?;
+async fn list(context: &Context, lake: &Lake, limit: usize, format: RowFormat) -> Result<(), CommandError> {
+    let runs = last_runs(lake, limit, context.clock.now()).await?;
     let texts = |of: &dyn Fn(&RunReport) -> Option<String>| -> ArrayRef {
         Arc::new(StringArray::from_iter(runs.iter().map(of)))
     };
@@ -77,19 +77,23 @@ async fn list(lake: &Lake, limit: usize, format: RowFormat) -> Result<(), Comman
         ("held", counts(&|run| run.nodes.held)),
         ("failed", counts(&|run| run.nodes.failed)),
         ("seconds", seconds),
+        ("started_at", texts(&|run| Some(run.started_at.format("%Y-%m-%d %H:%M:%SZ").to_string()))),
+        ("host", texts(&|run| run.host.clone())),
+        ("process", texts(&|run| run.process.map(|process| process.to_string()))),
+        ("phase", texts(&|run| run.phase.clone())),
     ])
     .map_err(|error| CommandError::of(warehouse::error::ErrorKind::Defect, &error))?;
     let schema = batch.schema();
     write_batches(&[batch], schema, format, Destination::new(None))
 }
 
-async fn find(lake: &Lake, run: Option<&str>) -> Result<RunReport, CommandError> {
+async fn find(context: &Context, lake: &Lake, run: Option<&str>) -> Result<RunReport, CommandError> {
     if let Some(run) = run
         && let Some(report) = run_by_id(lake, run).await?
     {
         return Ok(report);
     }
-    let runs = last_runs(lake, if run.is_some() { SEARCHED } else { 1 }).await?;
+    let runs = last_runs(lake, if run.is_some() { SEARCHED } else { 1 }, context.clock.now()).await?;
     let mut found = runs.into_iter().filter(|report| run.is_none_or(|start| report.run_id.starts_with(start)));
     match (found.next(), found.next()) {
         (Some(report), None) => Ok(report),
@@ -105,7 +109,14 @@ async fn find(lake: &Lake, run: Option<&str>) -> Result<RunReport, CommandError>
 }
 
 fn text(report: &RunReport) -> String {
-    let mut text = format!("run {}\nstarted {}\n{}", report.run_id, report.started_at, super::run::summary(report));
+    let mut text = format!("run {}\nstarted {}", report.run_id, report.started_at);
+    if let (Some(process), Some(host)) = (report.process, &report.host) {
+        text.push_str(&format!(", process {process} on {host}"));
+    }
+    if let Some(phase) = &report.phase {
+        text.push_str(&format!(", came to `{phase}`"));
+    }
+    text.push_str(&format!("\n{}", super::run::summary(report)));
     for (phase, seconds) in &report.phases {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {phase:<8} {seconds:>7.1} s");

@@ -1,9 +1,13 @@
 -- The newest delivery of a customer wins as a whole: a column it leaves empty is empty now.
--- The version rises by delivery, then by record; a group and a join keep whole rows out of a sort.
+-- The place rises by night, then by delivery, for an old night may be corrected late, then by record; a group and a
+-- join keep whole rows out of a sort.
 with newest as (
     select
         customer_id,
-        max(_delivery * 1000000000000 + _record) as version
+        max(
+            cast(cast(_night - date '2000-01-01' as bigint) * 10000000 + _delivery as decimal(18, 0)) * 1000000000000
+            + _record
+        ) as place
     from bronze.customers
     group by customer_id
 )
@@ -28,4 +32,6 @@ select
 from newest
 inner join bronze.customers as customers
     on customers.customer_id = newest.customer_id
-    and customers._delivery * 1000000000000 + customers._record = newest.version
+    and newest.place
+    = cast(cast(customers._night - date '2000-01-01' as bigint) * 10000000 + customers._delivery as decimal(18, 0))
+    * 1000000000000 + customers._record

@@ -1,10 +1,14 @@
 -- The catalogue is exported without its past. What a product was first listed as never changes again, so it may
 -- be asked of any night; the category of today may not.
--- The version rises by delivery, then by record; a group and a join keep whole rows out of a sort.
+-- The place rises by night, then by delivery, for an old night may be corrected late, then by record; a group and a
+-- join keep whole rows out of a sort.
 with first as (
     select
         product_id,
-        min(_delivery * 1000000000000 + _record) as version
+        min(
+            cast(cast(_night - date '2000-01-01' as bigint) * 10000000 + _delivery as decimal(18, 0)) * 1000000000000
+            + _record
+        ) as place
     from bronze.products
     where category is not null
     group by product_id
@@ -16,4 +20,6 @@ select
 from first
 inner join bronze.products as products
     on products.product_id = first.product_id
-    and products._delivery * 1000000000000 + products._record = first.version
+    and first.place
+    = cast(cast(products._night - date '2000-01-01' as bigint) * 10000000 + products._delivery as decimal(18, 0))
+    * 1000000000000 + products._record

@@ -1,10 +1,14 @@
 -- The newest delivery of a purchase order's product wins as a whole.
--- The version rises by delivery, then by record; a group and a join keep whole rows out of a sort.
+-- The place rises by night, then by delivery, for an old night may be corrected late, then by record; a group and a
+-- join keep whole rows out of a sort.
 with newest as (
     select
         purchase_order_id,
         product_id,
-        max(_delivery * 1000000000000 + _record) as version
+        max(
+            cast(cast(_night - date '2000-01-01' as bigint) * 10000000 + _delivery as decimal(18, 0)) * 1000000000000
+            + _record
+        ) as place
     from bronze.purchase_orders
     group by purchase_order_id, product_id
 )
@@ -24,4 +28,6 @@ from newest
 inner join bronze.purchase_orders as purchase_orders
     on purchase_orders.purchase_order_id = newest.purchase_order_id
     and purchase_orders.product_id = newest.product_id
-    and purchase_orders._delivery * 1000000000000 + purchase_orders._record = newest.version
+    and newest.place
+    = cast(cast(purchase_orders._night - date '2000-01-01' as bigint) * 10000000 + purchase_orders._delivery as decimal(18, 0))
+    * 1000000000000 + purchase_orders._record

@@ -91,6 +91,11 @@ class Buho:
     def night(self, night: str, *arguments: str) -> Outcome:
         return self("run", "--night", night, "--format", "json", *arguments)
 
+    def runs(self) -> list[dict[str, Any]]:
+        """The runs that are listed, newest first."""
+        listed = self("runs", "list", "--format", "json").expect(0).stdout.splitlines()
+        return [json.loads(line) for line in listed]
+
     def rows(self, query: str, *arguments: str) -> list[dict[str, Any]]:
         """The rows of a query, as the JSON output gives them."""
         text = self("sql", query, "--format", "json", *arguments).expect(0).stdout.strip()

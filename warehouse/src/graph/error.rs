@@ -139,6 +139,22 @@ pub enum GraphError {
         "{at}: `{column}` is learnt from by {node} and comes from the history `{history}`, whose `valid_from` is not looked at: past nights would know what came after — join it with `valid_from <= night and (valid_to is null or valid_to > night)`"
     )]
     HistoryOfToday { at: At, node: String, column: String, history: String },
+    #[error(
+        "{at}: which rows `{model}` has, behind the features of {node}, is decided by `{column}` of the history `{history}`, whose `valid_from` is not looked at: past nights would know what came after — join it with `valid_from <= night and (valid_to is null or valid_to > night)`"
+    )]
+    RowsOfToday { at: At, node: String, model: String, column: String, history: String },
+    #[error(
+        "{at}: `{column}` is learnt from by {node} and made of `{raw}` of the source `{source_name}`, which {says}: past nights would know what came after — {way_out}, or list `{column}` under `exclude` in {node}"
+    )]
+    OfDelivery {
+        at: At,
+        node: String,
+        column: String,
+        raw: String,
+        source_name: String,
+        says: &'static str,
+        way_out: &'static str,
+    },
     #[error("{at}: audit `{audit}` of `{model}` cannot be asked: {message}")]
     Audit { at: At, model: String, audit: String, message: String },
 }
@@ -187,6 +203,8 @@ impl GraphError {
             | Self::NoHistory { at, .. }
             | Self::RowsWithoutHistory { at, .. }
             | Self::HistoryOfToday { at, .. }
+            | Self::RowsOfToday { at, .. }
+            | Self::OfDelivery { at, .. }
             | Self::Audit { at, .. } => at,
         }
     }

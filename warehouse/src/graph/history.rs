@@ -3,6 +3,11 @@
 //!
 //! The way of each column that is learnt from is followed back, and that of whatever decides which rows there are. It
 //! ends well at an event, at a key, at a column declared `fixed`, and at a history that is asked by its `valid_from`.
+//!
+//! What the engine says of a row's delivery (`_night`, `_delivery`, …) is known from that night on. Of rows that are only
+//! added it may be learnt from where rows are kept by their `_night`; where a later delivery takes a row's place, the one
+//! that a past night knew is not there to be asked. Which delivery of a key counts may be decided by it: of what is known
+//! at any night all deliveries say the same.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,9 +18,10 @@ use super::error::{At, GraphError};
 use super::lineage::{Lineage, Place};
 use super::plan_error::{search, search_last};
 use super::resolve::{Resolved, learning};
-use crate::project::contract::Contract;
+use crate::ingest::{NIGHT, is_of_the_engine};
+use crate::project::contract::{Contract, Delivery};
 use crate::project::ml::MlNode;
-use crate::project::model::{Materialized, Model, VALID_FROM, VALID_TO};
+use crate::project::model::{Materialized, Model, VALID_FROM};
 
 /// Columns that ML nodes learn from past nights and that no past night knew.
 pub(super) fn history_errors(
@@ -40,6 +46,17 @@ pub(super) fn history_errors(
     }
 }
 
+/// What the engine's columns say of rows that are only added, and the way out.
+const ADDED: (&str, &str) = (
+    "is known from the night of the delivery on",
+    "keep rows that were delivered by the row's night, by their `_night` (`delivered_on <= night`)",
+);
+/// The same of rows whose place a later delivery takes.
+const REPLACED: (&str, &str) = (
+    "is that of the last delivery, which took the place of those before",
+    "write `fixed: true` at the column of a model that never changes it",
+);
+
 /// What a place is to somebody who asks for a past night.
 enum Known<'a> {
     /// Made of others, which say.
@@ -48,6 +65,8 @@ enum Known<'a> {
     Always,
     /// By the nights of a history.
     ByNight { history: &'a str },
+    /// From the night of its delivery on.
+    Delivered { contract: &'a Contract },
     /// As it is today.
     Today { contract: &'a Contract, how: &'static str },
 }
@@ -73,12 +92,26 @@ struct Step<'a> {
     by: &'a Place,
 }
 
+impl<'a> Step<'a> {
+    /// The column as the table's SQL names it.
+    fn named(&self) -> &'a str {
+        match self.by {
+            Place::Column { column, .. } | Place::Raw { column, .. } => column,
+        }
+    }
+}
+
+fn valid_from(history: &str) -> Place {
+    Place::Column { table: history.to_owned(), column: VALID_FROM.to_owned() }
+}
+
 impl<'a> Past<'a> {
     fn known(&self, place: &'a Place) -> Known<'a> {
         let Place::Column { table, column } = place else { return Known::Always };
         if let Some(contract) = self.contracts.get(table.as_str()).copied() {
             return match contract.without_history(column) {
                 Some(how) => Known::Today { contract, how },
+                None if is_of_the_engine(column) => Known::Delivered { contract },
                 None => Known::Always,
             };
         }
@@ -87,8 +120,7 @@ impl<'a> Past<'a> {
         match model.spec.materialized {
             _ if is_fixed => Known::Always,
             Materialized::Scd2 => {
-                let is_known = [VALID_FROM, VALID_TO].contains(&column.as_str())
-                    || model.spec.key.iter().any(|key| key.as_str() == column);
+                let is_known = column == VALID_FROM || model.spec.key.iter().any(|key| key.as_str() == column);
                 if is_known { Known::Always } else { Known::ByNight { history: table } }
             }
             _ => Known::AsItsOrigins,
@@ -136,10 +168,48 @@ impl<'a> Past<'a> {
             errors.extend(self.of_value(&learnt, &walked));
             tables.extend(walked.tables);
         }
-        let deciding = tables.into_iter().flat_map(|table| self.rows_of(table));
+        let deciding = tables.iter().copied().flat_map(|table| self.rows_of(table));
         let walked = self.walk(deciding, true);
         errors.extend(walked.places.iter().filter_map(|(place, step)| self.of_rows(node, place, *step)));
+        tables.extend(walked.tables);
+        errors.extend(tables.iter().copied().flat_map(|table| self.of_histories(node, table, &tables)));
         errors
+    }
+
+    /// What is wrong with the histories that decide which rows a table has.
+    fn of_histories(&self, node: &MlNode, table: &'a str, all: &BTreeSet<&'a str>) -> Vec<GraphError> {
+        let mut wrong = BTreeMap::new();
+        for step in self.rows_of(table) {
+            let walked = self.walk([step], false);
+            for place in walked.places.keys() {
+                let (Known::ByNight { history }, Place::Column { column, .. }) = (self.known(place), place) else {
+                    continue;
+                };
+                let near = walked.tables.iter().copied().chain([table]);
+                if !self.look_at_the_night(near, history) && !self.is_asked_by_night(table, history, all) {
+                    wrong.entry(history).or_insert((column, step));
+                }
+            }
+        }
+        let told = |(history, (column, step)): (&str, (&String, Step<'a>))| {
+            let model = self.models.get(table)?;
+            Some(GraphError::RowsOfToday {
+                at: found_at(model, search(&model.sql, step.named())),
+                node: node.file.clone(),
+                model: model.name.clone(),
+                column: column.clone(),
+                history: history.to_owned(),
+            })
+        };
+        wrong.into_iter().filter_map(told).collect()
+    }
+
+    /// Whether one of the tables looks at a history's `valid_from` by what it has of it through this one.
+    fn is_asked_by_night(&self, table: &str, history: &str, all: &BTreeSet<&'a str>) -> bool {
+        all.iter().copied().any(|asking| {
+            let walked = self.walk(self.rows_of(asking), false);
+            walked.tables.contains(table) && walked.places.contains_key(&valid_from(history))
+        })
     }
 
     /// What is wrong with where a column's value comes from.
@@ -159,6 +229,23 @@ impl<'a> Past<'a> {
                         contract: contract.file.clone(),
                     });
                 }
+                (Known::Delivered { contract }, Place::Column { table, column: raw }) => {
+                    let is_added = contract.spec.delivery == Delivery::Append;
+                    let night = Place::Column { table: table.clone(), column: NIGHT.to_owned() };
+                    if is_added && self.are_decided_by(self.behind(learnt.node, walked), &night) {
+                        continue;
+                    }
+                    let (says, way_out) = if is_added { ADDED } else { REPLACED };
+                    errors.push(GraphError::OfDelivery {
+                        at: learnt.at(),
+                        node: node.clone(),
+                        column: column.clone(),
+                        raw: raw.clone(),
+                        source_name: contract.name.clone(),
+                        says,
+                        way_out,
+                    });
+                }
                 (Known::ByNight { history }, _) if !self.asks_for_the_night(learnt.node, walked, history) => {
                     errors.push(GraphError::HistoryOfToday {
                         at: learnt.at(),
@@ -175,10 +262,21 @@ impl<'a> Past<'a> {
 
     /// Whether the tables through which a column comes from a history look at its `valid_from`.
     fn asks_for_the_night(&self, node: &'a MlNode, walked: &Walked<'a>, history: &str) -> bool {
-        let tables = walked.tables.iter().copied().chain([node.spec.features.as_str()]);
-        let deciding = self.walk(tables.flat_map(|table| self.rows_of(table)), false);
-        let valid_from = Place::Column { table: history.to_owned(), column: VALID_FROM.to_owned() };
-        walked.places.contains_key(&valid_from) || deciding.places.contains_key(&valid_from)
+        walked.places.contains_key(&valid_from(history)) || self.look_at_the_night(self.behind(node, walked), history)
+    }
+
+    /// The tables through which a column of the features comes.
+    fn behind(&self, node: &'a MlNode, walked: &Walked<'a>) -> impl Iterator<Item = &'a str> {
+        walked.tables.clone().into_iter().chain([node.spec.features.as_str()])
+    }
+
+    fn look_at_the_night(&self, tables: impl Iterator<Item = &'a str>, history: &str) -> bool {
+        self.are_decided_by(tables, &valid_from(history))
+    }
+
+    /// Whether a place decides which rows one of the tables has.
+    fn are_decided_by(&self, tables: impl Iterator<Item = &'a str>, place: &Place) -> bool {
+        self.walk(tables.flat_map(|table| self.rows_of(table)), false).places.contains_key(place)
     }
 
     /// What is wrong with a column that decides which rows there are.
@@ -187,11 +285,8 @@ impl<'a> Past<'a> {
             return None;
         };
         let model = self.models.get(step.table)?;
-        let named = match step.by {
-            Place::Column { column, .. } | Place::Raw { column, .. } => column,
-        };
         Some(GraphError::RowsWithoutHistory {
-            at: found_at(model, search(&model.sql, named)),
+            at: found_at(model, search(&model.sql, step.named())),
             node: node.file.clone(),
             model: model.name.clone(),
             raw: raw.clone(),

@@ -173,6 +173,89 @@ async fn a_history_that_is_asked_for_its_present_state_is_refused() {
     assert!(refused.contains("valid_from <= night"), "{refused}");
 }
 
+const IN_MADRID: &str = "select c.customer_id, cast($night as date) as night
+from staging.customers as c
+inner join core.towns as t on t.customer_id = c.customer_id
+where c.registered_on <= $night and t.town = 'MADRID'";
+
+#[tokio::test]
+async fn rows_that_a_history_decides_without_being_asked_by_the_night_are_refused() {
+    let spine = "sql/features/shop/spine.sql";
+    let present = format!("{IN_MADRID} and t.valid_to is null");
+    for (wrong, column) in
+        [(IN_MADRID, "town"), (present.as_str(), "town"), (&present.replace("t.town = 'MADRID'", "true"), "valid_to")]
+    {
+        let refused = said(&[(spine, wrong)]).await.unwrap_err();
+        assert!(refused.starts_with("sql/features/shop/spine.sql:"), "{refused}");
+        let told = format!(
+            "which rows `features.spine` has, behind the features of sql/ml/churn.yml, is decided by `{column}` of the history `core.towns`"
+        );
+        assert!(refused.contains(&told) && refused.contains("valid_from <= night"), "{refused}");
+        assert_eq!(refused.lines().count(), 1, "{refused}");
+    }
+    let then = format!("{IN_MADRID} and t.valid_from <= $night and (t.valid_to is null or t.valid_to > $night)");
+    assert_eq!(said(&[(spine, &then)]).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_history_may_be_asked_by_the_night_on_the_way_to_it_or_from_it() {
+    let spine = "sql/features/shop/spine.sql";
+    let view = |sql: &str, columns: &str| {
+        let yml = format!("materialized: view\ncolumns:\n  - {{ name: customer_id, type: VARCHAR }}\n{columns}");
+        (sql.to_owned(), yml)
+    };
+    let over = IN_MADRID.replace("core.towns", "core.dwellings");
+    let (before, before_yml) = view(
+        "select customer_id, town from core.towns where valid_from <= $night and (valid_to is null or valid_to > $night)",
+        "  - { name: town, type: VARCHAR }\n",
+    );
+    let nights =
+        "  - { name: town, type: VARCHAR }\n  - { name: valid_from, type: DATE }\n  - { name: valid_to, type: DATE }\n";
+    let (after, after_yml) =
+        view("select customer_id, town, valid_from, valid_to from core.towns where town <> 'VIGO'", nights);
+    let asked = format!("{over} and t.valid_from <= $night and (t.valid_to is null or t.valid_to > $night)");
+    let dwellings = ("sql/core/shop/dwellings.sql", "sql/core/shop/dwellings.yml");
+    for (sql, yml, of, fits) in
+        [(&before, &before_yml, &over, true), (&after, &after_yml, &asked, true), (&after, &after_yml, &over, false)]
+    {
+        let found = said(&[(dwellings.0, sql), (dwellings.1, yml), (spine, of)]).await;
+        assert_eq!(found.is_ok(), fits, "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_engine_says_of_a_delivery_is_known_from_its_night_on() {
+    let staged = STG_ORDERS.replace("status from", "status, _night as delivered_on from");
+    let staged_yml = format!("{STG_ORDERS_YML}  - {{ name: delivered_on, type: DATE }}\n");
+    let told_late = FEATURES.replace("as orders\n", "as orders,\n    max(o.delivered_on) as told_on\n");
+    let told_yml = format!("{FEATURES_YML}  - {{ name: told_on, type: DATE }}\n");
+    let by_night =
+        told_late.replace("o.ordered_on <= s.night", "o.ordered_on <= s.night and o.delivered_on <= s.night");
+    let added = ORDERS.replace("delivery: upsert", "delivery: append");
+    let shop = async |orders: &str, features: &str| {
+        said(&[
+            ("sql/sources/orders.yml", orders),
+            ("sql/staging/shop/orders.sql", &staged),
+            ("sql/staging/shop/orders.yml", &staged_yml),
+            (SQL, features),
+            (YML, &told_yml),
+        ])
+        .await
+    };
+    let of_night = "`told_on` is learnt from by sql/ml/churn.yml and made of `_night` of the source `orders`";
+    for (orders, features, way_out) in [
+        (added.as_str(), told_late.as_str(), "keep rows that were delivered by the row's night"),
+        (ORDERS, &told_late, "`fixed: true` at the column of a model"),
+        (ORDERS, &by_night, "`fixed: true` at the column of a model"),
+    ] {
+        let refused = shop(orders, features).await.unwrap_err();
+        assert!(refused.contains(of_night) && refused.contains(way_out) && refused.contains("`exclude`"), "{refused}");
+    }
+    assert_eq!(shop(&added, &by_night).await, Ok(()));
+    let only_rows = by_night.replace("max(o.delivered_on) as told_on", "max(o.ordered_on) as told_on");
+    assert_eq!(shop(ORDERS, &only_rows).await, Ok(()));
+}
+
 #[tokio::test]
 async fn what_decides_which_rows_there_are_is_followed_too() {
     let only_madrid = format!("{SPINE} and town = 'MADRID'");

@@ -44,6 +44,7 @@ pub use pattern::check_path;
 pub use plan::{IngestPlan, PlannedDelivery, Reason, WaitingFile, plan_deliveries};
 pub use read::Codec;
 pub use replay::{Corrected, Held, Replayed, replay, replay_corrected};
+pub(crate) use schema::is_of_the_engine;
 pub use schema::{DELIVERY, FILE, NIGHT, RECORD, bronze_schema, quarantine_schema};
 
 /// Days from 0001-01-01 to 1970-01-01, as chrono counts them.

@@ -15,6 +15,11 @@ pub const DELIVERY: &str = "_delivery";
 /// The night the delivery belongs to.
 pub const NIGHT: &str = "_night";
 
+/// Whether a column of bronze says where a row came from, and is none of the contract's.
+pub(crate) fn is_of_the_engine(column: &str) -> bool {
+    [FILE, RECORD, DELIVERY, NIGHT].contains(&column)
+}
+
 /// The contract's columns in order, then `_file`, `_record`, `_delivery`, `_night`.
 ///
 /// Every column is nullable: Delta readers differ on NOT NULL, and `required` is enforced on the

@@ -53,6 +53,9 @@ pub struct Link {
     /// under way.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub creating: BTreeSet<String>,
+    /// What the holder was doing: `ingest`, `build`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
     #[serde(flatten)]
     pub step: Step,
 }
@@ -69,6 +72,11 @@ impl Link {
             Step::Publish { .. } => Some(self.position),
             _ => self.unfinished,
         }
+    }
+
+    /// Whether its holder may have ended without a word: it did not give the lease back once its work was done.
+    pub fn is_cut_short(&self) -> bool {
+        !matches!(self.step, Step::GiveBack { interrupted: false })
     }
 
     /// Whether its holder should have renewed by now, if both clocks are right. A stamp from the future
@@ -141,6 +149,14 @@ impl Chain {
         let link = serde_json::from_slice(&found)
             .map_err(|source| LeaseError::Form { path: path.to_string(), reason: source.to_string() })?;
         Ok(Some(link))
+    }
+
+    /// The last link that a holder put itself, where `last` is the end of the chain: what a person broke is before that.
+    pub(super) async fn of_holder(&self, last: Link) -> Result<Option<Link>, LeaseError> {
+        match (&last.step, last.position.checked_sub(1)) {
+            (Step::Break, Some(before)) => self.read(before).await,
+            _ => Ok(Some(last)),
+        }
     }
 
     /// Puts a link at its position; the link that is there already, where it is another's.

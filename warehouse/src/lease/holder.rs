@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::Path;
 
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A process that runs a night.
@@ -19,6 +20,16 @@ pub struct Holder {
     pub process: u32,
     /// When the process started, in the system's ticks since boot: numbers of processes are used again.
     pub started: Option<u64>,
+    /// The night that it runs, where it runs one: a run of a night leaves a record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errand: Option<Errand>,
+}
+
+/// A night that is run, and when that began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Errand {
+    pub night: NaiveDate,
+    pub began: DateTime<Utc>,
 }
 
 impl Holder {
@@ -32,7 +43,13 @@ impl Holder {
             boot: boot().unwrap_or_default(),
             process,
             started: start_of(process),
+            errand: None,
         }
+    }
+
+    /// The same, on a night.
+    pub fn on(self, errand: Errand) -> Self {
+        Self { errand: Some(errand), ..self }
     }
 
     /// Whether it certainly no longer runs: only to be known on the same host and boot.

@@ -91,6 +91,7 @@ impl Keeper {
                 at: self.clock.now(),
                 unfinished: last.link.unfinished_after(),
                 creating: last.link.creating.union(creating).cloned().collect(),
+                phase: last.link.phase.clone(),
                 step: step.clone(),
             };
             match self.chain.append(&link).await? {
@@ -115,6 +116,11 @@ impl Keeper {
         if matches!(last.link.step, Step::Publish { .. }) {
             last.link.step = Step::Renew;
         }
+    }
+
+    /// Notes what the holder does from now on; the next link says it.
+    pub(super) async fn enters(&self, phase: &str) {
+        self.last.lock().await.link.phase = Some(phase.to_owned());
     }
 
     /// Notes that no table is being created any more, by nobody whose commit could still come.

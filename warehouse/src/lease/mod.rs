@@ -16,7 +16,7 @@
 //! | step | who | when | what a crash after it leaves | what repairs it |
 //! |---|---|---|---|---|
 //! | take | anybody | the last link is a `give back`, or its holder is gone: its process no longer runs on this host and boot, or it renewed last over [`EXPIRY`] ago and not while it was watched | a lease nobody renews | the next take |
-//! | renew | the holder | every [`RENEWAL`] | nothing | |
+//! | renew | the holder | every [`RENEWAL`]; the link says which phase the run is in | nothing | |
 //! | create | the holder | before the first commit of tables that do not exist; the link names them, and so does every link after it until they are released or given back | tables that are there or are not | the next holder fences both |
 //! | publish | the holder | all tables are committed; the link carries the whole release | a release without its file | the next holder puts the file ([`Lease::acquire`]) |
 //! | give back | the holder | the run ended, also by an error or a signal | nothing | |
@@ -53,7 +53,7 @@ use tokio::sync::watch;
 
 pub use chain::{Link, Step};
 pub use error::LeaseError;
-pub use holder::Holder;
+pub use holder::{Errand, Holder};
 
 use crate::clock::Clock;
 use crate::failpoint;
@@ -80,6 +80,8 @@ pub struct Lease {
     unclean: bool,
     /// Tables that holders before were about to create when they were last heard of.
     unborn: BTreeSet<String>,
+    /// The last that was heard of the holder before, where it was cut short.
+    left: Option<Link>,
 }
 
 impl Lease {
@@ -107,6 +109,10 @@ impl Lease {
                 None => false,
                 Some(last) => free(&chain, last, &holder, clock.as_ref(), 2 * every).await?,
             };
+            let left = match last.clone().filter(Link::is_cut_short) {
+                Some(last) => chain.of_holder(last).await?,
+                None => None,
+            };
             let position = last.as_ref().map_or(1, |last| last.position + 1);
             let link = Link {
                 position,
@@ -115,6 +121,7 @@ impl Lease {
                 at: clock.now(),
                 unfinished: last.as_ref().and_then(Link::unfinished_after),
                 creating: last.as_ref().map(|last| last.creating.clone()).unwrap_or_default(),
+                phase: None,
                 step: Step::Take,
             };
             match chain.append(&link).await? {
@@ -125,7 +132,7 @@ impl Lease {
                     let keeper = begin(lake, chain, link, clock).await?;
                     let standing = keeper.standing();
                     let renewing = tokio::spawn(Arc::clone(&keeper).renew(every));
-                    return Ok(Self { keeper, renewing, standing, unclean, unborn });
+                    return Ok(Self { keeper, renewing, standing, unclean, unborn, left });
                 }
                 Some(winner) => lost_to = Some(winner),
             }
@@ -146,6 +153,16 @@ impl Lease {
     /// Tables to be fenced that may not be there yet: a holder before was about to create them.
     pub fn unborn(&self) -> &BTreeSet<String> {
         &self.unborn
+    }
+
+    /// The last link of the holder before, where that was cut short: it may not have said how it ended.
+    pub fn left(&self) -> Option<&Link> {
+        self.left.as_ref()
+    }
+
+    /// Says what the holder does from now on, with the next link: what is known of it should it die.
+    pub async fn enters(&self, phase: &str) {
+        self.keeper.enters(phase).await;
     }
 
     /// Notes that all tables are fenced, those that are not there yet among them.
@@ -235,6 +252,31 @@ pub async fn last_link(lake: &Lake) -> Result<Option<Link>, LeaseError> {
     Chain::new(lake).last().await
 }
 
+/// The last link that a holder put, all that is known of a run that died, and whether the lease is still its own.
+///
+/// # Errors
+/// Where the lake cannot be read.
+pub async fn last_heard(lake: &Lake) -> Result<Option<(Link, bool)>, LeaseError> {
+    let chain = Chain::new(lake);
+    let Some(last) = chain.last().await? else { return Ok(None) };
+    let holds = last.is_held();
+    Ok(chain.of_holder(last).await?.map(|heard| (heard, holds)))
+}
+
+/// The last link of the holder before the one that a link is of, where that was cut short and is not forgotten yet.
+///
+/// # Errors
+/// Where the lake cannot be read.
+pub async fn cut_short_before(lake: &Lake, link: &Link) -> Result<Option<Link>, LeaseError> {
+    let chain = Chain::new(lake);
+    let Some(position) = link.token.checked_sub(1) else { return Ok(None) };
+    let before = chain.read(position).await?.filter(Link::is_cut_short);
+    match before {
+        Some(before) => chain.of_holder(before).await,
+        None => Ok(None),
+    }
+}
+
 /// Takes the lease from its holder: what `buho runs unlock` does once a person has said yes. The
 /// holder, if it still runs, stops at its next link or commit.
 ///
@@ -248,6 +290,7 @@ pub async fn break_lease(lake: &Lake, seen: &Link, by: Holder, clock: &dyn Clock
         at: clock.now(),
         unfinished: seen.unfinished_after(),
         creating: seen.creating.clone(),
+        phase: None,
         step: Step::Break,
     };
     match Chain::new(lake).append(&link).await? {

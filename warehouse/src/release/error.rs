@@ -21,6 +21,10 @@ pub enum ReleaseError {
         "release {id} is being dropped by maintenance and was not pinned — where that maintenance died, it can still be read with --release {id}: copy what you need"
     )]
     Dropping { id: ReleaseId },
+    #[error(
+        "release {id} cannot be read, {path} is cut short or damaged: {source} — put that file back from a copy, or remove it: readers get {} then, and `buho run --night {}` publishes what the last release of a night named once more", .before.map_or_else(|| "no release".to_owned(), |before| before.to_string()), .id.night
+    )]
+    Damaged { id: ReleaseId, path: String, before: Option<ReleaseId>, source: serde_json::Error },
     #[error("{path}: not a release file this version can read: {source}")]
     Form { path: String, source: serde_json::Error },
     #[error("the lake at {url} has format {found}, this buho reads up to {supported} — use a newer buho")]
@@ -36,7 +40,7 @@ impl ReleaseError {
         match self {
             Self::Id { .. } | Self::Unknown { .. } | Self::NewerLake { .. } => ErrorKind::User,
             Self::Taken { .. } | Self::Dropping { .. } => ErrorKind::Locked,
-            Self::Form { .. } => ErrorKind::Data,
+            Self::Damaged { .. } | Self::Form { .. } => ErrorKind::Data,
             Self::Probe(error) => error.kind(),
             Self::Storage { .. } => ErrorKind::Retry,
         }

@@ -2,6 +2,10 @@
 //!
 //! A release is `_buho/releases/<night>-<sequence>.json`, put only if absent. Readers of ours read
 //! nothing else: the default is the latest sequence of the highest night.
+//!
+//! A file that a disk damaged is named by whoever reads it, and may be removed: readers then get the release before, and
+//! the lake is as after a run that died between its commits and its release, which the next run of that night goes on
+//! from ([`crate::run`]).
 
 pub(crate) mod dropped;
 mod error;
@@ -152,6 +156,9 @@ pub struct Release {
     pub at: DateTime<Utc>,
     pub tables: BTreeMap<String, ReleasedTable>,
     pub views: BTreeMap<String, ReleasedView>,
+    /// The release whose tables these are, where somebody rolled back to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<String>,
 }
 
 impl Release {
@@ -194,7 +201,7 @@ pub async fn latest(lake: &Lake) -> Result<Option<Release>, ReleaseError> {
 /// A release by id.
 ///
 /// # Errors
-/// [`ReleaseError::Unknown`] names the nearest that exists.
+/// [`ReleaseError::Unknown`] names the nearest that exists, [`ReleaseError::Damaged`] the way out where its file is torn.
 pub async fn read(lake: &Lake, id: ReleaseId) -> Result<Release, ReleaseError> {
     let path = lake.path(&id.file());
     let found = match lake.store().get(&path).await {
@@ -208,7 +215,13 @@ pub async fn read(lake: &Lake, id: ReleaseId) -> Result<Release, ReleaseError> {
         }
         Err(source) => return Err(ReleaseError::storage(&path, source)),
     };
-    serde_json::from_slice(&found).map_err(|source| ReleaseError::Form { path: path.to_string(), source })
+    match serde_json::from_slice(&found) {
+        Ok(release) => Ok(release),
+        Err(source) => {
+            let before = list(lake).await?.into_iter().rfind(|known| *known < id);
+            Err(ReleaseError::Damaged { id, path: path.to_string(), before, source })
+        }
+    }
 }
 
 /// The next free sequence of a night.

@@ -19,6 +19,7 @@ pub(crate) fn release(night: &str, run_id: &str) -> Release {
         at: "2026-02-01T03:00:00Z".parse().unwrap(),
         tables: BTreeMap::new(),
         views: BTreeMap::new(),
+        restores: None,
     }
 }
 
@@ -51,6 +52,32 @@ async fn an_unknown_release_is_refused_with_those_that_exist() {
     write(&lake, &Release { sequence: 1, ..release("2026-01-31", "a") }).await.unwrap();
     let error = read(&lake, "2026-01-31.7".parse().unwrap()).await.unwrap_err();
     assert!(error.to_string().contains("2026-01-31.1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_release_is_told_with_its_file_and_what_readers_get_without_it() {
+    let lake = lake();
+    for (night, sequence) in [("2026-01-30", 2), ("2026-01-31", 1)] {
+        write(&lake, &Release { sequence, ..release(night, "a") }).await.unwrap();
+    }
+    let newest: ReleaseId = "2026-01-31.1".parse().unwrap();
+    let whole = lake.read(&newest.file()).await.unwrap().unwrap();
+    for torn in [whole.slice(..whole.len() / 2), "not json".into(), "".into()] {
+        lake.store().put(&lake.path(&newest.file()), torn.into()).await.unwrap();
+        let error = latest(&lake).await.unwrap_err();
+        assert_eq!(error.kind(), crate::error::ErrorKind::Data);
+        let said = error.to_string();
+        for part in [
+            "release 2026-01-31.1 cannot be read",
+            "_buho/releases/2026-01-31-000001.json",
+            "remove it: readers get 2026-01-30.2 then",
+            "`buho run --night 2026-01-31`",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    lake.store().delete(&lake.path(&newest.file())).await.unwrap();
+    assert_eq!(latest(&lake).await.unwrap().unwrap().id().to_string(), "2026-01-30.2");
 }
 
 #[tokio::test]

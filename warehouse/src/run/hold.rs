@@ -6,6 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::context::RunContext;
 use super::error::RunError;
+use super::left;
 use crate::failpoint;
 use crate::lease::{Holder, Lease};
 use crate::planted::{Bug, planted};
@@ -22,15 +23,15 @@ const FENCES_AT_ONCE: usize = 8;
 /// The work's own; [`RunError::Lease`] where another has the lake, or took it; [`RunError::Stopped`].
 pub(super) async fn holding<T>(
     context: &RunContext,
-    run_id: &str,
-    command: &str,
+    holder: Holder,
     work: impl AsyncFnOnce(&Lease) -> Result<T, RunError>,
 ) -> Result<T, RunError> {
-    let holder = Holder::this_process(run_id, command);
+    let run_id = holder.run_id.clone();
     let lease = Lease::acquire(&context.lake, holder, context.clock.clone()).await?;
     let fenced = async {
-        fence_tables(context, &lease, run_id).await?;
+        fence_tables(context, &lease, &run_id).await?;
         failpoint::reached("tables.fenced");
+        left::record(context, &lease).await;
         work(&lease).await
     };
     let result = tokio::select! {

@@ -19,7 +19,7 @@ use super::publish::committed_recipe;
 use super::{compact, ledgers, proofs, quarantine, stage, standing};
 use crate::clock::run_id;
 use crate::failpoint;
-use crate::lease::Lease;
+use crate::lease::{Holder, Lease};
 use crate::planted::{Bug, planted};
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
 use crate::release::{self, Keep, Release, ReleaseId};
@@ -61,8 +61,10 @@ pub(super) struct Limits {
 pub async fn maintain(context: &RunContext, keep: Keep) -> Result<Maintained, RunError> {
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
-    holding(context, &run_id, "maintain", async |lease| work(context, lease, keep, &run_id, Limits::default()).await)
-        .await
+    holding(context, Holder::this_process(&run_id, "maintain"), async |lease| {
+        work(context, lease, keep, &run_id, Limits::default()).await
+    })
+    .await
 }
 
 /// Maintains a lake at a night's end, where the project gives it time. What goes wrong is said: the night went well.

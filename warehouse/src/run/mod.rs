@@ -22,6 +22,8 @@
 //! | between the release's link and its file | a release that is valid and not yet listed | its lease puts the file ([`crate::lease`]) |
 //! | after that | a lease that nobody gave back, no record of the run | takes the lease over, has nothing to do |
 //!
+//! Wherever it dies, the next holder of the lease records that, by what the lease's links say of it ([`left`]).
+//!
 //! A table that builds on its rows before ([`crate::materialize`]) notes with what is staged on which files it
 //! stands, and beside it what those rows were made of ([`standing`]): the note is used on the same files only, the
 //! other is named by the recipe of the commit, so neither can be taken for another's.
@@ -54,6 +56,7 @@ mod history;
 mod hold;
 mod keys;
 mod ledgers;
+mod left;
 mod maintain;
 mod method;
 mod ml;

@@ -12,14 +12,14 @@ use super::error::RunError;
 use super::held::Hold;
 use super::hold::holding;
 use super::publish::commit_all;
-use super::report::{Failure, NodeCounts, NodeReport, RowCounts, RunReport, RunStatus};
+use super::report::{Failure, NodeReport, RunReport, RunStatus};
 use super::sources::{Blocked, SourceOutcome, Wanted, ingest_all};
 use super::state::NodeState;
-use super::{evolution, maintain, ops, records};
+use super::{evolution, left, maintain, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
 use crate::failpoint;
-use crate::lease::Lease;
+use crate::lease::{Errand, Holder, Lease, LeaseError};
 use crate::release::{self, Release};
 
 /// Runs a night and records it. What failed inside it is in the report; an error means that the run
@@ -31,28 +31,61 @@ pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<Run
     let started_at = context.clock.now();
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
-    holding(context, &run_id, "run", async |lease| {
-        let mut report = RunReport::begun(&run_id, request, started_at);
-        match phases(context, request, lease, &mut report).await {
-            Ok(()) => {
-                let report = finish(context, report).await?;
-                if report.release.is_some() {
-                    maintain::after_night(context, lease, report.night, &run_id).await;
-                }
-                Ok(report)
-            }
-            Err(error) => {
-                report.status = RunStatus::Failed;
-                report.note_failure("run", &error.to_string(), error.kind());
-                // The run failed already; a record that cannot be written either must not hide why.
-                if let Err(second) = finish(context, report).await {
-                    tracing::error!("the run could not be recorded: {second}");
-                }
-                Err(error)
-            }
+    let holder = Holder::this_process(&run_id, "run").on(Errand { night: request.night, began: started_at });
+    let mut report = RunReport::begun(&holder, request.night, started_at);
+    report.earlier.clone_from(&request.earlier);
+    let ran = holding(context, holder, async |lease| recorded(context, request, lease, &mut report).await).await;
+    match ran {
+        Ok(()) => Ok(report),
+        Err(error) => {
+            cut_short(context, report, &error).await;
+            Err(error)
         }
-    })
-    .await
+    }
+}
+
+async fn recorded(
+    context: &RunContext,
+    request: &RunRequest,
+    lease: &Lease,
+    report: &mut RunReport,
+) -> Result<(), RunError> {
+    match phases(context, request, lease, report).await {
+        Ok(()) => {
+            finish(context, report).await?;
+            if report.release.is_some() {
+                lease.enters("maintain").await;
+                maintain::after_night(context, lease, report.night, &report.run_id).await;
+            }
+            Ok(())
+        }
+        Err(error) => {
+            report.status = RunStatus::Failed;
+            report.note_failure("run", &error.to_string(), error.kind());
+            // The run failed already; a record that cannot be written either must not hide why.
+            if let Err(second) = finish(context, report).await {
+                tracing::error!("the run could not be recorded: {second}");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Records a run whose work was dropped where it stood: it was told to end, or lost the lake.
+async fn cut_short(context: &RunContext, mut report: RunReport, error: &RunError) {
+    report.status = match error {
+        RunError::Stopped => RunStatus::Stopped,
+        RunError::Lease(LeaseError::Lost { .. }) => RunStatus::Failed,
+        _ => return,
+    };
+    if report.is_recorded {
+        return;
+    }
+    report.seconds = (context.clock.now() - report.started_at).as_seconds_f64();
+    report.failed = Some(Failure { node: "run".to_owned(), message: error.to_string() });
+    if let Err(second) = left::write(context, &report).await {
+        tracing::warn!("the run could not be recorded: {second}");
+    }
 }
 
 async fn phases(
@@ -64,8 +97,9 @@ async fn phases(
     let previous = release::latest(&context.lake).await?;
     evolution::check(context, request, previous.as_ref()).await?;
     let built_for = night_to_build(request.night, previous.as_ref(), report);
+    warn_of_rollback(previous.as_ref(), report);
     let run_id = report.run_id.clone();
-    let mut clock = PhaseClock::start(context);
+    let mut clock = PhaseClock::start(context, lease, report, "ingest").await;
 
     let mut missed = BTreeMap::new();
     for night in &request.earlier {
@@ -86,35 +120,38 @@ async fn phases(
     }
     let sources = commit_sources(context, lease, sources, &run_id).await?;
     failpoint::reached("sources.committed");
-    clock.mark(context, report, "ingest");
     if request.stage == Some(Stage::Ingest) {
         report.take_source_nodes(&sources);
         report.conclude_stage();
+        clock.end(report);
         return Ok(());
     }
+    clock.next(report, "build").await;
 
     let mut staged = Build::new(context, request, built_for, &run_id, previous.as_ref(), &sources);
     staged.take_decisions().await?;
     staged.run().await?;
-    clock.mark(context, report, "build");
+    tell_rebuilt(previous.as_ref(), &staged, report);
     if request.stage.is_some_and(Stage::computes) {
         report.take_nodes(&staged, &sources);
         report.conclude_stage();
+        clock.end(report);
         return Ok(());
     }
+    clock.next(report, "audit").await;
     staged.refuse_unbuilt()?;
 
     let audited = audit(context, staged).await?;
     report.audits = audited.reports().to_vec();
     failpoint::reached("nodes.audited");
-    clock.mark(context, report, "audit");
+    clock.next(report, "publish").await;
 
     let bronze = released_sources(context, &sources, built_for, previous.as_ref()).await?;
     #[cfg(test)]
     super::publish::released_first(context, lease, &audited, bronze.clone(), previous.as_ref()).await?;
     let committed = commit_all(context, lease, &audited, bronze, previous.as_ref()).await?;
     let released = committed.release(context, lease, previous.as_ref()).await?;
-    clock.mark(context, report, "publish");
+    clock.end(report);
     report.take_nodes(audited.build(), &sources);
     report.conclude(released.as_ref());
     Ok(())
@@ -155,6 +192,34 @@ fn tell_unused_packs(context: &RunContext, sources: &[SourceOutcome]) {
     }
 }
 
+/// What was rolled back comes again, unless what made it was mended.
+fn warn_of_rollback(previous: Option<&Release>, report: &mut RunReport) {
+    let Some((release, restored)) = previous.and_then(|release| Some((release, release.restores.as_ref()?))) else {
+        return;
+    };
+    let said = format!(
+        "release {} is a rollback to {restored}: this run builds forward from it again, out of all that was delivered; `buho plan` shows what is rebuilt",
+        release.id()
+    );
+    tracing::warn!("{said}");
+    report.warnings.push(said);
+}
+
+/// Names what a run built again after a rollback.
+fn tell_rebuilt(previous: Option<&Release>, build: &Build<'_>, report: &mut RunReport) {
+    let Some(restored) = previous.and_then(|release| release.restores.as_ref()) else { return };
+    let is_rebuilt = |name: &&String| {
+        let was_there = previous.is_some_and(|release| release.tables.contains_key(*name));
+        was_there && matches!(build.states.get(*name), Some(NodeState::Built { .. }))
+    };
+    let rebuilt: Vec<&str> = build.states.keys().filter(is_rebuilt).map(String::as_str).collect();
+    if !rebuilt.is_empty() {
+        let said = format!("rebuilt from what {restored} had: {}", rebuilt.join(", "));
+        tracing::warn!("{said}");
+        report.warnings.push(said);
+    }
+}
+
 /// Tables are whole: an older night adds its deliveries, and the tables are built for the highest.
 fn night_to_build(night: NaiveDate, previous: Option<&Release>, report: &mut RunReport) -> NaiveDate {
     match previous {
@@ -172,58 +237,53 @@ fn night_to_build(night: NaiveDate, previous: Option<&Release>, report: &mut Run
     }
 }
 
-async fn finish(context: &RunContext, mut report: RunReport) -> Result<RunReport, RunError> {
+async fn finish(context: &RunContext, report: &mut RunReport) -> Result<(), RunError> {
     report.seconds = (context.clock.now() - report.started_at).as_seconds_f64();
     if report.status != RunStatus::Skipped {
-        ops::append_run(context, &report).await?;
+        ops::append_run(context, report).await?;
     }
     failpoint::reached("ops.appended");
-    records::store(&context.lake, &report).await?;
+    records::store(&context.lake, report).await?;
+    report.is_recorded = true;
     failpoint::reached("run.recorded");
-    Ok(report)
+    Ok(())
 }
 
-/// Takes the time of each phase.
-struct PhaseClock {
+/// Takes the time of each phase, and says which one it is.
+struct PhaseClock<'a> {
+    context: &'a RunContext,
+    lease: &'a Lease,
     last: DateTime<Utc>,
 }
 
-impl PhaseClock {
-    fn start(context: &RunContext) -> Self {
-        Self { last: context.clock.now() }
+impl<'a> PhaseClock<'a> {
+    async fn start(context: &'a RunContext, lease: &'a Lease, report: &mut RunReport, phase: &str) -> Self {
+        let clock = Self { context, lease, last: context.clock.now() };
+        clock.enter(report, phase).await;
+        clock
     }
 
-    fn mark(&mut self, context: &RunContext, report: &mut RunReport, phase: &str) {
-        let now = context.clock.now();
-        report.phases.insert(phase.to_owned(), (now - self.last).as_seconds_f64());
+    async fn next(&mut self, report: &mut RunReport, phase: &str) {
+        self.end(report);
+        self.enter(report, phase).await;
+    }
+
+    async fn enter(&self, report: &mut RunReport, phase: &str) {
+        report.phase = Some(phase.to_owned());
+        self.lease.enters(phase).await;
+    }
+
+    /// The phase is over; where none follows, the run came to its end.
+    fn end(&mut self, report: &mut RunReport) {
+        let now = self.context.clock.now();
+        if let Some(phase) = report.phase.take() {
+            report.phases.insert(phase, (now - self.last).as_seconds_f64());
+        }
         self.last = now;
     }
 }
 
 impl RunReport {
-    fn begun(run_id: &str, request: &RunRequest, started_at: DateTime<Utc>) -> Self {
-        Self {
-            run_id: run_id.to_owned(),
-            night: request.night,
-            status: RunStatus::Failed,
-            exit_kind: None,
-            release: None,
-            nodes: NodeCounts::default(),
-            rows: RowCounts::default(),
-            failed: None,
-            held: None,
-            earlier: request.earlier.clone(),
-            seconds: 0.0,
-            started_at,
-            phases: BTreeMap::new(),
-            node_reports: Vec::new(),
-            audits: Vec::new(),
-            sources: Vec::new(),
-            warnings: Vec::new(),
-            kinds: Vec::new(),
-        }
-    }
-
     fn note_failure(&mut self, node: &str, message: &str, kind: ErrorKind) {
         self.note_kind(kind);
         if self.failed.is_none() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::context::RunContext;
 use super::error::RunError;
-use super::report::RunReport;
+use super::report::{RunReport, RunStatus};
 use crate::failpoint;
 use crate::project::types::ColumnType;
 use crate::table::{Change, StageWriter, StagedFile, TableError, TableSnapshot, commit};
@@ -132,6 +132,12 @@ pub(super) async fn append_run(context: &RunContext, report: &RunReport) -> Resu
     append(context, &SOURCES, report, rows(report, &report.sources)?).await
 }
 
+/// Whether a run is in the table of runs.
+pub(super) async fn has_run(context: &RunContext, run_id: &str) -> Result<bool, RunError> {
+    let runs = TableSnapshot::load(&context.lake, RUNS.name, None).await?;
+    Ok(runs.is_some_and(|runs| runs.files.iter().any(|file| file.path.contains(run_id))))
+}
+
 /// The wall clock where the business is, as every TIMESTAMP of the lake.
 fn local_stamp(context: &RunContext, report: &RunReport) -> String {
     let local = report.started_at.with_timezone(&context.project.settings.time_zone);
@@ -167,7 +173,11 @@ async fn append(context: &RunContext, table: &OpsTable, report: &RunReport, rows
     };
     let append = Append {
         table: table.name,
-        name: &format!("run-{}", report.run_id),
+        // What a run that was cut short had staged for itself is not written over.
+        name: &match report.status {
+            RunStatus::Died | RunStatus::Stopped => format!("{}-{}", report.status.name(), report.run_id),
+            _ => format!("run-{}", report.run_id),
+        },
         schema: &schema,
         batches: &[batch],
         superseded: &HashSet::new(),

@@ -33,6 +33,9 @@ pub struct NightPlan {
     pub built_for: NaiveDate,
     /// The release that stands now.
     pub release: Option<String>,
+    /// The release that it restores, where it is a rollback: what is built is built forward from that again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restores: Option<String>,
     pub sources: Vec<SourcePlan>,
     pub nodes: Vec<NodePlan>,
 }
@@ -89,6 +92,7 @@ pub async fn plan_night(context: &RunContext, request: &RunRequest) -> Result<Ni
     Ok(NightPlan {
         night: request.night,
         built_for,
+        restores: previous.as_ref().and_then(|release| release.restores.clone()),
         release: previous.map(|release| release.id().to_string()),
         sources: sources.into_iter().map(|(plan, _)| plan).collect(),
         nodes,

@@ -16,7 +16,7 @@ use crate::failpoint;
 use crate::lease::Lease;
 use crate::planted::{Bug, planted};
 use crate::project::model::Materialized;
-use crate::release::{LAKE_FORMAT, Recipe, Release, ReleasedTable, ReleasedView, TableState};
+use crate::release::{LAKE_FORMAT, Recipe, Release, ReleaseId, ReleasedTable, ReleasedView, TableState};
 use crate::table::{Change, TableSnapshot, commit};
 
 /// Application id of the commits of nodes.
@@ -33,6 +33,8 @@ pub(super) struct Committed {
     run_id: String,
     tables: BTreeMap<String, ReleasedTable>,
     views: BTreeMap<String, ReleasedView>,
+    /// The release that is restored by it.
+    restores: Option<ReleaseId>,
 }
 
 /// Commits what was audited.
@@ -67,6 +69,7 @@ pub(super) async fn commit_all(
         run_id: build.run_id().to_owned(),
         tables: bronze.into_iter().chain(nodes).collect(),
         views: views(context, build, previous),
+        restores: None,
     })
 }
 
@@ -91,8 +94,13 @@ pub(super) async fn released_first(
             tables.insert(name.clone(), ReleasedTable { version, night: build.night(), state, recipe: recipe.clone() });
         }
     }
-    let committed =
-        Committed { night: build.night(), run_id: build.run_id().to_owned(), tables, views: BTreeMap::new() };
+    let committed = Committed {
+        night: build.night(),
+        run_id: build.run_id().to_owned(),
+        tables,
+        views: BTreeMap::new(),
+        restores: None,
+    };
     committed.release(context, lease, previous).await.map(drop)
 }
 
@@ -104,7 +112,7 @@ impl Committed {
             let restored = self.tables.entry(name.clone()).or_insert_with(|| table.clone());
             *restored = ReleasedTable { version: restored.version, ..table.clone() };
         }
-        Self { night: latest.night, views: target.views.clone(), ..self }
+        Self { night: latest.night, views: target.views.clone(), restores: Some(target.id()), ..self }
     }
 
     /// Publishes the release, under the lease; `None` where it would tell readers nothing new.
@@ -122,6 +130,7 @@ impl Committed {
             at: context.clock.now(),
             tables: self.tables,
             views: self.views,
+            restores: self.restores.map(|restored| restored.to_string()),
         };
         if previous.is_some_and(|previous| says_the_same(previous, &release)) {
             return Ok(None);

@@ -1,9 +1,11 @@
 //! Run records: one small object a run, which `runs list` reads; also where nothing was to do.
 
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::error::RunError;
+use super::left;
 use super::report::RunReport;
 use crate::table::{Lake, TableError};
 
@@ -20,11 +22,12 @@ pub(super) async fn store(lake: &Lake, report: &RunReport) -> Result<(), RunErro
     Ok(())
 }
 
-/// The last runs, newest first.
+/// The last runs, newest first: first of all one that is at work, or that died and nobody has recorded yet.
 ///
 /// # Errors
 /// Where the lake cannot be listed or a record cannot be read.
-pub async fn last_runs(lake: &Lake, count: usize) -> Result<Vec<RunReport>, RunError> {
+pub async fn last_runs(lake: &Lake, count: usize, now: DateTime<Utc>) -> Result<Vec<RunReport>, RunError> {
+    let present = left::present(lake, now).await?;
     let folder = lake.path(FOLDER);
     let read = |error: object_store::Error| TableError::Read {
         table: "run records".to_owned(),
@@ -35,13 +38,14 @@ pub async fn last_runs(lake: &Lake, count: usize) -> Result<Vec<RunReport>, RunE
     let mut ids: Vec<String> =
         entries.iter().filter_map(|entry| Some(entry.location.filename()?.strip_suffix(".json")?.to_owned())).collect();
     ids.sort_by(|left, right| right.cmp(left));
-    ids.truncate(count);
-    stream::iter(ids)
+    ids.truncate(count.saturating_sub(usize::from(present.is_some())));
+    let recorded: Vec<RunReport> = stream::iter(ids)
         .map(|id| async move { run_by_id(lake, &id).await })
         .buffered(READS_AT_ONCE)
         .try_filter_map(|found| async move { Ok(found) })
         .try_collect()
-        .await
+        .await?;
+    Ok(present.into_iter().chain(recorded).collect())
 }
 
 /// One run by id, or `None` where there is no such record.

@@ -24,7 +24,7 @@ use super::state::StagedTable;
 use crate::clock::run_id;
 use crate::failpoint;
 use crate::ingest::{self, Corrected, Held, LoadOptions};
-use crate::lease::Lease;
+use crate::lease::{Holder, Lease};
 use crate::project::contract::Contract;
 use crate::release;
 use crate::session::{Effort, register};
@@ -79,7 +79,7 @@ async fn try_again(
 ) -> Result<Tried, RunError> {
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
-    holding(context, &run_id, "quarantine replay", async |lease| {
+    holding(context, Holder::this_process(&run_id, "quarantine replay"), async |lease| {
         replay_held(context, lease, contract(context, source)?, choice, corrected, &run_id).await
     })
     .await
@@ -98,7 +98,7 @@ pub async fn discard(
 ) -> Result<u64, RunError> {
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
-    holding(context, &run_id, "quarantine discard", async |lease| {
+    holding(context, Holder::this_process(&run_id, "quarantine discard"), async |lease| {
         let contract = contract(context, source)?;
         let chosen = chosen(context, contract, choice).await?;
         let settled = Settled { status: "discarded", by: by.to_owned(), note: Some(reason.to_owned()) };

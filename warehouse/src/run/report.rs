@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ErrorKind;
+use crate::lease::Holder;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,12 @@ pub enum RunStatus {
     Failed,
     /// There was nothing to do.
     Skipped,
+    /// It was told to end before it was done.
+    Stopped,
+    /// It ended without a word: the next run, or who looks, knows of it by its lease.
+    Died,
+    /// It holds the lake and works; only `runs list` says so.
+    Running,
 }
 
 impl RunStatus {
@@ -28,6 +35,9 @@ impl RunStatus {
             Self::Partial => "partial",
             Self::Failed => "failed",
             Self::Skipped => "skipped",
+            Self::Stopped => "stopped",
+            Self::Died => "died",
+            Self::Running => "running",
         }
     }
 }
@@ -113,6 +123,13 @@ pub struct RunReport {
     pub earlier: Vec<NaiveDate>,
     pub seconds: f64,
     pub started_at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<u32>,
+    /// Where it is, or was when it came no further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
     /// Seconds spent by phase.
     pub phases: BTreeMap<String, f64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -126,9 +143,40 @@ pub struct RunReport {
     /// The kinds of everything that failed; the worst is the exit code.
     #[serde(skip)]
     pub kinds: Vec<ErrorKind>,
+    /// Whether it is written down.
+    #[serde(skip)]
+    pub is_recorded: bool,
 }
 
 impl RunReport {
+    /// Of a run that has only begun.
+    pub(super) fn begun(by: &Holder, night: NaiveDate, started_at: DateTime<Utc>) -> Self {
+        Self {
+            run_id: by.run_id.clone(),
+            night,
+            status: RunStatus::Failed,
+            exit_kind: None,
+            release: None,
+            nodes: NodeCounts::default(),
+            rows: RowCounts::default(),
+            failed: None,
+            held: None,
+            earlier: Vec::new(),
+            seconds: 0.0,
+            started_at,
+            host: Some(by.host.clone()),
+            process: Some(by.process),
+            phase: None,
+            phases: BTreeMap::new(),
+            node_reports: Vec::new(),
+            audits: Vec::new(),
+            sources: Vec::new(),
+            warnings: Vec::new(),
+            kinds: Vec::new(),
+            is_recorded: false,
+        }
+    }
+
     /// The object printed as the last line of `--format json`.
     pub fn result_line(&self) -> serde_json::Value {
         serde_json::json!({

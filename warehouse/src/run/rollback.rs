@@ -15,7 +15,7 @@ use super::publish::commit_all;
 use super::state::{Candidate, NodeState, StagedTable};
 use crate::clock::run_id;
 use crate::failpoint;
-use crate::lease::Lease;
+use crate::lease::{Holder, Lease};
 use crate::release::{self, Release, ReleaseId, ReleasedTable};
 use crate::table::{DataFile, StagedFile, TableSnapshot};
 
@@ -27,7 +27,10 @@ use crate::table::{DataFile, StagedFile, TableSnapshot};
 pub async fn rollback(context: &RunContext, to: ReleaseId) -> Result<Release, RunError> {
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
-    holding(context, &run_id, "releases rollback", async |lease| restore(context, lease, to, &run_id).await).await
+    holding(context, Holder::this_process(&run_id, "releases rollback"), async |lease| {
+        restore(context, lease, to, &run_id).await
+    })
+    .await
 }
 
 async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &str) -> Result<Release, RunError> {

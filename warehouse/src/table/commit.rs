@@ -268,3 +268,6 @@ fn nullable_text(table: &str, schema: &SchemaRef) -> Result<SchemaRef, TableErro
         .collect::<Result<_, TableError>>()?;
     Ok(std::sync::Arc::new(arrow::datatypes::Schema::new(fields)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The night of which the doctor asks whether its deliveries are there.
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use tokio::time::timeout;
 use warehouse::run::last_runs;
 use warehouse::table::Lake;
@@ -23,8 +23,8 @@ pub struct Wanted {
 }
 
 /// The highest night that was run of late, however it ended; what cannot be read tells nothing.
-pub async fn last_run(lake: &Lake) -> Option<NaiveDate> {
-    let runs = timeout(PATIENCE, last_runs(lake, RUNS)).await.ok()?.ok()?;
+pub async fn last_run(lake: &Lake, now: DateTime<Utc>) -> Option<NaiveDate> {
+    let runs = timeout(PATIENCE, last_runs(lake, RUNS, now)).await.ok()?.ok()?;
     runs.into_iter().map(|run| run.night).max()
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore};
 use tokio::time::timeout;
@@ -10,7 +10,7 @@ use url::Url;
 use warehouse::clock::run_id;
 use warehouse::error::ErrorKind;
 use warehouse::project::Project;
-use warehouse::release;
+use warehouse::release::{self, ReleaseError};
 use warehouse::store::{self, LeadsOut, ProbeError, process_environment, variables_of};
 use warehouse::table::Lake;
 
@@ -18,6 +18,9 @@ use super::PATIENCE;
 use super::findings::Findings;
 use crate::context::Context;
 use crate::exit::chain;
+
+/// Releases read beside each other.
+const READS_AT_ONCE: usize = 16;
 
 /// What went wrong, and what the caller should do.
 type Trouble = (ErrorKind, String);
@@ -81,7 +84,40 @@ pub async fn lake(findings: &mut Findings, context: &Context, project: &Project)
         return None;
     }
     findings.fine("lake", "can be written, read back, and keeps what was there first");
+    match timeout(PATIENCE, releases(findings, &lake)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => findings.problem(error.kind(), "releases", chain(&error)),
+        Err(_) => {
+            let (kind, text) = no_answer(url, "read the releases in");
+            findings.problem(kind, "releases", text);
+        }
+    }
     Some(lake)
+}
+
+/// Reads every release: a damaged one stops a night, or the maintenance behind it.
+async fn releases(findings: &mut Findings, lake: &Lake) -> Result<(), ReleaseError> {
+    let ids = release::list(lake).await?;
+    let mut read = stream::iter(ids.iter().copied())
+        .map(|id| async move { (id, release::read(lake, id).await) })
+        .buffered(READS_AT_ONCE);
+    let mut damaged = 0;
+    while let Some((id, found)) = read.next().await {
+        match found {
+            Ok(_) => {}
+            // Maintenance dropped it meanwhile.
+            Err(ReleaseError::Unknown { .. }) => {}
+            Err(error @ ReleaseError::Damaged { .. }) => {
+                damaged += 1;
+                findings.problem(error.kind(), &format!("release {id}"), chain(&error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if let (Some(last), 0) = (ids.last(), damaged) {
+        findings.fine("releases", format!("{} can be read, the last is {last}", ids.len()));
+    }
+    Ok(())
 }
 
 async fn answered<T>(url: &Url, action: &str, future: impl Future<Output = T>) -> Result<T, Trouble> {

@@ -8,6 +8,7 @@
 //! Both tables are kept by night: a run replaces the rows of its night and leaves the others. All else, staging, audits,
 //! commits, releases and resumption, is that of any node.
 
+mod blocks;
 mod decisions;
 mod gather;
 mod judged;

@@ -9,8 +9,9 @@ use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionContext;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 
+use super::blocks::{self, Scores};
 use super::rows::{first_row, in_types};
 use super::tiers::Standing;
 use super::{kept, night, words};
@@ -100,7 +101,7 @@ impl Scoring<'_> {
     }
 
     /// Scores and reasons by entity, staged for this attempt alone, and all scores.
-    async fn score(&self, scorer: Arc<dyn Scorer>) -> Result<(Vec<StagedFile>, Vec<f64>), ComputeError> {
+    async fn score(&self, scorer: Arc<dyn Scorer>) -> Result<(Vec<StagedFile>, Scores), ComputeError> {
         let learnt = self.node.learnt(self.features.spec.columns.iter().map(|column| column.name.as_str()));
         let query = format!(
             "SELECT {}, {} FROM {} WHERE night = DATE '{}'",
@@ -111,26 +112,33 @@ impl Scoring<'_> {
         );
         let rows = self.session.sql(&query).await?.execute_stream().await?;
         let schema = self.scored_schema();
-        let scores: Arc<Mutex<Vec<f64>>> = Arc::default();
+        let pool = Arc::clone(self.session.task_ctx().memory_pool());
+        let scores = Arc::new(Mutex::new(Scores::none(&self.work.name, &pool)));
         let (all, out) = (Arc::clone(&scores), Arc::clone(&schema));
         let (node, declared) = (self.node.clone(), model_schema(self.features));
-        let scored = rows.try_filter(|batch| std::future::ready(batch.num_rows() > 0)).map_ok(move |batch| {
+        let name = self.work.name.clone();
+        let blocks = rows.map_ok(|batch| stream::iter(blocks::cut(&batch)).map(Ok)).try_flatten();
+        let scored = blocks.map_ok(move |block| {
             let (scorer, node) = (Arc::clone(&scorer), node.clone());
             let (out, declared) = (Arc::clone(&out), Arc::clone(&declared));
+            let room = blocks::reserved(&block, &name, &pool);
             async move {
+                let _until_scored = room?;
                 let scored =
-                    tokio::task::spawn_blocking(move || one_batch(&batch, scorer.as_ref(), &node, &out, &declared));
+                    tokio::task::spawn_blocking(move || one_batch(&block, scorer.as_ref(), &node, &out, &declared));
                 scored.await.map_err(|error| DataFusionError::External(Box::new(error)))?
             }
         });
-        let batches = scored.try_buffered(self.side_by_side()).map_ok(move |(batch, scores)| {
-            all.lock().unwrap_or_else(PoisonError::into_inner).extend(scores);
-            batch
+        let batches = scored.try_buffered(self.side_by_side()).map(move |scored| {
+            let (batch, scores) = scored?;
+            all.lock().unwrap_or_else(PoisonError::into_inner).keep(&scores)?;
+            Ok(batch)
         });
         let stream = Box::pin(RecordBatchStreamAdapter::new(schema, batches));
         let target = self.work.scratch(self.attempt, "-scored");
         let files = stage_rows(&self.work.context.lake, &target, vec![stream], &self.session).await?;
-        let scores = std::mem::take(&mut *scores.lock().unwrap_or_else(PoisonError::into_inner));
+        let none = Scores::none(&self.work.name, self.session.task_ctx().memory_pool());
+        let scores = std::mem::replace(&mut *scores.lock().unwrap_or_else(PoisonError::into_inner), none);
         Ok((files, scores))
     }
 
@@ -161,7 +169,7 @@ impl Scoring<'_> {
         &self,
         model: &Model,
         files: &[StagedFile],
-        scores: Vec<f64>,
+        scores: Scores,
         [version, read]: [&str; 2],
     ) -> Result<Vec<StagedFile>, ComputeError> {
         let scored = PinnedTable::from_staged(&self.work.context.lake, &self.work.name, &self.scored_schema(), files)?;
@@ -184,6 +192,7 @@ impl Scoring<'_> {
         let rows = self.session.sql(&query).await?.execute_stream().await?;
         let schema = target_schema(&model.spec.columns);
         let (node, out) = (self.node.clone(), Arc::clone(&schema));
+        let (scores, _until_written) = scores.into_parts();
         let sorted = Standing::new(scores);
         let batches = rows.map(move |batch| placed(&batch?, &node, &sorted, &out));
         let stream = Box::pin(RecordBatchStreamAdapter::new(schema, batches));

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::AsArray;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde_json::Value;
 
 use super::keyed::{PEOPLE, customers, merging};
 use super::materialize::{february, files, from_scratch, status};
@@ -95,8 +98,46 @@ async fn lives(seed: u64, deletes: bool) {
         let at = format!("seed {seed}, round {round}, night {today}, changed {changed:?}: {deliveries:#?}");
         assert!(matches!(report.status, RunStatus::Done | RunStatus::Skipped), "{at}: {report:#?}");
         assert_eq!(seen(&shop).await, expected(&deliveries), "{at}");
+        if seed % 2 == 1 {
+            assert!(files_of_the_log(&shop, "city") > 0 || expected(&deliveries).is_empty(), "{at}");
+        }
     }
     assert_eq!(shop.ask(PEOPLE).await, from_scratch(&shop, &february(today), PEOPLE).await, "seed {seed}");
+}
+
+/// Files that the table's log names, each of which has the one value of the column that the log says: told by the log's
+/// own lines and the rows of the files, by none of the engine's code.
+fn files_of_the_log(shop: &Shop, column: &str) -> usize {
+    let folder = shop.root.path().join("lake/core/dim_customer");
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder.join("_delta_log")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.retain(|entry| entry.extension().is_some_and(|end| end == "json"));
+    entries.sort();
+    let mut named: BTreeMap<String, Value> = BTreeMap::new();
+    for entry in entries {
+        for line in std::fs::read_to_string(&entry).unwrap().lines() {
+            let action: Value = serde_json::from_str(line).unwrap();
+            let path = |of: &Value| of["path"].as_str().unwrap().to_owned();
+            if let Some(remove) = action.get("remove") {
+                named.remove(&path(remove));
+            } else if let Some(add) = action.get("add") {
+                named.insert(path(add), add["partitionValues"].clone());
+            }
+        }
+    }
+    for (path, said) in &named {
+        let file = std::fs::File::open(folder.join(path)).unwrap();
+        let rows = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        let values: BTreeSet<String> = rows
+            .flat_map(|batch| {
+                let values = batch.unwrap()[column].as_string::<i32>().clone();
+                values.iter().flatten().map(str::to_owned).collect::<Vec<_>>()
+            })
+            .collect();
+        let told = said.as_object().and_then(|said| said.get(column)).and_then(Value::as_str).map(str::to_owned);
+        assert_eq!(values, BTreeSet::from_iter(told), "{path} is said to be of {said}");
+    }
+    named.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,6 +201,60 @@ async fn a_key_that_a_correction_drops_has_its_older_row_again_and_the_other_fil
     let (stay, _) = kept(&shop, &before).await;
     assert!(stay >= 2, "{stay} of {} files stay", before.len());
     assert_eq!(shop.ask(PEOPLE).await, from_scratch(&shop, &february(5), PEOPLE).await);
+}
+
+const REGIONS: &str = "
+description: Which region a city is of.
+path: 'regions/regions_{date:%Y-%m-%d}.csv'
+key: [city]
+columns:
+  - { name: city, type: VARCHAR, required: true }
+  - { name: region, type: VARCHAR, required: true }
+";
+const STG_REGIONS: &str = "select city, max(region) as region from bronze.regions group by city";
+const STG_REGIONS_YML: &str = "
+materialized: view
+columns:
+  - { name: city, type: VARCHAR }
+  - { name: region, type: VARCHAR }
+";
+const LOOKED_UP: &str = "select customers.customer_id, regions.region as city, customers.gone, customers.delivered_on
+from staging.stg_shop__customers as customers
+inner join staging.stg_shop__regions as regions on regions.city = customers.city
+where customers.delivered_on >= $window_start and customers.delivered_on < $window_end";
+
+/// A customer's region is looked up, and whether they are there at all: a change of it rebuilds nothing by itself, and
+/// bears on rows of days that did not change.
+#[tokio::test(flavor = "multi_thread")]
+async fn late_days_with_a_gap_give_a_merge_with_lookups_the_rows_of_a_full_build() {
+    let shop = merging();
+    shop.write("sql/sources/regions.yml", REGIONS);
+    shop.write("sql/staging/shop/stg_shop__regions.sql", STG_REGIONS);
+    shop.write("sql/staging/shop/stg_shop__regions.yml", STG_REGIONS_YML);
+    shop.write("sql/core/shop/dim_customer.sql", LOOKED_UP);
+    let yml = std::fs::read_to_string(shop.root.path().join("sql/core/shop/dim_customer.yml")).unwrap();
+    let with = "deleted: gone, lookups: [staging.stg_shop__regions]";
+    shop.write("sql/core/shop/dim_customer.yml", &yml.replace("deleted: gone", with));
+    let regions = |day: u32, rows: &str| {
+        shop.write(&format!("raw/regions/regions_{}.csv", february(day)), &format!("city,region\n{rows}"));
+    };
+    regions(1, "Madrid,a1\nLugo,b1\n");
+    for day in [1, 2, 4, 5, 7, 8] {
+        customers(&shop, day, &[(&format!("k{day}a"), "Madrid", ""), (&format!("k{day}b"), "Vigo", "")]);
+        assert_eq!(shop.night(&february(day)).await.status, RunStatus::Done);
+    }
+    let before = seen(&shop).await;
+    assert!(before.len() == 6 && before.iter().all(|row| row.contains(" a1 ")), "{before:?}");
+    regions(8, "Madrid,a2\nVigo,c1\n");
+    shop.night(&february(8)).await;
+    assert_eq!(seen(&shop).await, before, "a lookup that changed rebuilds nothing");
+
+    customers(&shop, 3, &[("k3a", "Lugo", "")]);
+    customers(&shop, 6, &[("k6a", "Madrid", ""), ("k2a", "Lugo", "")]);
+    let report = shop.night(&february(8)).await;
+    assert_eq!(status(&report, "core.dim_customer"), "built", "{report:#?}");
+    assert_eq!(shop.ask(PEOPLE).await, from_scratch(&shop, &february(8), PEOPLE).await);
+    assert_eq!(seen(&shop).await.len(), 14);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::*;
+use crate::lease::Holder;
 use crate::release::{Keep, Pin, ReleaseId};
 use crate::run::hold::holding;
 use crate::run::maintain::{Limits, work};
@@ -185,9 +186,11 @@ async fn maintenance_that_has_no_time_left_begins_no_table_and_says_how_many_are
         Some(TWO_HOURS_LATER.parse::<DateTime<Utc>>().unwrap() + TimeDelta::milliseconds(milliseconds))
     };
     let within = async |limits: Limits| {
-        holding(&context, "test", "maintain", async |lease| work(&context, lease, KEEP, "test", limits).await)
-            .await
-            .unwrap()
+        holding(&context, Holder::this_process("test", "maintain"), async |lease| {
+            work(&context, lease, KEEP, "test", limits).await
+        })
+        .await
+        .unwrap()
     };
     let none = within(Limits { until: until(0), first: 3 }).await;
     assert!(none.tables_left > 3 && none.files_removed == 0, "{none:?}");

@@ -9,6 +9,7 @@ mod late;
 mod learn;
 mod learn_bad_input;
 mod learn_life;
+mod left;
 mod maintain;
 mod materialize;
 mod memory;
@@ -154,7 +155,7 @@ async fn a_second_run_has_nothing_to_do_and_commits_nothing() {
     assert!(report.audits.is_empty(), "what passed is not asked again: {:#?}", report.audits);
     assert_eq!(before, versions(&context).await);
     assert_eq!(release::list(&context.lake).await.unwrap().len(), 1);
-    assert_eq!(last_runs(&context.lake, 10).await.unwrap().len(), 2);
+    assert_eq!(last_runs(&context.lake, 10, context.clock.now()).await.unwrap().len(), 2);
 }
 
 async fn versions(context: &RunContext) -> Vec<Option<u64>> {

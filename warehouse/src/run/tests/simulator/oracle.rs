@@ -127,17 +127,27 @@ fn latest(rows: &[&Row]) -> Vec<Row> {
         .collect()
 }
 
+/// A state of a history: its columns but the key. Some are NULL for some keys, and change one without the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct State {
+    amount: Option<i64>,
+    is_high: bool,
+    gone: bool,
+}
+
 /// The states of each key by observed night, those that follow each other as one.
 fn history(nights: &[(NaiveDate, Vec<&Row>)]) -> Vec<Row> {
-    let states: Vec<BTreeMap<&str, Option<i64>>> = nights
+    let states: Vec<BTreeMap<&str, State>> = nights
         .iter()
         .map(|(_, rows)| {
-            let mut state: BTreeMap<&str, Option<i64>> = BTreeMap::new();
+            let mut states: BTreeMap<&str, State> = BTreeMap::new();
             for found in rows {
-                let held = state.entry(text(found, "id")).or_default();
-                *held = (*held).max(amount(found));
+                let held = states.entry(text(found, "id")).or_default();
+                held.amount = held.amount.max(amount(found));
+                held.is_high |= text(found, "ratio").parse().is_ok_and(|ratio: f64| ratio >= 4.0);
+                held.gone |= text(found, "gone") == "true";
             }
-            state
+            states
         })
         .collect();
     let keys: BTreeSet<&str> = states.iter().flat_map(|state| state.keys().copied()).collect();
@@ -155,7 +165,9 @@ fn history(nights: &[(NaiveDate, Vec<&Row>)]) -> Vec<Row> {
             }
             rows.push(row([
                 ("id", Some(key.to_owned())),
-                ("amount", state.map(cents)),
+                ("amount", state.amount.map(cents)),
+                ("level", state.is_high.then(|| "high".to_owned())),
+                ("gone", Some(state.gone.to_string())),
                 ("valid_from", Some(nights[first].0.to_string())),
                 ("valid_to", nights.get(at).map(|(night, _)| night.to_string())),
             ]));

@@ -222,10 +222,20 @@ impl Model {
                 ),
             ),
             Kind::History => (
-                format!("select id, max(amount) as amount from {staged} where delivered_on = $night group by id"),
+                format!(
+                    "select id, max(amount) as amount, max(case when ratio >= 4 then 'high' end) as level, bool_or(gone) as gone \
+                     from {staged} where delivered_on = $night group by id"
+                ),
                 format!(
                     "materialized: scd2\nkey: [id]\n{}",
-                    columns(&[("id", "VARCHAR"), ("amount", AMOUNT), ("valid_from", "DATE"), ("valid_to", "DATE")])
+                    columns(&[
+                        ("id", "VARCHAR"),
+                        ("amount", AMOUNT),
+                        ("level", "VARCHAR"),
+                        ("gone", "BOOLEAN"),
+                        ("valid_from", "DATE"),
+                        ("valid_to", "DATE"),
+                    ])
                 ),
             ),
             Kind::Total => (

@@ -1,0 +1,86 @@
+//! Runs that could not record themselves: killed, or ended by what forbids a record too, such as a full disk. The chain
+//! of the lease knows of them; the next holder writes down what it says.
+
+use chrono::{DateTime, Utc};
+
+use super::context::RunContext;
+use super::error::RunError;
+use super::report::{Failure, RunReport, RunStatus};
+use super::{ops, records};
+use crate::lease::{Errand, Holder, Lease, Link, Step, cut_short_before, last_heard};
+use crate::release;
+use crate::table::Lake;
+
+/// Records the run before, where that was cut short, and those before it that it could not record itself. This run is
+/// worth more than the records: what cannot be written is said, and the run goes on.
+pub(super) async fn record(context: &RunContext, lease: &Lease) {
+    let mut left = lease.left().cloned();
+    while let Some(link) = left {
+        left = match record_one(context, &link).await {
+            Ok(before) => before,
+            Err(error) => {
+                tracing::warn!("{} died and could not be recorded: {error}", link.holder);
+                None
+            }
+        };
+    }
+}
+
+/// The last link of the holder before, unless all before are recorded.
+async fn record_one(context: &RunContext, link: &Link) -> Result<Option<Link>, RunError> {
+    if records::run_by_id(&context.lake, &link.holder.run_id).await?.is_some() {
+        return Ok(None);
+    }
+    if let Some(report) = told_by(&context.lake, link, RunStatus::Died).await? {
+        write(context, &report).await?;
+    }
+    Ok(cut_short_before(&context.lake, link).await?)
+}
+
+/// Writes the record of a run that was cut short, which may have been cut short while it wrote one.
+pub(super) async fn write(context: &RunContext, report: &RunReport) -> Result<(), RunError> {
+    if !ops::has_run(context, &report.run_id).await? {
+        ops::append_run(context, report).await?;
+    }
+    records::store(&context.lake, report).await
+}
+
+/// The run that has the lease, or had it last and left no record.
+pub(super) async fn present(lake: &Lake, now: DateTime<Utc>) -> Result<Option<RunReport>, RunError> {
+    let Some((link, holds)) = last_heard(lake).await?.filter(|(link, _)| link.is_cut_short()) else {
+        return Ok(None);
+    };
+    let is_gone = link.holder.is_gone(&Holder::this_process("", "runs list"));
+    let works = holds && !is_gone && !link.is_expired(now);
+    if records::run_by_id(lake, &link.holder.run_id).await?.is_some() {
+        return Ok(None);
+    }
+    told_by(lake, &link, if works { RunStatus::Running } else { RunStatus::Died }).await
+}
+
+/// What the chain says of a run; nothing of what is none of a night.
+async fn told_by(lake: &Lake, last: &Link, status: RunStatus) -> Result<Option<RunReport>, RunError> {
+    let Link { holder, at, .. } = last;
+    let Some(Errand { night, began }) = holder.errand else { return Ok(None) };
+    let released = release::latest(lake).await?.filter(|release| release.run_id == holder.run_id);
+    let mut report = RunReport::begun(holder, night, began);
+    report.status = status;
+    report.release = released.map(|release| release.id().to_string());
+    report.phase.clone_from(&last.phase);
+    report.seconds = (*at - began).as_seconds_f64();
+    report.failed = (status == RunStatus::Died).then(|| Failure { node: "run".to_owned(), message: epitaph(last) });
+    Ok(Some(report))
+}
+
+fn epitaph(last: &Link) -> String {
+    let Link { holder: Holder { process, host, .. }, at, .. } = last;
+    let how = match last.step {
+        Step::GiveBack { .. } => "ended and could not record how",
+        _ => "is gone without a word",
+    };
+    let doing = last.phase.as_deref().map(|phase| format!(", at `{phase}`")).unwrap_or_default();
+    format!(
+        "process {process} on {host} {how}, last heard of {}{doing} — the next run of the night goes on from there",
+        at.format("%Y-%m-%d %H:%M:%SZ")
+    )
+}

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::*;
+use crate::release::tests::lake;
+use crate::table::{PartitionValues, StageWriter};
+
+const TABLE: &str = "core.places";
+
+async fn staged(lake: &Lake, schema: &SchemaRef, partition: PartitionValues) -> StagedFile {
+    let mut writer = StageWriter::open(lake, TABLE, "rows.parquet", schema).unwrap().of_partition(partition);
+    let cities: ArrayRef = Arc::new(StringArray::from(vec!["Vigo", "Vigo"]));
+    writer.write(&RecordBatch::try_new(Arc::clone(schema), vec![cities]).unwrap()).await.unwrap();
+    writer.finish().await.unwrap()
+}
+
+fn change(schema: &SchemaRef, partition_by: &[&str], file: StagedFile) -> Change {
+    Change {
+        table: TABLE.to_owned(),
+        schema: Arc::clone(schema),
+        partition_by: partition_by.iter().map(|name| (*name).to_owned()).collect(),
+        adds: vec![file],
+        removes: HashSet::new(),
+        rearranges: false,
+        app_id: "test".to_owned(),
+        sequence: 1,
+        token: None,
+        run_id: "test".to_owned(),
+        notes: HashMap::new(),
+        at: "2026-02-10T03:00:00Z".parse().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn files_that_lie_otherwise_than_their_table_are_refused_before_anything_is_written() {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("city", DataType::Utf8, true)]));
+    let of = |column: &str| PartitionValues::from([(column.to_owned(), Some("Vigo".to_owned()))]);
+    let placed: [(&[&str], PartitionValues, bool); 5] = [
+        (&["city"], of("city"), true),
+        (&[], PartitionValues::new(), true),
+        (&["city"], PartitionValues::new(), false),
+        (&[], of("city"), false),
+        (&["city"], of("town"), false),
+    ];
+    for (partition_by, partition, fits) in placed {
+        let lake = lake();
+        let file = staged(&lake, &schema, partition).await;
+        let committed = commit(&lake, None, &change(&schema, partition_by, file.clone())).await;
+        let there = TableSnapshot::load(&lake, TABLE, None).await.unwrap();
+        let at = format!("{:?} in a table by {partition_by:?}: {committed:?}", file.partition);
+        assert_eq!((committed.is_ok(), there.is_some()), (fits, fits), "{at}");
+        if let Err(error) = committed {
+            assert!(error.to_string().contains("rows.parquet was written for other partitions"), "{at}");
+        }
+    }
+}
