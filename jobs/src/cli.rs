@@ -1,13 +1,16 @@
 //! Arguments only: what may be typed. What follows from it is resolved in `context`.
 
+mod kept;
 mod models;
+mod nights;
 
 use std::path::PathBuf;
 
-use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use kept::{QuarantineChoice, QuarantineCommand, ReleasesCommand, RunsCommand};
 pub use models::{ModelPart, ModelsCommand};
+pub use nights::{BackfillArgs, DoctorArgs, PlanArgs, RunArgs, StageArgs};
 
 const AFTER: &str = "\
 Exit codes: 0 done; 1 the data failed; 2 your mistake, found before anything ran; 3 try again
@@ -172,80 +175,6 @@ pub struct SourceAddArgs {
     pub replace_standard: bool,
 }
 
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// The night, YYYY-MM-DD [default: yesterday in the project's time zone]
-    #[arg(long, value_name = "DATE")]
-    pub night: Option<NaiveDate>,
-    /// Only these nodes: name, +name, name+, tag:x, layer:marts, pack:commerce; a space adds, a
-    /// comma narrows
-    #[arg(long, value_name = "SEL")]
-    pub select: Option<String>,
-    /// Build tables even where nothing changed
-    #[arg(long)]
-    pub full_refresh: bool,
-    /// json: the last line of standard output is the result as one JSON object
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: ReportFormat,
-    /// Exit with 99 when there was nothing to do
-    #[arg(long)]
-    pub skip_code: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct StageArgs {
-    /// The night, YYYY-MM-DD [default: yesterday in the project's time zone]
-    #[arg(long, value_name = "DATE")]
-    pub night: Option<NaiveDate>,
-    /// Only these nodes, as in `run`
-    #[arg(long, value_name = "SEL")]
-    pub select: Option<String>,
-    /// json: the last line of standard output is the result as one JSON object
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: ReportFormat,
-    /// Exit with 99 when there was nothing to do
-    #[arg(long)]
-    pub skip_code: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct BackfillArgs {
-    /// The first night, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
-    pub from: NaiveDate,
-    /// The last night, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
-    pub to: NaiveDate,
-    /// Nights after the highest release that share one run and one release, for the last of them
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub at_once: usize,
-    /// Only these nodes, as in `run`
-    #[arg(long, value_name = "SEL")]
-    pub select: Option<String>,
-    /// json: one object a night, and at last one for all of them
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: ReportFormat,
-}
-
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// The night whose deliveries are to be there, YYYY-MM-DD [default: as for `run`, where nights are run of late]
-    #[arg(long, value_name = "DATE")]
-    pub night: Option<NaiveDate>,
-}
-
-#[derive(Debug, Args)]
-pub struct PlanArgs {
-    /// The night, YYYY-MM-DD [default: yesterday in the project's time zone]
-    #[arg(long, value_name = "DATE")]
-    pub night: Option<NaiveDate>,
-    /// Only these nodes, as in `run`
-    #[arg(long, value_name = "SEL")]
-    pub select: Option<String>,
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: ReportFormat,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
     Text,
@@ -296,146 +225,6 @@ pub struct LineageArgs {
     pub downstream: bool,
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: ReportFormat,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum RunsCommand {
-    /// The last runs, newest first
-    List {
-        /// How many
-        #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
-        limit: usize,
-        #[arg(long, value_name = "FORMAT", default_value = "table")]
-        format: RowFormat,
-    },
-    /// One run, node by node
-    Show {
-        /// Id of the run, or the start of it [default: the last run]
-        #[arg(value_name = "RUN")]
-        run: Option<String>,
-        #[arg(long, value_name = "FORMAT", default_value = "text")]
-        format: ReportFormat,
-    },
-    /// Show who holds the lake, and take it from them if they are dead
-    Unlock {
-        /// Do it without asking
-        #[arg(long, short)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ReleasesCommand {
-    /// The releases, newest first
-    List {
-        /// How many
-        #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
-        limit: usize,
-        #[arg(long, value_name = "FORMAT", default_value = "table")]
-        format: RowFormat,
-    },
-    /// One release, table by table
-    Show {
-        /// A night (2026-01-31) or an id (2026-01-31.2) [default: what readers get]
-        #[arg(value_name = "R")]
-        release: Option<String>,
-        #[arg(long, value_name = "FORMAT", default_value = "text")]
-        format: ReportFormat,
-    },
-    /// What changed between two releases: columns, rows by key, totals
-    Diff {
-        /// The earlier one: a night or an id
-        #[arg(value_name = "BEFORE")]
-        before: String,
-        /// The later one [default: what readers get]
-        #[arg(value_name = "AFTER")]
-        after: Option<String>,
-        /// Tables to compare, as in `run --select` [default: layer:marts]
-        #[arg(long, value_name = "SEL")]
-        select: Option<String>,
-        #[arg(long, value_name = "FORMAT", default_value = "text")]
-        format: ReportFormat,
-    },
-    /// Publish an earlier release's tables again, as a new release
-    Rollback {
-        /// A night or an id
-        #[arg(value_name = "R")]
-        release: String,
-    },
-    /// Keep a release whatever its age
-    Pin {
-        /// A night or an id
-        #[arg(value_name = "R")]
-        release: String,
-        /// Why
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
-    },
-    /// Let a pinned release go with its age again
-    Unpin {
-        /// A night or an id
-        #[arg(value_name = "R")]
-        release: String,
-    },
-}
-
-/// Which rows of the quarantine.
-#[derive(Debug, Args)]
-pub struct QuarantineChoice {
-    /// Source whose rows are meant
-    #[arg(value_name = "SOURCE")]
-    pub source: String,
-    /// Only those of one file, by its path below the raw location
-    #[arg(long, value_name = "PATH")]
-    pub file: Option<String>,
-    /// Only this record of the file
-    #[arg(long, value_name = "N", requires = "file")]
-    pub record: Option<i64>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum QuarantineCommand {
-    /// How many rows, from which files, for which reasons
-    List {
-        /// Only those of one source
-        #[arg(value_name = "SOURCE")]
-        source: Option<String>,
-        #[arg(long, value_name = "FORMAT", default_value = "table")]
-        format: RowFormat,
-    },
-    /// The rows themselves, each with its place, reason and text
-    Show {
-        #[command(flatten)]
-        choice: QuarantineChoice,
-        /// How many
-        #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
-        limit: usize,
-        #[arg(long, value_name = "FORMAT", default_value = "table")]
-        format: RowFormat,
-    },
-    /// Read held rows again under the contract as it is now; those that fit are loaded, and what
-    /// depends on them is built
-    Replay {
-        #[command(flatten)]
-        choice: QuarantineChoice,
-        /// Corrected rows: a file in the source's own form, with one record for each held row of --file, in
-        /// their order
-        #[arg(long, value_name = "FILE", requires = "file", conflicts_with = "record")]
-        with: Option<PathBuf>,
-        #[arg(long, value_name = "FORMAT", default_value = "text")]
-        format: ReportFormat,
-    },
-    /// Give held rows up
-    Discard {
-        #[command(flatten)]
-        choice: QuarantineChoice,
-        /// Why; kept beside the row
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        /// Who says so [default: the user's name]
-        #[arg(long, value_name = "NAME")]
-        by: Option<String>,
-    },
 }
 
 #[derive(Debug, Args)]
