@@ -1,4 +1,4 @@
-"""The whole night of the same shop, raw exports to features and marts, against a DuckDB script that does the same."""
+"""The whole night of the same shop, raw exports to features and marts, against DuckDB doing the same work."""
 
 import shutil
 from typing import Any
