@@ -5,7 +5,8 @@ use super::*;
 const COUNT_SQL: &str =
     "select ordered_on, cast(count(*) as bigint) as orders from staging.stg_shop__orders group by ordered_on";
 
-fn counted(when_held: &str) -> Shop {
+/// A shop with a second mart, an audit of which looks for its days in `marts.daily`.
+pub(super) fn counted(when_held: &str) -> Shop {
     let shop = Shop::new();
     shop.write("sql/marts/shop/counted.sql", COUNT_SQL);
     let yml = format!(

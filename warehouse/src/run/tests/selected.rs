@@ -2,23 +2,12 @@
 
 use super::*;
 
-const COUNT_SQL: &str =
-    "select ordered_on, cast(count(*) as bigint) as orders from staging.stg_shop__orders group by ordered_on";
-
-/// A shop with a second mart, an audit of which looks for its days in `marts.daily`.
+/// The shop of compared tables with two orders, and more audits.
 fn counted(more: &str) -> Shop {
-    let shop = Shop::new();
-    shop.write("sql/marts/shop/counted.sql", COUNT_SQL);
-    let yml = format!(
-        "key: [ordered_on]
-columns:
-  - {{ name: ordered_on, type: DATE }}
-  - {{ name: orders, type: BIGINT }}
-audits:
-  - {{ relationships: {{ column: ordered_on, to: marts.daily, field: ordered_on }} }}
-{more}"
-    );
-    shop.write("sql/marts/shop/counted.yml", &yml);
+    let shop = pairs::counted("");
+    let place = "sql/marts/shop/counted.yml";
+    let yml = std::fs::read_to_string(shop.root.path().join(place)).unwrap();
+    shop.write(place, &format!("{yml}{more}\n"));
     shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50"), ("b", "2026-02-01 11:00:00", "1.00")]);
     shop
 }
