@@ -5,8 +5,9 @@ use clap::Args;
 
 use super::ReportFormat;
 
+/// Which night, and what of it.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub struct NightArgs {
     /// The night, YYYY-MM-DD [default: yesterday in the project's time zone]
     #[arg(long, value_name = "DATE")]
     pub night: Option<NaiveDate>,
@@ -14,9 +15,12 @@ pub struct RunArgs {
     /// comma narrows
     #[arg(long, value_name = "SEL")]
     pub select: Option<String>,
-    /// Build tables even where nothing changed
-    #[arg(long)]
-    pub full_refresh: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StageArgs {
+    #[command(flatten)]
+    pub of: NightArgs,
     /// json: the last line of standard output is the result as one JSON object
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: ReportFormat,
@@ -26,19 +30,12 @@ pub struct RunArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct StageArgs {
-    /// The night, YYYY-MM-DD [default: yesterday in the project's time zone]
-    #[arg(long, value_name = "DATE")]
-    pub night: Option<NaiveDate>,
-    /// Only these nodes, as in `run`
-    #[arg(long, value_name = "SEL")]
-    pub select: Option<String>,
-    /// json: the last line of standard output is the result as one JSON object
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: ReportFormat,
-    /// Exit with 99 when there was nothing to do
+pub struct RunArgs {
+    #[command(flatten)]
+    pub stages: StageArgs,
+    /// Build tables even where nothing changed
     #[arg(long)]
-    pub skip_code: bool,
+    pub full_refresh: bool,
 }
 
 #[derive(Debug, Args)]
@@ -69,12 +66,8 @@ pub struct DoctorArgs {
 
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// The night, YYYY-MM-DD [default: yesterday in the project's time zone]
-    #[arg(long, value_name = "DATE")]
-    pub night: Option<NaiveDate>,
-    /// Only these nodes, as in `run`
-    #[arg(long, value_name = "SEL")]
-    pub select: Option<String>,
+    #[command(flatten)]
+    pub of: NightArgs,
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: ReportFormat,
 }

@@ -15,10 +15,10 @@ const NAMED_FILES: usize = 3;
 pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
     let project = context.load_project()?;
     let settings = project.settings.clone();
-    let night = args.night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));
+    let night = args.of.night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));
     let plan = context.block_on(&settings, async {
         let opened = super::run::open(context, project).await?;
-        let select = super::run::selection(&opened, args.select.as_deref())?;
+        let select = super::run::selection(&opened, args.of.select.as_deref())?;
         let request = RunRequest { night, select, ..RunRequest::default() };
         Ok(plan_night(&opened, &request).await?)
     })?;

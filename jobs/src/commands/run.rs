@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::NaiveDate;
 use serde_json::json;
 use warehouse::clock::default_night;
 use warehouse::graph;
@@ -17,33 +16,24 @@ use crate::learn::Recipes;
 
 pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, CommandError> {
     let asked = RunRequest { full_refresh: args.full_refresh, ..RunRequest::default() };
-    told(context, args.night, args.format, || {
-        one(context, asked, args.night, args.select.as_deref(), args.format, args.skip_code)
-    })
+    told(context, asked, &args.stages)
 }
 
 /// One stage of a night: `buho ingest`, `buho build`, `buho publish`.
 pub fn stage(context: &Context, stage: Stage, args: &StageArgs) -> Result<Exit, CommandError> {
     let asked = RunRequest { stage: Some(stage), ..RunRequest::default() };
-    told(context, args.night, args.format, || {
-        one(context, asked, args.night, args.select.as_deref(), args.format, args.skip_code)
-    })
+    told(context, asked, args)
 }
 
 /// Says in the JSON result line too why a run could not do what was asked: who reads it looks nowhere else.
-fn told(
-    context: &Context,
-    night: Option<NaiveDate>,
-    format: ReportFormat,
-    run: impl FnOnce() -> Result<Exit, CommandError>,
-) -> Result<Exit, CommandError> {
-    let done = run();
-    if let (Err(error), ReportFormat::Json) = (&done, format)
+fn told(context: &Context, asked: RunRequest, args: &StageArgs) -> Result<Exit, CommandError> {
+    let done = one(context, asked, args);
+    if let (Err(error), ReportFormat::Json) = (&done, args.format)
         && let Some(kind) = error.kind_name()
     {
         context.say(json!({
             "run_id": null,
-            "night": night,
+            "night": args.of.night,
             "status": RunStatus::Failed,
             "exit_kind": kind,
             "release": null,
@@ -57,28 +47,21 @@ fn told(
     done
 }
 
-fn one(
-    context: &Context,
-    asked: RunRequest,
-    night: Option<NaiveDate>,
-    select: Option<&str>,
-    format: ReportFormat,
-    skip_code: bool,
-) -> Result<Exit, CommandError> {
+fn one(context: &Context, asked: RunRequest, args: &StageArgs) -> Result<Exit, CommandError> {
     let project = context.load_project()?;
     let settings = project.settings.clone();
-    let night = night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));
+    let night = args.of.night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));
     let stage = asked.stage;
     let report = context.block_on_stoppable(&settings, async |stop| {
         let opened = RunContext { stop, ..open(context, project).await? };
-        let request = RunRequest { night, select: selection(&opened, select)?, ..asked };
+        let request = RunRequest { night, select: selection(&opened, args.of.select.as_deref())?, ..asked };
         Ok(run_night(&opened, &request).await?)
     })?;
-    match format {
+    match args.format {
         ReportFormat::Json => context.say(report.result_line())?,
         ReportFormat::Text => context.print(&format!("{}{}", summary(&report), next(&report, stage)))?,
     }
-    Ok(exit(&report, skip_code))
+    Ok(exit(&report, args.skip_code))
 }
 
 /// Opens a project for a run.
