@@ -8,13 +8,21 @@
 //! (a hash join's build side, a window) holds each reference of each, and copies them all with every batch that it
 //! makes of them: a join of 4 M rows took 133 s instead of half a second. An exec after a sort copies the
 //! texts together.
+//!
+//! A window that gathers hands all its rows on as one batch, and a sort takes a batch only where there is room for all
+//! of it twice: it fails before it could spill. An exec before a sort cuts what is large, and copies the pieces, for a
+//! slice counts as all that it is a slice of.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::types::{BinaryViewType, ByteViewType, StringViewType};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{
+    Array, ArrayData, ArrayRef, AsArray, GenericByteViewArray, RecordBatch, RecordBatchOptions, UInt32Array,
+};
+use arrow::compute::take;
 use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -28,7 +36,7 @@ use datafusion::physical_plan::windows::WindowAggExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, replace_children_if_necessary,
 };
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 
 /// The gathered batches, and the one batch they are joined into.
 const COPIES: usize = 2;
@@ -36,7 +44,10 @@ const COPIES: usize = 2;
 /// Buffers of texts that a batch may refer to before they are copied into one.
 const MOST_BUFFERS: usize = 8;
 
-/// Puts a [`PassedExec`] before every window that gathers, and after every sort of texts.
+/// A batch that holds so many times the bytes of its rows is a slice of a larger one.
+const SLICED: usize = 4;
+
+/// Puts a [`PassedExec`] before every window that gathers, before every sort, and after every sort of texts.
 #[derive(Debug, Default)]
 pub(crate) struct CareForBatches;
 
@@ -47,10 +58,11 @@ impl PhysicalOptimizerRule for CareForBatches {
                 let counted = passed(Arc::clone(window.input()), Care::Count);
                 return replace_children_if_necessary(node, vec![counted]).map(Transformed::yes);
             }
-            if node.downcast_ref::<SortExec>().is_some()
-                && node.schema().fields().iter().any(|f| is_view(f.data_type()))
-            {
-                return Ok(Transformed::yes(passed(node, Care::Compact)));
+            if let Some(sort) = node.downcast_ref::<SortExec>() {
+                let cut = passed(Arc::clone(sort.input()), Care::Cut);
+                let has_texts = node.schema().fields().iter().any(|f| is_view(f.data_type()));
+                let sort = replace_children_if_necessary(node, vec![cut])?;
+                return Ok(Transformed::yes(if has_texts { passed(sort, Care::Compact) } else { sort }));
             }
             Ok(Transformed::no(node))
         })
@@ -77,6 +89,8 @@ enum Care {
     Count,
     /// Texts out of many buffers are copied into one.
     Compact,
+    /// Batches have few rows, and hold nothing but these.
+    Cut,
 }
 
 /// Passes rows on, with care.
@@ -136,6 +150,11 @@ impl ExecutionPlan for PassedExec {
                 rows.schema(),
                 rows.map(|batch| batch.and_then(|batch| compacted(&batch))),
             )),
+            Care::Cut => {
+                let most = context.session_config().batch_size();
+                let cut = rows.map_ok(move |batch| stream::iter(pieces(batch, most))).try_flatten();
+                Box::pin(RecordBatchStreamAdapter::new(self.schema(), cut))
+            }
             Care::Count => {
                 let held = MemoryConsumer::new(format!("WindowAggExec[{partition}]")).register(context.memory_pool());
                 let counted = move |batch: Result<RecordBatch>| {
@@ -164,11 +183,51 @@ fn in_few_buffers<T: ByteViewType>(column: &ArrayRef) -> ArrayRef {
     if views.data_buffers().len() > MOST_BUFFERS { Arc::new(views.gc()) } else { Arc::clone(column) }
 }
 
+/// The batch in pieces of so many rows at most.
+fn pieces(batch: RecordBatch, most: usize) -> impl Iterator<Item = Result<RecordBatch>> {
+    let rows = batch.num_rows();
+    (0..rows.max(1)).step_by(most.max(1)).map(move |first| owned(&batch.slice(first, most.min(rows - first))))
+}
+
+/// The batch with each column in memory of its own, where that holds much more than the batch's rows.
+fn owned(batch: &RecordBatch) -> Result<RecordBatch> {
+    let rows = UInt32Array::from_iter_values(0..batch.num_rows() as u32);
+    let columns = batch.columns().iter().map(|column| {
+        if column.get_array_memory_size() <= SLICED * bytes_of_rows(column)? {
+            return Ok(Arc::clone(column));
+        }
+        Ok(match column.data_type() {
+            DataType::Utf8View => Arc::new(column.as_byte_view::<StringViewType>().gc()),
+            DataType::BinaryView => Arc::new(column.as_byte_view::<BinaryViewType>().gc()),
+            _ => take(column, &rows, None)?,
+        })
+    });
+    let columns = columns.collect::<Result<_, ArrowError>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &rows)?)
+}
+
+/// Bytes of an array's rows and of what an array has besides, without what its buffers hold of other rows.
+fn bytes_of_rows(column: &ArrayRef) -> Result<usize, ArrowError> {
+    let besides = size_of::<ArrayData>();
+    Ok(besides
+        + match column.data_type() {
+            DataType::Utf8View => bytes_of_views(column.as_byte_view::<StringViewType>()),
+            DataType::BinaryView => bytes_of_views(column.as_byte_view::<BinaryViewType>()),
+            _ => column.to_data().get_slice_memory_size()?,
+        })
+}
+
+fn bytes_of_views<T: ByteViewType>(views: &GenericByteViewArray<T>) -> usize {
+    size_of_val::<[u128]>(views.views()) + views.total_buffer_bytes_used()
+}
+
 #[cfg(test)]
 mod tests {
-    use arrow::array::StringViewArray;
+    use arrow::array::{Int64Array, StringViewArray};
     use arrow::datatypes::{Field, Schema};
     use datafusion::datasource::MemTable;
+    use datafusion::physical_plan::{collect, displayable};
     use datafusion::prelude::SessionContext;
 
     use super::*;
@@ -198,5 +257,42 @@ mod tests {
         assert!(most_buffers(functions::session(config.clone(), Arc::default())).await <= MOST_BUFFERS);
         let bare = most_buffers(SessionContext::new_with_config(config)).await;
         assert!(bare > MOST_BUFFERS, "the engine sees to it by itself: the exec after a sort can go");
+    }
+
+    #[test]
+    fn a_slice_of_a_large_batch_holds_what_its_rows_take() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100_000));
+        let long = |row: i64| format!("a text of {row} too long to be kept in its view");
+        let texts: ArrayRef = Arc::new((0..100_000).map(|row| Some(long(row))).collect::<StringViewArray>());
+        let all = RecordBatch::try_from_iter([("number", numbers), ("text", texts)]).unwrap();
+        let slice = all.slice(50_000, 1000);
+        let copied = owned(&slice).unwrap();
+        assert_eq!(copied, slice);
+        assert!(copied.get_array_memory_size() < 100_000, "{}", copied.get_array_memory_size());
+        let again = owned(&copied).unwrap();
+        assert!(Arc::ptr_eq(again.column(0), copied.column(0)), "what holds little more than its rows is not copied");
+    }
+
+    /// What each part of a plan hands on: the most rows of a batch.
+    async fn most_rows(plan: Arc<dyn ExecutionPlan>, session: &SessionContext) -> usize {
+        let batches = collect(plan, session.task_ctx()).await.unwrap();
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 100_000);
+        batches.iter().map(RecordBatch::num_rows).max().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_sort_takes_what_a_window_gathered_in_pieces() {
+        let session = functions::session(functions::session_config(1), Arc::default());
+        let window = "select value, sum(value) over (partition by value % 7) as total from generate_series(1, 100000)";
+        let gathered = session.sql(window).await.unwrap().create_physical_plan().await.unwrap();
+        let whole = most_rows(Arc::clone(&gathered), &session).await;
+        assert_eq!(whole, 100_000, "the engine sees to it by itself: the exec before a sort can go");
+        let most = session.copied_config().batch_size();
+        assert_eq!(most_rows(passed(gathered, Care::Cut), &session).await, most);
+        let sorted = session.sql(&format!("{window} order by total, value")).await.unwrap();
+        let plan = displayable(sorted.create_physical_plan().await.unwrap().as_ref()).indent(false).to_string();
+        let lines: Vec<&str> = plan.lines().map(str::trim).collect();
+        let sort = lines.iter().position(|line| line.starts_with("SortExec")).unwrap();
+        assert_eq!(lines[sort + 1], "PassedExec: Cut", "{plan}");
     }
 }

@@ -113,6 +113,8 @@ fn select_star_of_a_table_is_for_staging() {
 #[test]
 fn a_limit_needs_an_order() {
     assert_eq!(rules("select a from core.x limit 10"), [Rule::LimitWithoutOrder]);
+    assert_eq!(rules("select 1 as one, a from core.x limit 1"), [Rule::LimitWithoutOrder]);
+    assert_eq!(rules("select 1 as one from core.x where a > 2 limit 1"), [], "rows that are alike");
     assert_eq!(rules("select distinct on (a) a, b from core.x"), [Rule::LimitWithoutOrder]);
     assert_eq!(rules("select a from core.x order by a nulls last limit 10"), []);
 }
