@@ -20,6 +20,7 @@ use futures::TryStreamExt;
 use tokio::task::JoinSet;
 
 use super::error::RunError;
+use crate::session::task_of;
 use crate::table::{Lake, Layout, PartitionValues, StageWriter, StagedFile};
 
 /// Bytes after which a file ends and the next begins: what a merge that touches one key of it writes anew.
@@ -84,7 +85,8 @@ pub(super) async fn stage_query(
     session: &SessionContext,
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let plan = in_layout(query.create_physical_plan().await?, &target.layout)?;
-    let streams = execute_stream_partitioned(plan, session.task_ctx())?;
+    let task = task_of(&plan, session)?;
+    let streams = execute_stream_partitioned(plan, task)?;
     stage_rows(lake, target, streams, session).await
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 mod caps;
+mod task;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -16,6 +17,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use self::caps::{Cap, Capped, Limit};
+pub(crate) use self::task::task_of;
 use crate::functions;
 use crate::table::{Lake, TableError};
 
