@@ -1,13 +1,10 @@
 -- Facts are joined by customer and by the day they happened, never by the parameter: a spine of many nights gives
 -- many nights' features in one pass. A window of 30 days is the night and the 29 days before it.
-with
--- A row is the last of its customer by a night from its day up to the next one's.
-purchases as (
+with purchases as (
     select
         customer_id, day, orders, lines, units, amount, discount_amount, coupon_orders, app_orders, online_orders,
         morning_orders, evening_orders, hours, last_channel, last_sales_type,
         case when extract(dow from day) in (0, 6) then orders else 0 end as weekend_orders,
-        lead(day) over (partition by customer_id order by day nulls last) as next_day,
         cast(day - lag(day) over (partition by customer_id order by day nulls last) as integer) as gap
     from core.int_order_days
 ),
@@ -19,8 +16,8 @@ aged_purchases as (
         purchases.online_orders, purchases.morning_orders, purchases.evening_orders, purchases.hours,
         purchases.weekend_orders, purchases.last_channel, purchases.last_sales_type, purchases.gap,
         cast(spine.night - purchases.day as integer) as age,
-        purchases.next_day is null or purchases.next_day > spine.night as is_last
-    from features.customer_spine as spine
+        purchases.day = spine.last_order_on as is_last
+    from features.customer_last_orders as spine
     inner join purchases
         on purchases.customer_id = spine.customer_id
         and purchases.day <= spine.night
