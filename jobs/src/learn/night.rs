@@ -21,7 +21,7 @@ use super::{candidates, columns, drift, refused};
 const CANDIDATES: usize = 12;
 /// Fits x rows of a search, in times the rows there are; at most so many.
 const BUDGET_ROUNDS: u64 = 40;
-const MOST_BUDGET: u64 = 20_000_000;
+const MOST_BUDGET: u64 = 5_000_000;
 /// Challengers that a judgement hears.
 const CHALLENGERS: usize = 2;
 /// Tonight differs from what was learnt by so much that a search is due (AUC of telling them apart), where that is so
