@@ -59,6 +59,22 @@ class ReadOnly:
         return self.application(environ, start_response)
 
 
+class Silent:
+    """A bucket of which no request is answered while the server is up."""
+
+    def __init__(self, application, bucket: str):
+        self.application = application
+        self.bucket = bucket
+        self.closed = threading.Event()
+
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"].split("/")[1] != self.bucket:
+            return self.application(environ, start_response)
+        self.closed.wait()
+        start_response("503 Service Unavailable", [("Content-Type", "application/xml")])
+        return [b"<Error><Code>ServiceUnavailable</Code><Message>closed</Message></Error>"]
+
+
 class Quiet(WSGIRequestHandler):
     """One line per request would bury the story of the test."""
 
@@ -140,9 +156,11 @@ def served(application) -> Iterator[str]:
 def s3_server(
     keeps_conditions: bool = True,
     read_only: str | None = None,
+    silent: str | None = None,
     speaks: Callable[[Application], Application] | None = None,
 ) -> Iterator[Server]:
-    """A server; `read_only` names a bucket that takes no writes from the binary, `speaks` another dialect."""
+    """A server; `read_only` names a bucket that takes no writes from the binary, `silent` one that does not
+    answer, `speaks` another dialect."""
     backend = DomainDispatcherApplication(create_backend_app)
     if speaks is not None:
         backend = speaks(backend)
@@ -151,8 +169,17 @@ def s3_server(
     if read_only:
         backend = ReadOnly(backend, read_only)
     application = OneAtATime(backend)
-    with served(application) as endpoint:
-        yield Server(endpoint, application)
+    if silent is None:
+        with served(application) as endpoint:
+            yield Server(endpoint, application)
+        return
+    # In front of the lock: who waits there keeps nobody waiting.
+    waiting = Silent(application, silent)
+    with served(waiting) as endpoint:
+        try:
+            yield Server(endpoint, application)
+        finally:
+            waiting.closed.set()
 
 
 @contextmanager
