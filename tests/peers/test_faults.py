@@ -197,7 +197,7 @@ def test_a_shop_whose_runs_and_exports_both_stopped_is_not_told_that_all_is_well
         tiny.deliver(project, f"bad/bad_{night}.csv", f"id,day,amount\n{number},{night},1.00\n".encode())
         on_day(number)("run", "--format", "json").expect(0)
     assert [run["night"] for run in at.runs()] == nights[::-1]
-    assert "A night can run" in on_day(3)("doctor").expect(0).stdout
+    assert "A night can run" in on_day(2)("doctor").expect(0).stdout
     missed = on_day(12)("doctor").expect(2).stdout
     assert "✗ source bad" in missed
     assert f"the last delivery is of {nights[-1]}" in missed

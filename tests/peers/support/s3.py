@@ -129,6 +129,17 @@ class Server:
             with self.application.lock:
                 store.copy_object(key, target, name)
 
+    def download(self, bucket: str, prefix: str, folder: Path) -> None:
+        """The objects below a prefix as files of a folder, without a request for each of them."""
+        store = s3_backends[DEFAULT_ACCOUNT_ID][AWS]
+        for name, key in list(store.get_bucket(bucket).keys.items()):
+            if name.startswith(prefix):
+                file = folder / name.removeprefix(prefix)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with self.application.lock:
+                    content = key.value
+                file.write_bytes(content)
+
     def remove_bucket(self, bucket: str) -> None:
         with self.application.lock:
             del s3_backends[DEFAULT_ACCOUNT_ID][AWS].buckets[bucket]

@@ -22,9 +22,9 @@ use crate::table::{Change, DataFile, Layout, PartitionValues, PinnedTable, Table
 /// Small files that are worth one larger file.
 const SMALL_FILES: usize = 16;
 /// Small files of deliveries that are; a simulated lake has few of them.
-const SMALL_DELIVERIES: usize = if cfg!(test) { 3 } else { SMALL_FILES };
+const SMALL_DELIVERIES: usize = if cfg!(test) { 2 } else { SMALL_FILES };
 /// Nights before the newest delivery, whose files stay as they came: these are the ones that are delivered again.
-const UNSETTLED: Days = Days::new(if cfg!(test) { 1 } else { 7 });
+const UNSETTLED: Days = Days::new(if cfg!(test) { 0 } else { 7 });
 /// Bytes below which a file is small.
 const SMALL_BYTES: u64 = 16 << 20;
 /// Application id of commits that only rearrange.
