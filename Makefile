@@ -95,10 +95,11 @@ test-rust: build venv
 # `SEEDS` is a number of seeds or a range, as 17..18.
 SEEDS ?= 1000
 .PHONY: test-faults
-test-faults: build venv ## Simulated faults (SEEDS=1000), planted defects, kills at every step (KILLS_PER_STEP=5)
+test-faults: build venv ## Simulated faults (SEEDS=1000), planted defects, kills at every step (KILLS_PER_STEP=5), strangers polling
 	BUHO_SEEDS=$(SEEDS) $(CARGO) test --locked --workspace --profile $(PROFILE) --lib simulator \
 	    -- --include-ignored --nocapture
-	BUHO_BIN=$(BUHO) BUHO_KILLS_PER_STEP=$(KILLS_PER_STEP) $(PY)/python -m pytest tests/peers/test_kills.py $(PYTEST_ARGS)
+	BUHO_BIN=$(BUHO) BUHO_KILLS_PER_STEP=$(KILLS_PER_STEP) $(PY)/python -m pytest \
+	    tests/peers/test_kills.py tests/peers/test_polled.py $(PYTEST_ARGS)
 
 .PHONY: test-sql
 test-sql: build

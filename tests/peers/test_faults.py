@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tests.peers.support.silent import ENDS_WITHIN_S, run_at_work, silent_server
 
 ROWS = 60_000
 HOURS_5 = 5 * 3600
+DAY_S = 24 * 3600
 # A holder renews every ten seconds; a lease that looks stale is watched for twenty.
 RENEWS_WITHIN_S = 40
 
@@ -144,7 +146,7 @@ def test_a_clock_that_jumps_neither_loses_the_lease_nor_lets_it_be_stolen(buho: 
 
 
 @pytest.mark.parametrize("torn", [b"", b"not json", 0.5], ids=["empty", "garbage", "half"])
-def test_a_release_that_is_torn_is_found_by_the_doctor_and_told_with_the_way_out(
+def test_a_release_that_is_torn_is_told_with_the_way_out_and_hides_no_other(
     buho: Buho, tmp_path: Path, torn: bytes | float
 ):
     project = tiny.write_project(tmp_path / "project")
@@ -163,9 +165,15 @@ def test_a_release_that_is_torn_is_found_by_the_doctor_and_told_with_the_way_out
         at.night("2026-01-31").expect(1),
         at("sql", "select 1").expect(1),
         at("doctor").expect(2),
+        listed := at("releases", "list", "--format", "json").expect(1),
     ):
         assert str(file).lstrip("/") in refused.said, refused
         assert way_out in refused.said, refused
+    rows = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert [(row["release"], row["damaged"], row.get("fresh")) for row in rows] == [
+        ("2026-01-31.1", True, None),
+        (f"{tiny.NIGHT}.1", False, len(before)),
+    ]
     assert at.rows("select count(*) as n from marts.good_total", "--release", f"{tiny.NIGHT}.1")
     file.unlink()
     assert tiny.total_of(at, "good") == (2, tiny.GOOD_TOTAL)
@@ -173,6 +181,32 @@ def test_a_release_that_is_torn_is_found_by_the_doctor_and_told_with_the_way_out
     at.night("2026-01-31").expect(0)
     assert seen.release_rows(lake, "2026-01-31-000001") == before
     assert tiny.total_of(at, "good") == (3, "7.75")
+
+
+def test_a_shop_whose_runs_and_exports_both_stopped_is_not_told_that_all_is_well(buho: Buho, tmp_path: Path):
+    expected = {"expect": {"every": "1 day", "by": "06:00", "missing": "hold"}}
+    project = tiny.write_project(tmp_path / "project", more=expected)
+    at = buho.at(project)
+    began = datetime(2026, 1, 31, 8, tzinfo=UTC)
+
+    def on_day(number: int) -> Buho:
+        return make_clock(tmp_path, int(began.timestamp() - time.time()) + number * DAY_S).of(at)
+
+    nights = [str((began + timedelta(days=number - 1)).date()) for number in range(3)]
+    for number, night in enumerate(nights):
+        tiny.deliver(project, f"bad/bad_{night}.csv", f"id,day,amount\n{number},{night},1.00\n".encode())
+        on_day(number)("run", "--format", "json").expect(0)
+    assert [run["night"] for run in at.runs()] == nights[::-1]
+    assert "A night can run" in on_day(2)("doctor").expect(0).stdout
+    missed = on_day(12)("doctor").expect(2).stdout
+    assert "✗ source bad" in missed
+    assert f"the last delivery is of {nights[-1]}" in missed
+    way_out = ("backfill", "--from", "2026-02-02", "--to", "2026-02-11")
+    assert f"no night was run for 10 days, the last was {nights[-1]}" in missed
+    assert f"`buho {' '.join(way_out)}`" in missed
+    # Who asks of a night has that night's deliveries looked for.
+    asked = on_day(12)("doctor", "--night", nights[-1]).expect(0).stdout
+    assert "no night was run" not in asked
 
 
 @pytest.mark.parametrize("table", ["bronze/good", "marts/good_total"])

@@ -4,12 +4,14 @@ Each time: the next run goes through, the lake reads as after a fault-free one, 
 in quarantine once, and every release that is kept can be read in full.
 
 `make test` kills a share that changes from day to day (every step once on a disk and some on an S3 server),
-`make test-faults` at least five times at every step on both. `BUHO_KILLS_SEED` repeats a share.
+`make test-faults` at least five times at every step on both, and 200 times on each. `BUHO_KILLS_SEED`
+repeats a share.
 """
 
 import os
 import random
 import shutil
+import subprocess
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,15 +30,18 @@ from tests.peers.support.kills import Scenario
 from tests.peers.support.places import ROOT
 from tests.peers.support.s3 import s3_server
 from tests.peers.support.seen import Lake
-from tests.peers.support.silent import ENDS_WITHIN_S, run_at_work, silent_server
+from tests.peers.support.silent import at_work, run_at_work, silent_server
 
 AT_ONCE = 4
-# Kills at each step, all scenarios together, and how many of the planned ones are done.
+# Kills at each step at least, all scenarios together; none: a share of them.
 ALL = int(os.environ.get("BUHO_KILLS_PER_STEP", "0"))
+# Kills in one place at least: 200 of five at each step.
+ALL_TOGETHER = 40 * ALL
 SHARE_ON_S3 = 12
 SEED = int(os.environ.get("BUHO_KILLS_SEED", date.today().toordinal()))
 # Reached only once a lease has been held for ten seconds: a test of its own.
 SLOW = "lease.renewed"
+RENEWS_WITHIN_S = 60
 
 
 @dataclass(frozen=True)
@@ -145,8 +150,9 @@ def plan(references: list[Reference], place: Place) -> list[tuple[Reference, str
         chosen += chance.choices(ways, k=wanted - len(chosen))
         planned += [(found, step, nth) for found, nth in chosen]
     if not ALL and place.is_slow:
-        planned = chance.sample(planned, SHARE_ON_S3)
-    return planned
+        return chance.sample(planned, SHARE_ON_S3)
+    everything = [(found, step, nth) for step, ways in sorted(reached.items()) for found, nth in ways]
+    return planned + chance.choices(everything, k=max(0, ALL_TOGETHER - len(planned)))
 
 
 def kill_and_run_again(place: Place, found: Reference, step: str, nth: int) -> str | None:
@@ -203,8 +209,17 @@ def kill_all(references: list[Reference], place: Place, tell: Callable[[str], No
     return counts
 
 
-@pytest.mark.timeout(300)
-def test_killed_while_it_renews_its_lease_a_run_does_not_stand_in_the_way(buho: Buho, tmp_path: Path):
+def dies_and_is_run_again(run: subprocess.Popen[str], again: Buho) -> None:
+    run.communicate(timeout=RENEWS_WITHIN_S)
+    assert run.returncode == kills.KILLED
+    again.night(tiny.NIGHT).expect(0)
+    assert tiny.total_of(again, "good") == (2, tiny.GOOD_TOTAL)
+
+
+@pytest.mark.timeout(600)
+def test_killed_while_it_renews_its_lease_on_a_disk_a_run_does_not_stand_in_the_way(
+    buho: Buho, tmp_path: Path, tell: Callable[[str], None]
+):
     dying = buho.with_environment(BUHO_FAILPOINT=SLOW)
     with ExitStack() as stack:
         server = stack.enter_context(silent_server())
@@ -213,11 +228,26 @@ def test_killed_while_it_renews_its_lease_a_run_does_not_stand_in_the_way(buho: 
             project = tiny.write_project(tmp_path / f"project-{number}")
             runs.append((project, stack.enter_context(run_at_work(dying, project, server, project / "lake"))))
         for project, run in runs:
-            run.communicate(timeout=2 * ENDS_WITHIN_S)
-            assert run.returncode == kills.KILLED
-            at = buho.at(project)
-            at.night(tiny.NIGHT).expect(0)
-            assert tiny.total_of(at, "good") == (2, tiny.GOOD_TOTAL)
+            dies_and_is_run_again(run, buho.at(project))
+    tell(f"\n{len(runs)} kills on disk at {SLOW}")
+
+
+@pytest.mark.timeout(600)
+def test_killed_while_it_renews_its_lease_on_s3_a_run_does_not_stand_in_the_way(
+    buho: Buho, tmp_path: Path, tell: Callable[[str], None]
+):
+    with s3_server(silent="exports") as server, ExitStack() as stack:
+        runs = []
+        for number in range(max(ALL, 1)):
+            project = tiny.write_project(tmp_path / f"project-{number}")
+            bucket = uuid.uuid4().hex
+            server.create_bucket(bucket)
+            again = buho.at(project, lake=f"s3://{bucket}/lake").with_environment(**server.environment)
+            dying = again.at(project, raw="s3://exports/raw").with_environment(BUHO_FAILPOINT=SLOW)
+            runs.append((stack.enter_context(at_work(dying, tiny.NIGHT)), again))
+        for run, again in runs:
+            dies_and_is_run_again(run, again)
+    tell(f"\n{len(runs)} kills on S3 at {SLOW}")
 
 
 @pytest.fixture
@@ -236,17 +266,19 @@ def test_the_scenarios_reach_every_step_there_is(references: list[Reference]):
     assert reached | {SLOW} == kills.steps_of(ROOT / "warehouse" / "src")
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_killed_at_any_step_on_a_disk_the_next_run_ends_as_if_nothing_had_happened(
     references: list[Reference], on_disk: Place, tell: Callable[[str], None]
 ):
     counts = kill_all(references, on_disk, tell)
     assert min(counts.values()) >= max(ALL, 1)
+    assert counts.total() >= ALL_TOGETHER
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_killed_at_any_step_on_s3_the_next_run_ends_as_if_nothing_had_happened(
     references: list[Reference], on_s3: Place, tell: Callable[[str], None]
 ):
     counts = kill_all(references, on_s3, tell)
-    assert counts.total() >= SHARE_ON_S3
+    assert min(counts.values()) >= max(ALL, 1)
+    assert counts.total() >= (ALL_TOGETHER or SHARE_ON_S3)

@@ -105,8 +105,8 @@ impl Sum {
         match report.status {
             RunStatus::Done => self.done += nights,
             RunStatus::Partial => self.partial += nights,
-            RunStatus::Failed | RunStatus::Stopped | RunStatus::Died | RunStatus::Running => self.failed += nights,
             RunStatus::Skipped => self.skipped += nights,
+            _ => self.failed += nights,
         }
         self.rows = (self.rows.0 + report.rows.ingested, self.rows.1 + report.rows.quarantined);
         self.seconds += report.seconds;

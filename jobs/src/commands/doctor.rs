@@ -49,11 +49,11 @@ async fn examine(context: &Context, project: Project, night: Option<NaiveDate>) 
     machine::examine(&mut findings, &project.settings);
     let lake = storage::lake(&mut findings, context, &project).await;
     if let Some((store, root)) = storage::raw(&mut findings, &project).await {
-        let last_run = match &lake {
-            Some(lake) => night::last_run(lake, context.clock.now()).await,
-            None => None,
+        let habit = match &lake {
+            Some(lake) => night::Habit::of(lake, context.clock.now()).await,
+            None => night::Habit::default(),
         };
-        let wanted = night::Wanted { asked: night, last_run };
+        let wanted = night::Wanted { asked: night, habit };
         let place = sources::Place { store, root: &root };
         sources::examine(&mut findings, context, &project, place, &wanted).await;
     }

@@ -5,15 +5,17 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
+use arrow::error::ArrowError;
 use warehouse::error::ErrorKind;
 use warehouse::graph;
-use warehouse::release::{self, Pin, Release, ReleaseId, TableState};
+use warehouse::release::{self, Found, Pin, Release, ReleaseError, ReleaseId, TableState};
 use warehouse::run::{RunContext, RunError, TableDiff, diff, rollback};
 use warehouse::table::Lake;
 
 use crate::cli::{ReleasesCommand, ReportFormat, RowFormat};
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
+use crate::logging;
 use crate::output::{Destination, write_batches};
 
 /// What `diff` compares unless told.
@@ -26,7 +28,7 @@ pub fn run(context: &Context, command: &ReleasesCommand) -> Result<Exit, Command
         // What only looks, or only keeps, works with a project whose SQL is broken.
         let (lake, _engine) = super::sql::open(context, &project)?;
         match command {
-            ReleasesCommand::List { limit, format } => list(&lake, *limit, *format).await,
+            ReleasesCommand::List { limit, format } => return list(&lake, *limit, *format).await,
             ReleasesCommand::Show { release, format } => show(context, &lake, release.as_deref(), *format).await,
             ReleasesCommand::Pin { release, reason } => pin(context, &lake, release, reason.as_deref()).await,
             ReleasesCommand::Unpin { release } => unpin(context, &lake, release).await,
@@ -45,9 +47,9 @@ pub fn run(context: &Context, command: &ReleasesCommand) -> Result<Exit, Command
                     target.id()
                 ))
             }
-        }
-    })?;
-    Ok(Exit::Done)
+        }?;
+        Ok(Exit::Done)
+    })
 }
 
 async fn pin(context: &Context, lake: &Lake, release: &str, reason: Option<&str>) -> Result<(), CommandError> {
@@ -99,36 +101,45 @@ async fn read(lake: &Lake, text: Option<&str>) -> Result<Release, CommandError> 
     }
 }
 
-async fn list(lake: &Lake, limit: usize, format: RowFormat) -> Result<(), CommandError> {
+/// Releases with those that cannot be read among them: each of these is told with the way out, the rest of its row is
+/// empty.
+async fn list(lake: &Lake, limit: usize, format: RowFormat) -> Result<Exit, CommandError> {
     let ids: Vec<ReleaseId> =
         release::list(lake).await.map_err(RunError::from)?.into_iter().rev().take(limit).collect();
     let pins = release::pins(lake).await.map_err(RunError::from)?;
-    let mut releases = Vec::with_capacity(ids.len());
-    for id in ids {
-        releases.push(release::read(lake, id).await.map_err(RunError::from)?);
+    let releases = release::read_each(lake, &ids).await.map_err(RunError::from)?;
+    let batch = rows(&releases, &pins).map_err(|error| CommandError::of(ErrorKind::Defect, &error))?;
+    let schema = batch.schema();
+    write_batches(&[batch], schema, format, Destination::new(None))?;
+    let damaged: Vec<&ReleaseError> = releases.iter().filter_map(|(_, found)| found.as_ref().err()).collect();
+    for error in &damaged {
+        logging::tell(&error.to_string());
     }
-    let texts = |of: &dyn Fn(&Release) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(releases.iter().map(of)))
+    Ok(damaged.iter().map(|error| error.kind()).reduce(ErrorKind::worst).map_or(Exit::Done, Exit::Failed))
+}
+
+fn rows(releases: &[(ReleaseId, Found)], pins: &[ReleaseId]) -> Result<RecordBatch, ArrowError> {
+    let texts = |of: &dyn Fn(&Release) -> Option<String>| -> ArrayRef {
+        Arc::new(StringArray::from_iter(releases.iter().map(|(_, found)| found.as_ref().ok().and_then(of))))
     };
     let tables = |state: TableState| -> ArrayRef {
         let in_state = |release: &Release| release.tables.values().filter(|table| table.state == state).count() as u64;
-        Arc::new(UInt64Array::from_iter_values(releases.iter().map(in_state)))
+        Arc::new(UInt64Array::from_iter(releases.iter().map(|(_, found)| found.as_ref().ok().map(in_state))))
     };
-    let pinned: ArrayRef =
-        Arc::new(BooleanArray::from_iter(releases.iter().map(|found| Some(pins.contains(&found.id())))));
-    let batch = RecordBatch::try_from_iter([
-        ("release", texts(&|release| release.id().to_string())),
-        ("at", texts(&|release| release.at.format("%Y-%m-%d %H:%M:%SZ").to_string())),
-        ("run_id", texts(&|release| release.run_id.clone())),
+    let ids: ArrayRef = Arc::new(StringArray::from_iter_values(releases.iter().map(|(id, _)| id.to_string())));
+    let pinned: ArrayRef = Arc::new(BooleanArray::from_iter(releases.iter().map(|(id, _)| Some(pins.contains(id)))));
+    let damaged: ArrayRef = Arc::new(BooleanArray::from_iter(releases.iter().map(|(_, found)| Some(found.is_err()))));
+    RecordBatch::try_from_iter([
+        ("release", ids),
+        ("at", texts(&|release| Some(release.at.format("%Y-%m-%d %H:%M:%SZ").to_string()))),
+        ("run_id", texts(&|release| Some(release.run_id.clone()))),
         ("fresh", tables(TableState::Fresh)),
         ("held", tables(TableState::Held)),
         ("failed", tables(TableState::Failed)),
         ("pinned", pinned),
-        ("restores", Arc::new(StringArray::from_iter(releases.iter().map(|release| release.restores.clone())))),
+        ("restores", texts(&|release| release.restores.clone())),
+        ("damaged", damaged),
     ])
-    .map_err(|error| CommandError::of(ErrorKind::Defect, &error))?;
-    let schema = batch.schema();
-    write_batches(&[batch], schema, format, Destination::new(None))
 }
 
 async fn show(context: &Context, lake: &Lake, release: Option<&str>, format: ReportFormat) -> Result<(), CommandError> {

@@ -80,7 +80,7 @@ pub fn selection(opened: &RunContext, select: Option<&str>) -> Result<Option<BTr
 }
 
 fn exit(report: &RunReport, skip_code: bool) -> Exit {
-    match (report.worst(), report.status) {
+    match (report.worst(), &report.status) {
         (Some(kind), _) => Exit::Failed(kind),
         (None, RunStatus::Skipped) if skip_code => Exit::NothingToDo,
         (None, _) => Exit::Done,

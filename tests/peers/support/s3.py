@@ -59,6 +59,22 @@ class ReadOnly:
         return self.application(environ, start_response)
 
 
+class Silent:
+    """A bucket of which no request is answered while the server is up."""
+
+    def __init__(self, application, bucket: str):
+        self.application = application
+        self.bucket = bucket
+        self.closed = threading.Event()
+
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"].split("/")[1] != self.bucket:
+            return self.application(environ, start_response)
+        self.closed.wait()
+        start_response("503 Service Unavailable", [("Content-Type", "application/xml")])
+        return [b"<Error><Code>ServiceUnavailable</Code><Message>closed</Message></Error>"]
+
+
 class Quiet(WSGIRequestHandler):
     """One line per request would bury the story of the test."""
 
@@ -113,6 +129,17 @@ class Server:
             with self.application.lock:
                 store.copy_object(key, target, name)
 
+    def download(self, bucket: str, prefix: str, folder: Path) -> None:
+        """The objects below a prefix as files of a folder, without a request for each of them."""
+        store = s3_backends[DEFAULT_ACCOUNT_ID][AWS]
+        for name, key in list(store.get_bucket(bucket).keys.items()):
+            if name.startswith(prefix):
+                file = folder / name.removeprefix(prefix)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with self.application.lock:
+                    content = key.value
+                file.write_bytes(content)
+
     def remove_bucket(self, bucket: str) -> None:
         with self.application.lock:
             del s3_backends[DEFAULT_ACCOUNT_ID][AWS].buckets[bucket]
@@ -140,9 +167,11 @@ def served(application) -> Iterator[str]:
 def s3_server(
     keeps_conditions: bool = True,
     read_only: str | None = None,
+    silent: str | None = None,
     speaks: Callable[[Application], Application] | None = None,
 ) -> Iterator[Server]:
-    """A server; `read_only` names a bucket that takes no writes from the binary, `speaks` another dialect."""
+    """A server; `read_only` names a bucket that takes no writes from the binary, `silent` one that does not
+    answer, `speaks` another dialect."""
     backend = DomainDispatcherApplication(create_backend_app)
     if speaks is not None:
         backend = speaks(backend)
@@ -151,8 +180,17 @@ def s3_server(
     if read_only:
         backend = ReadOnly(backend, read_only)
     application = OneAtATime(backend)
-    with served(application) as endpoint:
-        yield Server(endpoint, application)
+    if silent is None:
+        with served(application) as endpoint:
+            yield Server(endpoint, application)
+        return
+    # In front of the lock: who waits there keeps nobody waiting.
+    waiting = Silent(application, silent)
+    with served(waiting) as endpoint:
+        try:
+            yield Server(endpoint, application)
+        finally:
+            waiting.closed.set()
 
 
 @contextmanager

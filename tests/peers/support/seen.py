@@ -81,10 +81,7 @@ def on_server(server: Server, bucket: str, prefix: str, scratch: Path) -> Lake:
         copy = scratch / bucket / below
         shutil.rmtree(copy, ignore_errors=True)
         copy.mkdir(parents=True)
-        for key in server.keys(bucket, f"{prefix}/{below}/"):
-            file = scratch / bucket / key.removeprefix(f"{prefix}/")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(read(key.removeprefix(f"{prefix}/")))
+        server.download(bucket, f"{prefix}/{below}/", copy)
         return str(copy)
 
     return Lake(f"s3://{bucket}/{prefix}", read, names, folder)

@@ -20,6 +20,24 @@ def silent_server() -> Iterator[socket.socket]:
 
 
 @contextmanager
+def at_work(buho: Buho, night: str) -> Iterator[subprocess.Popen[str]]:
+    """A run of a night, killed if it is still there at the end."""
+    with subprocess.Popen(
+        buho.command("run", "--night", night),
+        env=buho.variables(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        try:
+            yield run
+        finally:
+            if run.poll() is None:
+                run.kill()
+
+
+@contextmanager
 def run_at_work(
     buho: Buho, project: Path, server: socket.socket, lake: Path
 ) -> Iterator[subprocess.Popen[str]]:
@@ -31,18 +49,7 @@ def run_at_work(
         AWS_SECRET_ACCESS_KEY="anything",
         AWS_REGION="eu-west-1",
     )
-    with subprocess.Popen(
-        at.command("run", "--night", tiny.NIGHT),
-        env=at.variables(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as run:
+    with at_work(at, tiny.NIGHT) as run:
         connection, _ = server.accept()
-        try:
+        with connection:
             yield run
-        finally:
-            if run.poll() is None:
-                run.kill()
-            connection.close()

@@ -67,6 +67,8 @@ use keeper::{Keeper, Standing};
 pub const EXPIRY: Duration = Duration::from_secs(30);
 /// How often a holder renews.
 pub const RENEWAL: Duration = Duration::from_secs(10);
+/// What a run of a night does first, and all that is known of one which dies before its next link.
+pub const OPENING: &str = "open";
 /// Takes that one acquisition may lose the race against before it says who won.
 const RACES: usize = 3;
 
@@ -121,7 +123,7 @@ impl Lease {
                 at: clock.now(),
                 unfinished: last.as_ref().and_then(Link::unfinished_after),
                 creating: last.as_ref().map(|last| last.creating.clone()).unwrap_or_default(),
-                phase: None,
+                phase: holder.errand.map(|_| OPENING.to_owned()),
                 step: Step::Take,
             };
             match chain.append(&link).await? {

@@ -18,7 +18,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,8 @@ pub use pins::{Pin, pin, pins, unpin};
 use crate::table::Lake;
 
 const FOLDER: &str = "_buho/releases";
+/// Releases read beside each other.
+const READS_AT_ONCE: usize = 16;
 
 /// Night and sequence, written `2026-01-31.2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -222,6 +224,29 @@ pub async fn read(lake: &Lake, id: ReleaseId) -> Result<Release, ReleaseError> {
             Err(ReleaseError::Damaged { id, path: path.to_string(), before, source })
         }
     }
+}
+
+/// A release, or [`ReleaseError::Damaged`] where its file is torn.
+pub type Found = Result<Release, ReleaseError>;
+
+/// Releases by their ids, in that order: one that is damaged keeps nobody from the others. One that maintenance dropped
+/// meanwhile is left out.
+///
+/// # Errors
+/// [`ReleaseError::Storage`] where the lake cannot be read.
+pub async fn read_each(lake: &Lake, ids: &[ReleaseId]) -> Result<Vec<(ReleaseId, Found)>, ReleaseError> {
+    stream::iter(ids.iter().copied())
+        .map(|id| async move { (id, read(lake, id).await) })
+        .buffered(READS_AT_ONCE)
+        .filter_map(|(id, found)| async move {
+            match found {
+                Err(ReleaseError::Unknown { .. }) => None,
+                Ok(_) | Err(ReleaseError::Damaged { .. }) => Some(Ok((id, found))),
+                Err(error) => Some(Err(error)),
+            }
+        })
+        .try_collect()
+        .await
 }
 
 /// The next free sequence of a night.

@@ -219,7 +219,8 @@ impl Touch<'_> {
             let Some((files, night)) = self.files_before(base, known).await? else {
                 return Ok(None);
             };
-            let provider = base.provider(&self.work.context.lake, &files, night.unwrap_or(self.work.night));
+            // A night of before may have been a later one: what it saw whole is not cut by this one.
+            let provider = base.provider_then(&self.work.context.lake, &files, night);
             scene.tables.insert(base.table.clone(), provider.map_err(ComputeError::Other)?);
         }
         Ok(Some(scene))

@@ -71,8 +71,8 @@ async fn commit_source(
     Ok(source)
 }
 
-/// How the night's release names each bronze table. Where nothing but fences came on top of what the
-/// last release names, that version stays: what tells readers nothing new is no new release.
+/// How the night's release names each bronze table. Where nothing but fences and maintenance came on top of what
+/// the last release names, that version stays: what tells readers nothing new is no new release.
 pub(super) async fn released_sources(
     context: &RunContext,
     sources: &[SourceOutcome],
@@ -95,13 +95,17 @@ pub(super) async fn released_sources(
     Ok(released)
 }
 
-/// Whether the table's present version has the files and columns that an earlier one had.
+/// Whether the table's present version has the rows and columns that an earlier one had: whatever changes rows changes
+/// the ledger, and maintenance puts them into other files.
 async fn same_rows(context: &RunContext, source: &SourceOutcome, version: u64) -> Result<bool, RunError> {
     let Candidate::Unchanged { snapshot: Some(now), .. } = &source.candidate else {
         return Ok(false);
     };
     let before = TableSnapshot::load(&context.lake, &source.table, Some(version)).await?;
-    Ok(before.is_some_and(|before| before.same_rows(now)))
+    let Some(before) = before.filter(|before| before.schema == now.schema) else {
+        return Ok(false);
+    };
+    Ok(before.same_rows(now) || before.transaction(ledgers::APP_ID).await? == now.transaction(ledgers::APP_ID).await?)
 }
 
 /// Commits rows of a source together with the ledger that counts them: the ledger first, for nothing

@@ -316,10 +316,7 @@ impl Inspector<'_> {
             tracing::info!(node = %self.work.name, file = %key, "an input's file of before is gone; building all windows");
             return Ok(None);
         };
-        let provider = match night {
-            Some(night) => base.provider(lake, std::slice::from_ref(&file), night),
-            None => base.whole_file(lake, &file),
-        };
+        let provider = base.provider_then(lake, std::slice::from_ref(&file), night);
         let session = self.session(from, base, provider, night.unwrap_or(self.work.night)).await?;
         Ok(Some(digest(&session, read).await?))
     }

@@ -3,20 +3,28 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 
 use super::compute::{Target, stage_query};
 use super::context::RunContext;
 use super::error::RunError;
+use super::ledgers;
 use super::publish::RECIPE;
+use super::state::horizon;
 use crate::graph::Node;
+use crate::ingest::{DELIVERY, NIGHT, RECORD};
 use crate::lease::Lease;
+use crate::project::Contract;
 use crate::project::model::{Materialized, Model};
 use crate::session::{Effort, register};
 use crate::table::{Change, DataFile, Layout, PartitionValues, PinnedTable, TableError, TableSnapshot, commit};
 
 /// Small files that are worth one larger file.
 const SMALL_FILES: usize = 16;
+/// Small files of deliveries that are; a simulated lake has few of them.
+const SMALL_DELIVERIES: usize = if cfg!(test) { 2 } else { SMALL_FILES };
+/// Nights before the newest delivery, whose files stay as they came: these are the ones that are delivered again.
+const UNSETTLED: Days = Days::new(if cfg!(test) { 0 } else { 7 });
 /// Bytes below which a file is small.
 const SMALL_BYTES: u64 = 16 << 20;
 /// Application id of commits that only rearrange.
@@ -28,7 +36,35 @@ pub(super) async fn ops(context: &RunContext, table: &str, run_id: &str) -> Resu
         return Ok(0);
     };
     let small: Vec<DataFile> = base.files.iter().filter(|file| file.size < SMALL_BYTES).cloned().collect();
-    let rearranged = Rearranged { context, base: &base, layout: Layout::default(), run_id, token: None };
+    let layout = Layout::default();
+    let rearranged = Rearranged { context, base: &base, layout, least: SMALL_FILES, run_id, token: None };
+    rearranged.commit(vec![small], HashMap::new()).await
+}
+
+/// Compacts a bronze table, delivery after delivery: one that is delivered again after all costs the files in which its
+/// rows are, and those of its neighbours. Rows that wait for a later night keep their files.
+pub(super) async fn bronze(
+    context: &RunContext,
+    lease: &Lease,
+    contract: &Contract,
+    run_id: &str,
+) -> Result<usize, RunError> {
+    let Some(base) = TableSnapshot::load(&context.lake, &contract.table, None).await? else {
+        return Ok(0);
+    };
+    let newest = base.files.iter().filter_map(|file| file.last_day(NIGHT).flatten()).max();
+    let bound = newest.and_then(|newest| newest.checked_sub_days(UNSETTLED));
+    // A table that is there without a ledger is somebody else's.
+    let (Some(bound), Some(_)) = (bound, base.transaction(ledgers::APP_ID).await?) else {
+        return Ok(0);
+    };
+    let event_time = contract.spec.event_time.as_ref().map(|column| column.value.as_str());
+    let is_settled =
+        |file: &&DataFile| horizon(std::slice::from_ref(*file), event_time).is_some_and(|last| last < bound);
+    let small = base.files.iter().filter(|file| file.size < SMALL_BYTES).filter(is_settled).cloned().collect();
+    let layout = Layout { sort: vec![DELIVERY.to_owned(), RECORD.to_owned()], ..Layout::default() };
+    let rearranged =
+        Rearranged { context, base: &base, layout, least: SMALL_DELIVERIES, run_id, token: Some(lease.token()) };
     rearranged.commit(vec![small], HashMap::new()).await
 }
 
@@ -52,7 +88,8 @@ pub(super) async fn node(context: &RunContext, lease: &Lease, node: &Node, run_i
         groups.entry(file.partition.clone()).or_default().push(file.clone());
     }
     let layout = model.spec.layout();
-    let rearranged = Rearranged { context, base: &base, layout, run_id, token: Some(lease.token()) };
+    let rearranged =
+        Rearranged { context, base: &base, layout, least: SMALL_FILES, run_id, token: Some(lease.token()) };
     rearranged.commit(groups.into_values().collect(), HashMap::from([(RECIPE.to_owned(), recipe)])).await
 }
 
@@ -76,6 +113,8 @@ struct Rearranged<'a> {
     context: &'a RunContext,
     base: &'a TableSnapshot,
     layout: Layout,
+    /// Files of a group that are worth it.
+    least: usize,
     run_id: &'a str,
     /// Token of the lease, for a table that only its holder writes.
     token: Option<u64>,
@@ -88,7 +127,7 @@ impl Rearranged<'_> {
         groups: Vec<Vec<DataFile>>,
         notes: HashMap<String, serde_json::Value>,
     ) -> Result<usize, RunError> {
-        let small: Vec<DataFile> = groups.into_iter().filter(|files| files.len() >= SMALL_FILES).flatten().collect();
+        let small: Vec<DataFile> = groups.into_iter().filter(|files| files.len() >= self.least).flatten().collect();
         if small.is_empty() {
             return Ok(0);
         }

@@ -30,6 +30,10 @@ pub enum RunError {
     NotBuilt { node: String },
     #[error("{node}: {because}")]
     Waits { node: String, because: String },
+    #[error(
+        "the record of a run cannot be read, {path} is cut short or damaged: {source} — put that file back from a copy, or remove it: nothing but `buho runs` reads it, and what the run did is in the ops tables"
+    )]
+    Record { path: String, source: serde_json::Error },
     #[error("{what}: {source} — this is a defect, please report it")]
     Form { what: String, source: serde_json::Error },
     #[error("{message}")]
@@ -46,7 +50,7 @@ impl RunError {
             Self::Store(error) => error.kind(),
             Self::Lease(error) => error.kind(),
             Self::Stopped => ErrorKind::Retry,
-            Self::Waits { .. } => ErrorKind::Data,
+            Self::Waits { .. } | Self::Record { .. } => ErrorKind::Data,
             Self::Graph(error) => error.kind(),
             Self::Query { kind, .. } => *kind,
             Self::User { .. } | Self::NotBuilt { .. } => ErrorKind::User,

@@ -28,7 +28,7 @@ pub(super) async fn record(context: &RunContext, lease: &Lease) {
 
 /// The last link of the holder before, unless all before are recorded.
 async fn record_one(context: &RunContext, link: &Link) -> Result<Option<Link>, RunError> {
-    if records::run_by_id(&context.lake, &link.holder.run_id).await?.is_some() {
+    if records::is_there(&context.lake, &link.holder.run_id).await? {
         return Ok(None);
     }
     if let Some(report) = told_by(&context.lake, link, RunStatus::Died).await? {
@@ -52,7 +52,7 @@ pub(super) async fn present(lake: &Lake, now: DateTime<Utc>) -> Result<Option<Ru
     };
     let is_gone = link.holder.is_gone(&Holder::this_process("", "runs list"));
     let works = holds && !is_gone && !link.is_expired(now);
-    if records::run_by_id(lake, &link.holder.run_id).await?.is_some() {
+    if records::is_there(lake, &link.holder.run_id).await? {
         return Ok(None);
     }
     told_by(lake, &link, if works { RunStatus::Running } else { RunStatus::Died }).await
@@ -64,11 +64,11 @@ async fn told_by(lake: &Lake, last: &Link, status: RunStatus) -> Result<Option<R
     let Some(Errand { night, began }) = holder.errand else { return Ok(None) };
     let released = release::latest(lake).await?.filter(|release| release.run_id == holder.run_id);
     let mut report = RunReport::begun(holder, night, began);
-    report.status = status;
     report.release = released.map(|release| release.id().to_string());
     report.phase.clone_from(&last.phase);
     report.seconds = (*at - began).as_seconds_f64();
     report.failed = (status == RunStatus::Died).then(|| Failure { node: "run".to_owned(), message: epitaph(last) });
+    report.status = status;
     Ok(Some(report))
 }
 

@@ -125,14 +125,18 @@ pub(super) async fn work(
 
 /// Small files of a table made larger. Rows of the quarantine are found by the names of their files: those stay.
 async fn compacted(context: &RunContext, lease: &Lease, table: &str, run_id: &str) -> Result<usize, RunError> {
-    if let Some(node) = context.graph.node(table) {
-        return compact::node(context, lease, node, run_id).await;
+    let files = if let Some(node) = context.graph.node(table) {
+        compact::node(context, lease, node, run_id).await?
+    } else if let Some(contract) = context.project.contracts.values().find(|contract| contract.table == table) {
+        compact::bronze(context, lease, contract, run_id).await?
+    } else if table != quarantine::TABLE && ops_schemas().iter().any(|(name, _)| *name == table) {
+        compact::ops(context, table, run_id).await?
+    } else {
+        0
+    };
+    if files > 0 {
+        failpoint::reached("maintain.compacted");
     }
-    if table == quarantine::TABLE || !ops_schemas().iter().any(|(name, _)| *name == table) {
-        return Ok(0);
-    }
-    let files = compact::ops(context, table, run_id).await?;
-    failpoint::reached("maintain.compacted");
     Ok(files)
 }
 

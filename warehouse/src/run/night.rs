@@ -19,7 +19,7 @@ use super::{evolution, left, maintain, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
 use crate::failpoint;
-use crate::lease::{Errand, Holder, Lease, LeaseError};
+use crate::lease::{Errand, Holder, Lease, LeaseError, OPENING};
 use crate::release::{self, Release};
 
 /// Runs a night and records it. What failed inside it is in the report; an error means that the run
@@ -34,6 +34,7 @@ pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<Run
     let holder = Holder::this_process(&run_id, "run").on(Errand { night: request.night, began: started_at });
     let mut report = RunReport::begun(&holder, request.night, started_at);
     report.earlier.clone_from(&request.earlier);
+    report.phase = Some(OPENING.to_owned());
     let ran = holding(context, holder, async |lease| recorded(context, request, lease, &mut report).await).await;
     match ran {
         Ok(()) => Ok(report),

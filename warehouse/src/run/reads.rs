@@ -89,8 +89,16 @@ impl BaseTable {
         }
     }
 
-    /// A file with all its rows, as the table's columns are now.
-    pub fn whole_file(&self, lake: &Lake, file: &DataFile) -> Result<Arc<dyn TableProvider>, RunError> {
-        Ok(Arc::new(PinnedTable::new(lake, &self.table, self.candidate.schema(), std::slice::from_ref(file))?))
+    /// Files as a night saw them that is gone by; without one all their rows, as the table's columns are now.
+    pub fn provider_then(
+        &self,
+        lake: &Lake,
+        files: &[DataFile],
+        night: Option<NaiveDate>,
+    ) -> Result<Arc<dyn TableProvider>, RunError> {
+        match night {
+            Some(night) => self.provider(lake, files, night),
+            None => Ok(Arc::new(PinnedTable::new(lake, &self.table, self.candidate.schema(), files)?)),
+        }
     }
 }

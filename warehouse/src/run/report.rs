@@ -9,8 +9,8 @@ use crate::error::ErrorKind;
 use crate::lease::Holder;
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum RunStatus {
     /// Everything that was to do is released.
     Done,
@@ -26,10 +26,16 @@ pub enum RunStatus {
     Died,
     /// It holds the lake and works; only `runs list` says so.
     Running,
+    /// As a newer version calls it.
+    Other(String),
 }
 
 impl RunStatus {
-    pub fn name(self) -> &'static str {
+    /// Those that this version writes.
+    const ALL: [Self; 7] =
+        [Self::Done, Self::Partial, Self::Failed, Self::Skipped, Self::Stopped, Self::Died, Self::Running];
+
+    pub fn name(&self) -> &str {
         match self {
             Self::Done => "done",
             Self::Partial => "partial",
@@ -38,7 +44,20 @@ impl RunStatus {
             Self::Stopped => "stopped",
             Self::Died => "died",
             Self::Running => "running",
+            Self::Other(name) => name,
         }
+    }
+}
+
+impl From<String> for RunStatus {
+    fn from(name: String) -> Self {
+        Self::ALL.into_iter().find(|status| status.name() == name).unwrap_or(Self::Other(name))
+    }
+}
+
+impl From<RunStatus> for String {
+    fn from(status: RunStatus) -> Self {
+        status.name().to_owned()
     }
 }
 

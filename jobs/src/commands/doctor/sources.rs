@@ -49,6 +49,9 @@ pub async fn examine(findings: &mut Findings, context: &Context, project: &Proje
     let last_delivered = files.filter_map(|file| file.date).filter(|date| *date <= default).max();
     let night = wanted.night(default, last_delivered);
     Wanted::tell(findings, night, default);
+    if wanted.asked.is_none() {
+        wanted.habit.tell(findings, default);
+    }
     let examination = Examination { context, project, place, night };
     let mut absent = Vec::new();
     for (contract, files) in listed {

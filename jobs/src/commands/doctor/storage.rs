@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore};
 use tokio::time::timeout;
@@ -18,9 +18,6 @@ use super::PATIENCE;
 use super::findings::Findings;
 use crate::context::Context;
 use crate::exit::chain;
-
-/// Releases read beside each other.
-const READS_AT_ONCE: usize = 16;
 
 /// What went wrong, and what the caller should do.
 type Trouble = (ErrorKind, String);
@@ -98,20 +95,11 @@ pub async fn lake(findings: &mut Findings, context: &Context, project: &Project)
 /// Reads every release: a damaged one stops a night, or the maintenance behind it.
 async fn releases(findings: &mut Findings, lake: &Lake) -> Result<(), ReleaseError> {
     let ids = release::list(lake).await?;
-    let mut read = stream::iter(ids.iter().copied())
-        .map(|id| async move { (id, release::read(lake, id).await) })
-        .buffered(READS_AT_ONCE);
     let mut damaged = 0;
-    while let Some((id, found)) = read.next().await {
-        match found {
-            Ok(_) => {}
-            // Maintenance dropped it meanwhile.
-            Err(ReleaseError::Unknown { .. }) => {}
-            Err(error @ ReleaseError::Damaged { .. }) => {
-                damaged += 1;
-                findings.problem(error.kind(), &format!("release {id}"), chain(&error));
-            }
-            Err(error) => return Err(error),
+    for (id, found) in release::read_each(lake, &ids).await? {
+        if let Err(error) = found {
+            damaged += 1;
+            findings.problem(error.kind(), &format!("release {id}"), chain(&error));
         }
     }
     if let (Some(last), 0) = (ids.last(), damaged) {

@@ -1,8 +1,10 @@
 //! Tables that build on their rows before by key: merges and histories.
 
+use super::crash::attempt;
 use super::materialize::{february, files, from_scratch, shop, status};
 use super::*;
 use crate::planted::{Bug, plant};
+use crate::store::faults::Rule;
 
 const CUSTOMERS: &str = "
 description: Customers that changed.
@@ -231,4 +233,47 @@ async fn a_corrected_delivery_corrects_the_history_of_its_night() {
     let request = RunRequest { night: february(5).parse().unwrap(), full_refresh: true, ..RunRequest::default() };
     run_night(&context, &request).await.unwrap();
     assert_eq!(shop.ask(STATES).await, corrected);
+}
+
+/// The later night's deliveries are in the lake when the earlier one is run again, and its table is ahead.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_night_has_the_keys_again_that_a_dead_run_of_a_later_one_had_deleted() {
+    let request = |day: u32| RunRequest { night: february(day).parse().unwrap(), ..RunRequest::default() };
+    let delivered = async || {
+        let shop = merging();
+        let deliveries: [&[(&str, &str, &str)]; 4] = [
+            &[("a", "Madrid", ""), ("b", "Lugo", ""), ("c", "Vigo", "")],
+            &[("b", "Jaca", "")],
+            &[("d", "Soria", "")],
+            &[("b", "", "true"), ("c", "Olot", "")],
+        ];
+        for (day, rows) in (1..).zip(deliveries) {
+            customers(&shop, day, rows);
+            if day < 4 {
+                shop.night(&february(day)).await;
+            }
+        }
+        shop
+    };
+    let reference = delivered().await;
+    let expected = reference.ask(PEOPLE).await;
+    let (context, store) = attempt(&reference, 0, Rule::Never).await;
+    run_night(&context, &request(4)).await.unwrap();
+    let writes = store.writes();
+    let mut ahead = 0;
+    for write in writes.saturating_sub(12)..=writes {
+        let shop = delivered().await;
+        let (context, _) = attempt(&shop, 0, Rule::DiesAt { write, applied: true }).await;
+        let _died = run_night(&context, &request(4)).await;
+        let (context, _) = attempt(&shop, 2, Rule::Never).await;
+        let left = TableSnapshot::load(&context.lake, "core.dim_customer", None).await.unwrap().unwrap();
+        run_night(&context, &request(3)).await.unwrap();
+        // Its link was in the chain: then it is released.
+        if release::latest(&context.lake).await.unwrap().unwrap().night == request(4).night {
+            continue;
+        }
+        ahead += u32::from(left.version > 2);
+        assert_eq!(shop.ask(PEOPLE).await, expected, "died at write {write} of {writes}");
+    }
+    assert!(ahead > 0, "no run died behind the commit of the table");
 }

@@ -1,6 +1,7 @@
 //! Promises of runs that did not come to their end: whoever asks which runs there were is told of them.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use object_store::ObjectStoreExt;
 
 use super::crash::{attempt, second_night};
 use super::*;
@@ -30,7 +31,7 @@ async fn a_run_that_died_is_listed_before_the_next_and_recorded_by_it_once() {
     let context = shop.open().await;
     let listed = last_runs(&context.lake, 10, at("2026-02-10T09:00:00Z")).await.unwrap();
     let [died, done] = &listed[..] else { panic!("{listed:#?}") };
-    assert_eq!((died.status, done.status), (RunStatus::Died, RunStatus::Done));
+    assert_eq!((&died.status, &done.status), (&RunStatus::Died, &RunStatus::Done));
     assert_eq!((died.night.to_string().as_str(), died.release.as_ref()), ("2026-02-02", None));
     assert_eq!(died.process, Some(std::process::id()));
     assert!(died.started_at >= at("2026-02-10T03:00:00Z") && died.started_at < at("2026-02-10T03:01:00Z"), "{died:#?}");
@@ -69,6 +70,7 @@ async fn wherever_a_run_died_it_is_listed_unless_it_had_recorded_itself() {
         phases.extend(listed.iter().filter(|run| run.status == RunStatus::Died).map(|run| run.phase.clone()));
     }
     assert!(phases.contains(&Some("publish".to_owned())), "the link of its release says where: {phases:?}");
+    assert!(phases.contains(&Some("open".to_owned())) && !phases.contains(&None), "so does its first: {phases:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +84,7 @@ async fn runs_that_died_one_after_the_other_are_all_recorded_by_the_first_that_d
     let (context, _) = attempt(&shop, 7, Rule::Never).await;
     run_night(&context, &second_night()).await.unwrap();
     let listed = last_runs(&context.lake, 10, context.clock.now()).await.unwrap();
-    let ended: Vec<RunStatus> = listed.iter().map(|run| run.status).collect();
+    let ended: Vec<RunStatus> = listed.iter().map(|run| run.status.clone()).collect();
     assert_eq!(ended, [RunStatus::Done, RunStatus::Died, RunStatus::Died, RunStatus::Died, RunStatus::Done]);
 }
 
@@ -97,7 +99,7 @@ async fn a_run_that_is_told_to_stop_records_that_itself() {
     assert!(matches!(run_night(&context, &request).await, Err(RunError::Stopped)));
     assert_eq!(shop.night("2026-02-01").await.status, RunStatus::Done);
     let listed = last_runs(&context.lake, 10, context.clock.now()).await.unwrap();
-    let ended: Vec<RunStatus> = listed.iter().map(|run| run.status).collect();
+    let ended: Vec<RunStatus> = listed.iter().map(|run| run.status.clone()).collect();
     assert!(ended.len() == 2 && ended.contains(&RunStatus::Stopped) && ended.contains(&RunStatus::Done), "{listed:#?}");
     let rows = shop.ask(ROWS).await;
     assert!(rows.contains("| stopped | 1 |") && !rows.contains("died"), "{rows}");
@@ -126,4 +128,36 @@ async fn a_run_at_work_is_listed_as_running_and_one_whose_lease_was_broken_as_di
     assert_eq!(shop.night("2026-02-01").await.status, RunStatus::Done);
     let recorded = run_by_id(&context.lake, "20260210T030000000Z-00000001").await.unwrap().unwrap();
     assert_eq!(recorded.status, RunStatus::Died);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_a_newer_version_recorded_is_listed_with_the_status_that_gave_it() {
+    let shop = Shop::new();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
+    let run_id = shop.night("2026-02-01").await.run_id;
+    let context = shop.open().await;
+    let record = context.lake.path(&format!("_buho/runs/{run_id}.json"));
+    let mut newer: serde_json::Value =
+        serde_json::from_slice(&context.lake.store().get(&record).await.unwrap().bytes().await.unwrap()).unwrap();
+    newer["status"] = "paused".into();
+    newer["paused_by"] = serde_json::json!({ "name": "somebody" });
+    context.lake.store().put(&record, newer.to_string().into()).await.unwrap();
+    let listed = last_runs(&context.lake, 10, context.clock.now()).await.unwrap();
+    assert_eq!(listed.iter().map(|run| run.status.name()).collect::<Vec<_>>(), ["paused"]);
+    assert_eq!(run_by_id(&context.lake, &run_id).await.unwrap().unwrap().result_line()["status"], "paused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_damaged_keeps_no_other_run_from_being_listed_and_is_told_by_itself() {
+    let shop = before_the_second_night().await;
+    let second = shop.night("2026-02-02").await;
+    let context = shop.open().await;
+    let record = context.lake.path(&format!("_buho/runs/{}.json", second.run_id));
+    context.lake.store().put(&record, "{\"run_id\":".into()).await.unwrap();
+    let listed = last_runs(&context.lake, 10, context.clock.now()).await.unwrap();
+    assert_eq!(listed.iter().map(|run| run.night.to_string()).collect::<Vec<_>>(), ["2026-02-01"]);
+    let error = run_by_id(&context.lake, &second.run_id).await.unwrap_err();
+    assert_eq!(error.kind(), crate::error::ErrorKind::Data);
+    assert!(error.to_string().contains(record.as_ref()) && error.to_string().contains("remove it"), "{error}");
+    assert_eq!(shop.night("2026-02-02").await.status, RunStatus::Skipped, "a night does not read records");
 }

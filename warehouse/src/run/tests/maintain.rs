@@ -159,6 +159,43 @@ async fn small_files_of_a_table_that_grows_become_larger_and_the_next_night_buil
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn small_deliveries_share_files_and_one_that_comes_again_replaces_its_own_rows_alone() {
+    let day = |day: u32| format!("2026-02-{day:02}");
+    let question = super::materialize::EVERY_KIND;
+    let rows = "select _file, _record, _delivery, _night, order_id, amount from bronze.orders order by 1, 2";
+    let deliver = |shop: &Shop, number: u32, amount: &str| {
+        let ids = [format!("o{number}"), format!("p{number}")];
+        let at = format!("{} 10:00:00", day(number));
+        shop.orders(&day(number), &[(&ids[0], &at, amount), (&ids[1], &at, "2.00")]);
+    };
+    let nights = async |amount_of_the_third: &str| {
+        let shop = super::materialize::every_kind();
+        for number in 1..=8 {
+            deliver(&shop, number, if number == 3 { amount_of_the_third } else { "1.00" });
+            shop.night(&day(number)).await;
+        }
+        shop
+    };
+    let shop = nights("1.00").await;
+    let before = (shop.ask(rows).await, shop.ask(question).await);
+    let context = shop.open_at(LATER).await;
+    let files = async || TableSnapshot::load(&context.lake, "bronze.orders", None).await.unwrap().unwrap().files.len();
+    assert_eq!(files().await, 8);
+    maintain(&context, Keep { nights: 35, months: 13 }).await.unwrap();
+    // The last may still come again.
+    assert_eq!(files().await, 2);
+    assert_eq!((shop.ask(rows).await, shop.ask(question).await), before);
+    assert_eq!(shop.night(&day(8)).await.status, RunStatus::Skipped, "readers see nothing new");
+    maintain(&shop.open_at(TWO_HOURS_LATER).await, KEEP).await.unwrap();
+    deliver(&shop, 3, "7.00");
+    shop.night(&day(8)).await;
+    let corrected = nights("7.00").await;
+    let told = "select _file, _record, _night, order_id, amount from bronze.orders order by 1, 2";
+    assert_eq!(shop.ask(told).await, corrected.ask(told).await);
+    assert_eq!(shop.ask(question).await, corrected.ask(question).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_night_ends_with_maintenance_for_as_long_as_the_project_says() {
     let shop = five_nights().await;
     let settings = |minutes: u32| format!("{BUHO}keep_nights = 2\nkeep_months = 1\nmaintain_minutes = {minutes}\n");

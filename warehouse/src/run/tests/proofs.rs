@@ -59,7 +59,7 @@ async fn rows_are_counted_of_the_whole_and_what_asks_for_the_night_is_asked_of_t
     let shop = shop().await;
     shop.orders("2026-02-02", &[("o8", "2026-02-02 10:00:00", "1.00")]);
     let report = shop.night("2026-02-02").await;
-    assert_eq!((report.status, failed(&report)), (RunStatus::Done, vec![]));
+    assert_eq!((&report.status, failed(&report)), (&RunStatus::Done, vec![]));
     shop.orders("2026-02-05", &[("o9", "2026-02-05 10:00:00", "1.00")]);
     let report = shop.night("2026-02-05").await;
     assert_eq!(failed(&report), [("none_is_old", 8)], "{:?}", report.audits);
@@ -106,7 +106,7 @@ async fn shop_with_returns() -> Shop {
     shop.orders("2026-02-01", &orders);
     returns(&shop, "2026-02-01", &ids.iter().map(String::as_str).collect::<Vec<_>>());
     let report = shop.night("2026-02-01").await;
-    assert_eq!((report.status, failed(&report)), (RunStatus::Done, vec![]));
+    assert_eq!((&report.status, failed(&report)), (&RunStatus::Done, vec![]));
     shop
 }
 
@@ -131,7 +131,7 @@ async fn only_new_rows_look_for_their_parent_while_it_loses_no_key() {
     shop.orders("2026-02-02", &[("o8", "2026-02-02 10:00:00", "1.00")]);
     returns(&shop, "2026-02-02", &["o3", "o8"]);
     let report = shop.night("2026-02-02").await;
-    assert_eq!((report.status, failed(&report)), (RunStatus::Done, vec![]), "{report:#?}");
+    assert_eq!((&report.status, failed(&report)), (&RunStatus::Done, vec![]), "{report:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,7 +169,7 @@ async fn a_parent_whose_file_was_written_anew_with_the_same_keys_is_not_asked_ag
     shop.orders("2026-02-02", &[("o8", "2026-02-02 10:00:00", "7.00")]);
     returns(&shop, "2026-02-03", &["o1"]);
     let report = shop.night("2026-02-03").await;
-    assert_eq!((report.status, failed(&report)), (RunStatus::Done, vec![]), "{report:#?}");
+    assert_eq!((&report.status, failed(&report)), (&RunStatus::Done, vec![]), "{report:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,7 +187,7 @@ async fn a_view_is_not_run_for_a_key_that_it_groups_by() {
     shop.orders("2026-02-02", &[("o8", "2026-02-02 10:00:00", "1.00")]);
     returns(&shop, "2026-02-02", &["o8"]);
     let report = shop.night("2026-02-02").await;
-    assert_eq!((report.status, failed(&report)), (RunStatus::Done, vec![]), "{report:#?}");
+    assert_eq!((&report.status, failed(&report)), (&RunStatus::Done, vec![]), "{report:#?}");
     let asked = report.audits.iter().filter(|audit| audit.node == "core.int_returned_orders");
     assert_eq!(asked.map(|audit| audit.audit.as_str()).collect::<Vec<_>>(), ["key_not_null", "key_unique"]);
 }

@@ -56,7 +56,7 @@ async fn what_depends_on_replayed_rows_is_built_by_the_next_run() {
     mend(&shop);
     replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
     let report = shop.night(DAY).await;
-    assert_eq!((report.status, report.nodes.built), (RunStatus::Done, 1), "{report:#?}");
+    assert_eq!((&report.status, report.nodes.built), (&RunStatus::Done, 1), "{report:#?}");
     assert!(shop.ask(counts).await.contains("| 3 |"));
 }
 

@@ -34,7 +34,7 @@ async fn an_audit_that_needs_a_table_nobody_asked_for_is_not_asked_and_the_run_s
     assert!(report.warnings.iter().any(|warning| warning.contains(said)), "{:?}", report.warnings);
     assert!(shop.ask("select orders from marts.counted").await.contains("| 2 "));
     let daily = only(&shop, "marts.daily").await;
-    assert_eq!((daily.status, daily.nodes.failed), (RunStatus::Done, 0), "{daily:#?}");
+    assert_eq!((&daily.status, daily.nodes.failed), (&RunStatus::Done, 0), "{daily:#?}");
     assert!(daily.audits.iter().any(|audit| audit.audit == "relationships_ordered_on" && audit.passed), "{daily:#?}");
 }
 

@@ -151,11 +151,11 @@ async fn a_backfill_that_storage_failed_ends_there_and_takes_the_night_in_when_i
     context.raw = Arc::new(raw);
     let mut told = Vec::new();
     let (from, to) = ("2026-02-01".parse().unwrap(), "2026-02-03".parse().unwrap());
-    backfill(&context, from, to, 1, None, |report| told.push((report.status, report.worst()))).await.unwrap();
+    backfill(&context, from, to, 1, None, |report| told.push((report.status.clone(), report.worst()))).await.unwrap();
     assert_eq!(told, [(RunStatus::Partial, Some(crate::error::ErrorKind::Retry))]);
     assert_eq!(release::latest(&context.lake).await.unwrap().unwrap().night.to_string(), "2026-02-02");
     let healed = backfilled(&shop, "2026-02-01", "2026-02-03").await;
-    assert_eq!(healed.iter().map(|(_, status)| *status).collect::<Vec<_>>(), [RunStatus::Done, RunStatus::Done]);
+    assert_eq!(healed.iter().map(|(_, status)| status.clone()).collect::<Vec<_>>(), [RunStatus::Done, RunStatus::Done]);
     let undisturbed = delivered();
     undisturbed.night("2026-02-02").await;
     later(&undisturbed);
