@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-use super::{Contributions, EnsembleError, Fitted, Learner, Rows, StackValidParams};
+use super::{Contributions, EnsembleError, Fitted, Learner, Rows, Settled, StackValidParams};
 use crate::input;
 use crate::split::{Fold, OutOfFold, out_of_fold};
 
@@ -32,9 +32,14 @@ impl<F: Fitted> Members<'_, '_, F> {
         for (number, given) in self.learners.iter().enumerate() {
             let seed = |fold: usize| self.params.member_seed(number, fold);
             let settled = given.settle(self.rows, self.folds, seed(self.folds.len() + 1))?;
-            let learner = settled.as_deref().unwrap_or(*given);
+            let Settled { learner, of_folds: made } = settled;
+            let learner = learner.as_deref().unwrap_or(*given);
+            let mut made = made.into_iter();
             predictions.push(out_of_fold(self.folds, |fold_number, fold| {
-                let model = self.rows.fit(learner, &fold.train, seed(fold_number))?;
+                let model = match made.next().flatten() {
+                    Some(model) => model,
+                    None => self.rows.fit(learner, &fold.train, seed(fold_number))?,
+                };
                 let found = model.predict(&self.rows.x.select(Axis(0), &fold.test).view())?;
                 check_answer(learner.name(), &found, fold.test.len(), &check)?;
                 if of_folds {

@@ -5,6 +5,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::boosting::BoostingClassifier;
 use crate::calibration::Method;
 use crate::encode::EncoderParams;
 use crate::linear::{LogisticParams, RidgeParams};
@@ -12,6 +13,7 @@ use crate::metrics::{calibration_line, log_loss, roc_auc};
 use crate::random::Random;
 use crate::split::{Fold, rolling_splits, stratified_folds};
 use crate::testing::close;
+use crate::tree::Classifier;
 
 /// A member that is no linear model: the share of positives on both sides of the median of one column, as a
 /// one-split forest would say it, on the scale of probabilities.
@@ -194,6 +196,25 @@ fn folds_that_do_not_judge_every_row_leave_the_members_of_all_rows() {
     let mut without_one = stratified_folds(y.view(), 5, 4).unwrap();
     without_one[0].train.pop();
     assert_eq!(committee(&x, &y, &without_one).members().len(), 2);
+}
+
+#[test]
+fn what_settling_has_made_of_a_fold_is_what_its_learner_fits_there() {
+    let (x, y) = data(900, 7);
+    let rows = Rows { x: x.view(), y: y.view(), weights: None };
+    let folds = stratified_folds(y.view(), 5, 4).unwrap();
+    let params = BoostingClassifier::params().rounds(300).leaves(4).shrinkage(0.2);
+    let given = BoostingLearner::new("boosting", EncoderParams::numeric(3), params).early_stopping(20);
+    let settled: Settled<'_, EncodedBoosting<Classifier>> = given.settle(rows, &folds, 3).unwrap();
+    let learner = settled.learner.unwrap();
+    let mut made = 0;
+    for (model, fold) in settled.of_folds.iter().zip(&folds) {
+        if let Some(model) = model {
+            assert_eq!(*model, rows.fit(learner.as_ref(), &fold.train, 3).unwrap());
+            made += 1;
+        }
+    }
+    assert!(made >= 3, "{made}");
 }
 
 #[test]
