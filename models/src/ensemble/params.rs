@@ -43,14 +43,14 @@ impl Default for StackParams {
 }
 
 impl StackParams {
-    /// Five folds, seed 0, weights not negative, a penalty of 1, 10 or 100, beta calibration, members of all rows.
+    /// Five folds, seed 0, weights not negative, a penalty of 1, 10 or 100, blended calibration, members of all rows.
     pub fn new() -> Self {
         Self(StackValidParams {
             folds: 5,
             seed: 0,
             non_negative: true,
             penalties: vec![1.0, 10.0, 100.0],
-            calibration: Method::Beta,
+            calibration: Method::default(),
             mean_of_folds: false,
         })
     }

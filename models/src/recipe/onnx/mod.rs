@@ -179,6 +179,12 @@ impl Writer<'_> {
                 let p = self.stairs(p, scores, values);
                 return self.graph.within(&p, nearest, 1.0 - nearest);
             }
+            Calibrator::Blended(beta, isotonic) => {
+                let one = self.calibrated(p, &Calibrator::Beta(*beta));
+                let other = self.calibrated(p, &Calibrator::Isotonic(isotonic.clone()));
+                let sum = self.graph.op("Add", &[&one, &other], vec![]);
+                return self.graph.with("Mul", &sum, 0.5);
+            }
         };
         let p = self.graph.op("Sigmoid", &[&raw], vec![]);
         self.graph.within(&p, nearest, 1.0 - nearest)
