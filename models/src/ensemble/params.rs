@@ -31,8 +31,9 @@ impl StackValidParams {
 
 /// How members are joined (Wolpert 1992; Breiman 1996 for weights that are not negative).
 ///
-/// The meta-model is an L2 logistic regression on the members' out-of-fold log-odds; its own out-of-fold probabilities,
-/// over the same folds, are what the calibration learns from.
+/// The meta-model is an L2 logistic regression on the members' out-of-fold log-odds, each made straight by a beta
+/// calibration of its own; the meta-model's out-of-fold probabilities, over the same folds, are what the last calibration
+/// learns from.
 #[derive(Debug, Clone)]
 pub struct StackParams(StackValidParams);
 
