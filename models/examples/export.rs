@@ -17,7 +17,7 @@ const RECIPES: [&str; 15] = [
     "classifier logistic calibration=platt levels=4",
     "classifier forest",
     "classifier forest calibration=isotonic trees=20",
-    "classifier boosting",
+    "classifier boosting calibration=beta",
     "classifier boosting calibration=none levels=60",
     "classifier boosting calibration=isotonic",
     "classifier ensemble",

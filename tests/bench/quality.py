@@ -72,7 +72,8 @@ def plain(values: np.ndarray) -> list:
     return [None if np.isnan(value) else float(value) for value in values]
 
 
-def ours(table: Table, folds: list[np.ndarray], recipes: dict[str, str]) -> dict[str, np.ndarray]:
+def ours(table: Table, folds: list[np.ndarray], recipe: str) -> np.ndarray:
+    """Seeds x rows; `folds` has for each seed the fold of each row."""
     given = {
         "columns": [
             {"name": column.name, "text" if column.is_text else "numbers": plain(column.values)}
@@ -84,12 +85,19 @@ def ours(table: Table, folds: list[np.ndarray], recipes: dict[str, str]) -> dict
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "table.json"
         file.write_text(json.dumps(given))
-        command = [str(OURS), str(file), str(THREADS), *recipes.values()]
+        command = [str(OURS), str(file), str(THREADS), recipe]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    answers = [json.loads(line) for line in said.splitlines()]
-    for name, answer in zip(recipes, answers, strict=True):
-        print(f"{table.name}: {name} took {answer['seconds']:.1f} s", file=sys.stderr)
-    return {name: np.array(answer["probabilities"]) for name, answer in zip(recipes, answers, strict=True)}
+    return np.array(json.loads(said)["probabilities"])
+
+
+def ours_kept(table: Table, folds: list[np.ndarray], recipe: str, kept: Path) -> np.ndarray:
+    """As `ours`. What this very binary has answered is not asked again: a run that was stopped goes on."""
+    kept.mkdir(parents=True, exist_ok=True)
+    known = OURS.read_bytes() + repr((recipe, [of.tolist() for of in folds])).encode()
+    file = kept / quality_peers.kept_as(table, "ours", known)
+    if not file.exists():
+        quality_peers.keep(file, ours(table, folds, recipe))
+    return np.load(file)
 
 
 def areas(y: np.ndarray, folds: list[np.ndarray], found: np.ndarray) -> np.ndarray:
@@ -143,11 +151,14 @@ def calibration_entries(name: str, y: np.ndarray, found: dict[str, np.ndarray]) 
 
 def measured(table: Table, seeds: int, kept: Path) -> tuple[list[Entry], float, float]:
     folds = folds_of(table, seeds)
-    found = ours(table, folds, RECIPES)
-    for peer in quality_peers.PEERS:
+    found = {}
+    for name in [*RECIPES, *quality_peers.PEERS]:
         start = time.monotonic()
-        found[peer] = quality_peers.probabilities(table, folds, peer, kept)
-        print(f"{table.name}: {peer} took {time.monotonic() - start:.1f} s", file=sys.stderr)
+        if name in RECIPES:
+            found[name] = ours_kept(table, folds, RECIPES[name], kept)
+        else:
+            found[name] = quality_peers.probabilities(table, folds, name, kept)
+        print(f"{table.name}: {name} took {time.monotonic() - start:.1f} s", file=sys.stderr)
     y = table.target
     area = {name: areas(y, folds, values) for name, values in found.items()}
     ensemble, mine, theirs = ensemble_entry(table.name, area)

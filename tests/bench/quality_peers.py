@@ -4,7 +4,8 @@ Logistic regression has one-hot columns, scaled numbers and medians for what is 
 have codes of categories in the order of their text, and know themselves what to do with what is missing.
 
 What a peer says of a table over given folds is a function of the peer, its library's version, the table and
-the folds. It is kept under their hash, so that only ours is computed anew when ours is what changed.
+the folds. It is kept under their hash, so that only ours is computed anew when ours is what changed. Ours is
+kept under that of the binary that said it.
 """
 
 import hashlib
@@ -111,26 +112,31 @@ def of_one_seed(table: Table, of: np.ndarray, peer: str) -> np.ndarray:
     return found
 
 
-def kept_as(table: Table, of: np.ndarray, peer: str) -> str:
+def kept_as(table: Table, who: str, known: bytes) -> str:
     """A name that another answer would not have."""
-    versions = (platform.python_version(), np.__version__, sklearn.__version__, lightgbm.__version__)
-    known = hashlib.sha256(repr(versions).encode())
-    known.update(Path(__file__).read_bytes())
-    known.update(repr([(column.name, column.values.tolist()) for column in table.columns]).encode())
-    known.update(repr((table.target.tolist(), of.tolist())).encode())
-    return f"{table.name}-{peer}-{known.hexdigest()[:24]}.npy"
+    found = hashlib.sha256(known)
+    found.update(repr([(column.name, column.values.tolist()) for column in table.columns]).encode())
+    found.update(repr(table.target.tolist()).encode())
+    return f"{table.name}-{who}-{found.hexdigest()[:24]}.npy"
+
+
+def keep(file: Path, found: np.ndarray) -> None:
+    """Whole or not at all."""
+    part = file.with_suffix(".part")
+    with part.open("wb") as out:
+        np.save(out, found)
+    part.rename(file)
 
 
 def probabilities(table: Table, folds: list[np.ndarray], peer: str, kept: Path) -> np.ndarray:
     """Seeds x rows; `folds` has for each seed the fold of each row. What `kept` has is not computed again."""
     kept.mkdir(parents=True, exist_ok=True)
-    files = [kept / kept_as(table, of, peer) for of in folds]
+    versions = (platform.python_version(), np.__version__, sklearn.__version__, lightgbm.__version__)
+    source = repr(versions).encode() + Path(__file__).read_bytes()
+    files = [kept / kept_as(table, peer, source + repr(of.tolist()).encode()) for of in folds]
     missing = [(of, file) for of, file in zip(folds, files, strict=True) if not file.exists()]
     with ProcessPoolExecutor(PROCESSES) as pool:
         jobs = [(pool.submit(of_one_seed, table, of, peer), file) for of, file in missing]
         for job, file in jobs:
-            part = file.with_suffix(".part")
-            with part.open("wb") as out:
-                np.save(out, job.result())
-            part.rename(file)
+            keep(file, job.result())
     return np.array([np.load(file) for file in files])

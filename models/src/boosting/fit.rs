@@ -31,7 +31,7 @@ where
             let must = "left out, or the fit given a validation set (`fit_with_validation`)";
             range("early_stopping", patience, must, false)?;
         }
-        fit(self, &Sample::of::<K, D, T>(dataset)?, None)
+        Ok(fit(self, &Sample::of::<K, D, T>(dataset)?, None)?.0)
     }
 }
 
@@ -51,6 +51,22 @@ impl<K: Task> BoostingParams<K> {
     {
         self.check_ref()?.fit_with_validation(train, valid)
     }
+
+    /// Checks the settings, then [`BoostingValidParams::follow`].
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub fn follow<D, T>(
+        &self,
+        train: &DatasetBase<ArrayBase<D, Ix2>, T>,
+        valid: &DatasetBase<ArrayBase<D, Ix2>, T>,
+    ) -> Result<(Boosting<K>, usize), TreeError>
+    where
+        D: Data<Elem = f64>,
+        T: AsSingleTargets<Elem = f64>,
+    {
+        self.check_ref()?.follow(train, valid)
+    }
 }
 
 impl<K: Task> BoostingValidParams<K> {
@@ -64,6 +80,25 @@ impl<K: Task> BoostingValidParams<K> {
         train: &DatasetBase<ArrayBase<D, Ix2>, T>,
         valid: &DatasetBase<ArrayBase<D, Ix2>, T>,
     ) -> Result<Boosting<K>, TreeError>
+    where
+        D: Data<Elem = f64>,
+        T: AsSingleTargets<Elem = f64>,
+    {
+        let (mut model, best) = self.follow(train, valid)?;
+        model.trees.truncate(best);
+        Ok(model)
+    }
+
+    /// As [`Self::fit_with_validation`], but keeps all rounds that were made: the model, and how many of its rounds lose
+    /// least. [`Boosting::first`] of it is what a fit of fewer rounds gives.
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub fn follow<D, T>(
+        &self,
+        train: &DatasetBase<ArrayBase<D, Ix2>, T>,
+        valid: &DatasetBase<ArrayBase<D, Ix2>, T>,
+    ) -> Result<(Boosting<K>, usize), TreeError>
     where
         D: Data<Elem = f64>,
         T: AsSingleTargets<Elem = f64>,
@@ -100,11 +135,12 @@ impl Judge {
     }
 }
 
+/// The model of all rounds that were made, and how many of them are best.
 fn fit<K: Task>(
     params: &BoostingValidParams<K>,
     sample: &Sample,
     valid: Option<&Sample>,
-) -> Result<Boosting<K>, TreeError> {
+) -> Result<(Boosting<K>, usize), TreeError> {
     params.loss.check_targets(&sample.targets)?;
     let shape = &params.shape;
     let columns = Columns::learn(sample.x, &shape.categorical, shape.bins, shape.seed, shape.threads)?;
@@ -116,11 +152,9 @@ fn fit<K: Task>(
         }
         None => None,
     };
-    let mut trees = rounds(params, sample, &columns, start, judge.as_mut())?;
-    if let Some(judge) = &judge {
-        trees.truncate(judge.best_round);
-    }
-    Ok(Boosting { task: PhantomData, loss: params.loss, columns, start, trees, threads: shape.threads })
+    let trees = rounds(params, sample, &columns, start, judge.as_mut())?;
+    let best = judge.map_or(trees.len(), |judge| judge.best_round);
+    Ok((Boosting { task: PhantomData, loss: params.loss, columns, start, trees, threads: shape.threads }, best))
 }
 
 /// Which columns may be split how.

@@ -74,6 +74,16 @@ impl<K: Task> Boosting<K> {
         self.trees.len()
     }
 
+    /// What a fit of so many rounds gives, where this one has made as many.
+    #[must_use]
+    pub fn first(mut self, rounds: usize) -> Option<Self> {
+        if self.trees.len() < rounds {
+            return None;
+        }
+        self.trees.truncate(rounds);
+        Some(self)
+    }
+
     /// What it minimised.
     pub fn loss(&self) -> Loss {
         self.loss

@@ -262,6 +262,20 @@ fn early_stopping_keeps_the_round_of_least_loss() {
 }
 
 #[test]
+fn a_fit_that_was_followed_holds_every_shorter_one() {
+    let (train, all) = (classes(1_500), classes(4_000));
+    let rows: Vec<usize> = (1_500..4_000).collect();
+    let valid = DatasetBase::new(all.records().select(Axis(0), &rows), all.targets().select(Axis(0), &rows));
+    let params = BoostingClassifier::params().rounds(400).shrinkage(0.3).row_share(0.7).column_share(0.6).seed(5);
+    let (model, best) = params.clone().early_stopping(10).follow(&train, &valid).unwrap();
+    assert_eq!(model.rounds(), best + 10);
+    for rounds in [1, best, model.rounds()] {
+        assert_eq!(model.clone().first(rounds), Some(params.clone().rounds(rounds).fit(&train).unwrap()));
+    }
+    assert_eq!(model.clone().first(model.rounds() + 1), None);
+}
+
+#[test]
 fn one_huge_target_does_not_blind_the_fit_to_the_rest() {
     let mut data = regression(2_000);
     data.targets[17] = 1e7;

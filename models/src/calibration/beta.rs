@@ -64,6 +64,17 @@ impl BetaCalibration {
         Ok(Self { a: at(0), b: at(1), c })
     }
 
+    /// What leaves every probability as it is.
+    pub fn identity() -> Self {
+        Self { a: 1.0, b: 1.0, c: 0.0 }
+    }
+
+    /// The log-odds of the calibrated probability: `c + a ln p - b ln(1 - p)`.
+    pub fn log_odds(&self, probability: f64) -> f64 {
+        let [low, high] = logarithms(probability);
+        self.c + self.a * low + self.b * high
+    }
+
     /// a, b and c of the formula.
     pub fn parameters(&self) -> (f64, f64, f64) {
         (self.a, self.b, self.c)
@@ -71,10 +82,7 @@ impl BetaCalibration {
 
     /// The calibrated probability of each probability; NaN for NaN.
     pub fn calibrate(&self, probabilities: &ArrayView1<'_, f64>) -> Array1<f64> {
-        probabilities.mapv(|p| {
-            let [low, high] = logarithms(p);
-            clipped(sigmoid(self.c + self.a * low + self.b * high), NEAREST)
-        })
+        probabilities.mapv(|p| clipped(sigmoid(self.log_odds(p)), NEAREST))
     }
 }
 

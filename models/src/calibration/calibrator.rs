@@ -19,11 +19,16 @@ pub enum Method {
     /// A sigmoid of the log-odds: two numbers, for few rows.
     Platt,
     /// Three numbers; keeps what is right already.
-    #[default]
     Beta,
     /// Any rising function, for thousands of positives.
     Isotonic,
+    /// The mean of beta and isotonic from 200 rows of the rarer label on; beta alone of fewer.
+    #[default]
+    Blended,
 }
+
+/// Rows of the rarer label under which a rising function of any shape is mostly chance, weighted rows by their weight.
+const FEW_OF_LABEL: f64 = 200.0;
 
 /// Checked parameters of a calibrator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,7 +41,7 @@ pub struct CalibratorValidParams {
 pub struct CalibratorParams(CalibratorValidParams);
 
 impl CalibratorParams {
-    /// Beta calibration.
+    /// Blended calibration.
     pub fn new() -> Self {
         Self::default()
     }
@@ -74,6 +79,8 @@ pub enum Calibrator {
     Beta(BetaCalibration),
     /// Of the probability.
     Isotonic(IsotonicCalibration),
+    /// The mean of both: bends as far as the labels ask for it, and rises strictly, so that it has no ties of its own.
+    Blended(BetaCalibration, IsotonicCalibration),
 }
 
 impl CalibratorValidParams {
@@ -97,6 +104,14 @@ impl CalibratorValidParams {
             }
             Method::Beta => Calibrator::Beta(BetaCalibration::fit(probabilities, y, weights)?),
             Method::Isotonic => Calibrator::Isotonic(IsotonicCalibration::fit(probabilities, y, weights)?),
+            Method::Blended => {
+                let (total, positive) = input::two_classes(&y, weights.as_ref())?;
+                let beta = BetaCalibration::fit(probabilities, y, weights)?;
+                if positive.min(total - positive) < FEW_OF_LABEL {
+                    return Ok(Calibrator::Beta(beta));
+                }
+                Calibrator::Blended(beta, IsotonicCalibration::fit(probabilities, y, weights)?)
+            }
         })
     }
 }
@@ -125,6 +140,7 @@ impl Calibrator {
             Self::Platt(platt) => platt.calibrate(&probabilities.mapv(|p| log_odds(p, NEAREST)).view()),
             Self::Beta(beta) => beta.calibrate(probabilities),
             Self::Isotonic(isotonic) => isotonic.calibrate(probabilities),
+            Self::Blended(beta, isotonic) => (beta.calibrate(probabilities) + isotonic.calibrate(probabilities)) / 2.0,
         }
     }
 }

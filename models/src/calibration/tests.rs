@@ -1,15 +1,15 @@
 //! Promises of the calibrators.
 
 use linfa::ParamGuard;
-use ndarray::{Array1, Array2, array};
+use ndarray::{Array1, Array2, array, s};
 use serde_json::Value;
 
 use super::*;
-use crate::metrics::{calibration_line, expected_calibration_error, log_loss};
+use crate::metrics::{calibration_line, expected_calibration_error, log_loss, roc_auc};
 use crate::random::Random;
 use crate::testing::{close, park_miller};
 
-const METHODS: [Method; 4] = [Method::None, Method::Platt, Method::Beta, Method::Isotonic];
+const METHODS: [Method; 5] = [Method::None, Method::Platt, Method::Beta, Method::Isotonic, Method::Blended];
 
 /// The data of `reference/golden.py`.
 fn golden_data() -> [Array1<f64>; 3] {
@@ -68,12 +68,52 @@ fn too_extreme_probabilities_are_mended() {
         truth.iter().map(|m| f64::from(u8::from(random.uniform() < 1.0 / (1.0 + (-m).exp())))).collect();
     let extreme: Array1<f64> = truth.iter().map(|m| 1.0 / (1.0 + (-2.0 * m - 0.5).exp())).collect();
     let before = log_loss(y.view(), extreme.view(), None).unwrap();
-    for method in [Method::Platt, Method::Beta, Method::Isotonic] {
+    for method in [Method::Platt, Method::Beta, Method::Isotonic, Method::Blended] {
         let out = fit(method, &extreme, &y).calibrate(&extreme.view());
         assert!(log_loss(y.view(), out.view(), None).unwrap() < before - 0.02);
         assert!(expected_calibration_error(y.view(), out.view(), None, 10).unwrap() < 0.01);
         let line = calibration_line(y.view(), out.view(), None).unwrap();
         assert!((line.slope - 1.0).abs() < 0.05 && line.intercept.abs() < 0.05, "{method:?} {line:?}");
+    }
+}
+
+/// Labels that know three steps of a score: what trees say of customers who fall into few kinds.
+fn steps(rows: usize, seed: u64) -> (Array1<f64>, Array1<f64>) {
+    let mut random = Random::new(seed);
+    let p: Array1<f64> = (0..rows).map(|_| 1.0 / (1.0 + (1.5 - 1.8 * random.normal()).exp())).collect();
+    let truth = |p: f64| {
+        if p < 0.25 {
+            0.04
+        } else if p < 0.8 {
+            0.25
+        } else {
+            0.85
+        }
+    };
+    let y = p.iter().map(|p| f64::from(u8::from(random.uniform() < truth(*p)))).collect();
+    (p, y)
+}
+
+#[test]
+fn a_blend_bends_where_beta_cannot_and_ties_nothing_that_the_score_tells_apart() {
+    let ((p, y), (new_p, new_y)) = (steps(3000, 7), steps(20_000, 8));
+    let out = |method| fit(method, &p, &y).calibrate(&new_p.view());
+    let loss = |method| log_loss(new_y.view(), out(method).view(), None).unwrap();
+    assert!(loss(Method::Blended) < loss(Method::Beta) - 0.005);
+    let auc = |scores: &Array1<f64>| roc_auc(new_y.view(), scores.view(), None).unwrap();
+    close(auc(&out(Method::Blended)), auc(&new_p), 1e-12, "area");
+    assert!(auc(&out(Method::Isotonic)) != auc(&new_p));
+}
+
+#[test]
+fn a_blend_of_few_rows_of_a_label_is_beta_alone() {
+    let (p, y) = steps(3000, 7);
+    let first = |rows: usize| p.slice(s![..rows]).to_owned();
+    for (rows, blended) in [(300, false), (3000, true)] {
+        let y = y.slice(s![..rows]).to_owned();
+        assert_eq!(matches!(fit(Method::Blended, &first(rows), &y), Calibrator::Blended(..)), blended);
+        let turned = y.mapv(|label| 1.0 - label);
+        assert_eq!(matches!(fit(Method::Blended, &first(rows), &turned), Calibrator::Blended(..)), blended);
     }
 }
 
@@ -109,6 +149,7 @@ fn a_calibration_survives_its_file_and_a_damaged_one_is_refused() {
         r#"{"beta":{"a":1.0,"b":-0.5,"c":0.0}}"#,
         r#"{"isotonic":{"scores":[0.1,0.2],"probabilities":[0.5,0.4],"nearest":0.01}}"#,
         r#"{"isotonic":{"scores":[],"probabilities":[],"nearest":0.01}}"#,
+        r#"{"blended":[{"a":-1.0,"b":1.0,"c":0.0},{"scores":[0.1],"probabilities":[0.5],"nearest":0.01}]}"#,
     ] {
         assert!(serde_json::from_str::<Calibrator>(damaged).unwrap_err().to_string().contains("damaged"), "{damaged}");
     }

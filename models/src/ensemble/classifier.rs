@@ -5,12 +5,12 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::out_of_fold::{Judged, Members, is_probability, pair_up, shared, side_by_side, weighed};
-use super::scale::{NEAREST, on_log_odds};
+use super::scale::{NEAREST, on_log_odds, straightened};
 use super::{Contributions, EnsembleError, Fitted, Learner, Rows, Scale, StackValidParams};
-use crate::calibration::{Calibrator, CalibratorParams};
+use crate::calibration::{BetaCalibration, Calibrator, CalibratorParams};
 use crate::input;
 use crate::linear::{FittedLogistic, LogisticParams};
-use crate::metrics::{log_loss, log_odds, roc_auc};
+use crate::metrics::{log_loss, roc_auc};
 use crate::split::{Fold, stratified_folds};
 
 /// What the stack learnt about one member.
@@ -18,7 +18,7 @@ use crate::split::{Fold, stratified_folds};
 pub struct MemberReport {
     /// Its name.
     pub name: String,
-    /// What its log-odds are multiplied by.
+    /// What its calibrated log-odds are multiplied by.
     pub weight: f64,
     /// Its out-of-fold area under the ROC curve.
     pub roc_auc: f64,
@@ -44,6 +44,8 @@ pub struct StackReport {
 #[serde(bound(serialize = "F: Serialize", deserialize = "F: Deserialize<'de>"), try_from = "Stored<F>")]
 pub struct StackedClassifier<F = Box<dyn Fitted>> {
     members: Vec<F>,
+    /// What straightens each learner's log-odds before they are weighed.
+    bends: Vec<BetaCalibration>,
     meta: FittedLogistic,
     calibrator: Calibrator,
     report: StackReport,
@@ -53,6 +55,9 @@ pub struct StackedClassifier<F = Box<dyn Fitted>> {
 #[derive(Deserialize)]
 struct Stored<F> {
     members: Vec<F>,
+    /// Stacks of before have none: their log-odds were weighed as they are.
+    #[serde(default)]
+    bends: Vec<BetaCalibration>,
     meta: FittedLogistic,
     calibrator: Calibrator,
     report: StackReport,
@@ -62,12 +67,15 @@ impl<F> TryFrom<Stored<F>> for StackedClassifier<F> {
     type Error = EnsembleError;
 
     fn try_from(stored: Stored<F>) -> Result<Self, EnsembleError> {
-        let Stored { members, meta, calibrator, report } = stored;
+        let Stored { members, mut bends, meta, calibrator, report } = stored;
         let learners = meta.coefficients().len();
-        if !pair_up(members.len(), learners) || learners != report.members.len() {
+        if bends.is_empty() {
+            bends.resize(learners, BetaCalibration::identity());
+        }
+        if !pair_up(members.len(), learners) || learners != report.members.len() || learners != bends.len() {
             return Err(EnsembleError::Damaged { what: "members and weights do not pair up" });
         }
-        Ok(Self { members, meta, calibrator, report })
+        Ok(Self { members, bends, meta, calibrator, report })
     }
 }
 
@@ -101,7 +109,7 @@ impl StackValidParams {
         let joined = members.join(is_probability)?;
         let said = joined.judged.z.clone();
         let mut judged = joined.judged;
-        judged.z.mapv_inplace(|p| log_odds(p, NEAREST));
+        let bends = judged.straighten()?;
         let (meta, probabilities) = self.fit_meta(&judged, folds)?;
         let weights = judged.weights.as_ref().map(|weights| weights.view());
         let calibrator = CalibratorParams::new()
@@ -111,7 +119,7 @@ impl StackValidParams {
             .map_err(|source| EnsembleError::Calibration { source })?;
         let names: Vec<&str> = learners.iter().map(|learner| learner.name()).collect();
         let report = report(&judged, &names, &said, &meta, &calibrator.calibrate(&probabilities.view()))?;
-        Ok(StackedClassifier { members: joined.members, meta, calibrator, report })
+        Ok(StackedClassifier { members: joined.members, bends, meta, calibrator, report })
     }
 
     fn fit_meta(&self, judged: &Judged, folds: &[Fold]) -> Result<(FittedLogistic, Array1<f64>), EnsembleError> {
@@ -128,6 +136,23 @@ impl StackValidParams {
             |meta, z| meta.predict_probabilities(&z.view()),
             |p| log_loss(judged.y.view(), p, weights()).map_err(|error| EnsembleError::member("ensemble", error)),
         )
+    }
+}
+
+impl Judged {
+    /// Makes log-odds of the members' probabilities, each by a calibration of its own: a sum of log-odds cannot mend one
+    /// that is bent, and would give a member that is too sure of itself too little.
+    fn straighten(&mut self) -> Result<Vec<BetaCalibration>, EnsembleError> {
+        let weights = self.weights.as_ref().map(|weights| weights.view());
+        let mut bends = Vec::with_capacity(self.z.ncols());
+        for mut column in self.z.columns_mut() {
+            column.mapv_inplace(|p| p.clamp(NEAREST, 1.0 - NEAREST));
+            let bend = BetaCalibration::fit(column.view(), self.y.view(), weights)
+                .map_err(|source| EnsembleError::Calibration { source })?;
+            column.mapv_inplace(|p| straightened(p, &bend));
+            bends.push(bend);
+        }
+        Ok(bends)
     }
 }
 
@@ -161,9 +186,15 @@ impl<F> StackedClassifier<F> {
         &self.members
     }
 
-    /// What each member's log-odds are multiplied by.
+    /// What each member's straightened log-odds are multiplied by.
     pub fn weights(&self) -> Vec<f64> {
         shared(self.meta.coefficients(), self.members.len())
+    }
+
+    /// What straightens each member's log-odds.
+    pub fn bends(&self) -> impl Iterator<Item = &BetaCalibration> {
+        let each = self.members.len() / self.bends.len().max(1);
+        self.bends.iter().flat_map(move |bend| std::iter::repeat_n(bend, each))
     }
 
     /// What it learnt.
@@ -189,7 +220,8 @@ impl<F: Fitted> StackedClassifier<F> {
     /// [`EnsembleError`] for a matrix that the members were not fitted for.
     pub fn log_odds(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
         let names: Vec<&str> = self.report.members.iter().map(|member| member.name.as_str()).collect();
-        let z = side_by_side(&self.members, &names, x, is_probability, |p| log_odds(p, NEAREST))?;
+        let bend = |number: usize, p| self.bends.get(number).map_or(f64::NAN, |bend| straightened(p, bend));
+        let z = side_by_side(&self.members, &names, x, is_probability, bend)?;
         Ok(self.meta.log_odds(&z.view()))
     }
 
@@ -207,7 +239,12 @@ impl<F: Fitted> StackedClassifier<F> {
     /// # Errors
     /// [`EnsembleError`] for a matrix that the members were not fitted for.
     pub fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
-        let (baseline, values) = weighed(&self.members, &self.weights(), self.meta.intercept(), x, on_log_odds)?;
+        let on_scale = |number: usize, part| match self.bends.get(number) {
+            Some(bend) => on_log_odds(part, bend),
+            None => part,
+        };
+        let (weights, start) = (self.meta.coefficients(), self.meta.intercept());
+        let (baseline, values) = weighed(&self.members, weights, start, x, on_scale)?;
         Ok(Contributions { baseline, values, scale: Scale::LogOdds })
     }
 }

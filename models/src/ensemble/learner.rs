@@ -83,19 +83,28 @@ pub trait Learner<F = Box<dyn Fitted>>: Send + Sync {
     /// [`EnsembleError::Member`] with the model's own error.
     fn fit(&self, rows: Rows<'_>, seed: u64) -> Result<F, EnsembleError>;
 
-    /// Settles what only rows that are not learnt from can tell, such as the number of rounds: the learner to use
-    /// instead of this one, where there is something to settle.
+    /// Settles what only rows that are not learnt from can tell, such as the number of rounds, where there is something
+    /// to settle.
     ///
     /// # Errors
     /// As [`Self::fit`].
-    fn settle(
-        &self,
-        rows: Rows<'_>,
-        folds: &[Fold],
-        seed: u64,
-    ) -> Result<Option<Box<dyn Learner<F> + '_>>, EnsembleError> {
+    fn settle(&self, rows: Rows<'_>, folds: &[Fold], seed: u64) -> Result<Settled<'_, F>, EnsembleError> {
         let _ = (rows, folds, seed);
-        Ok(None)
+        Ok(Settled::default())
+    }
+}
+
+/// What [`Learner::settle`] gives; by default nothing.
+pub struct Settled<'a, F> {
+    /// The learner to use instead, where there was something to settle.
+    pub learner: Option<Box<dyn Learner<F> + 'a>>,
+    /// What that learner fits on the training rows of the folds, in their order, where settling has made it already.
+    pub of_folds: Vec<Option<F>>,
+}
+
+impl<F> Default for Settled<'_, F> {
+    fn default() -> Self {
+        Self { learner: None, of_folds: Vec::new() }
     }
 }
 

@@ -17,10 +17,10 @@ mod tests;
 
 pub use classifier::{MemberReport, StackReport, StackedClassifier};
 pub use error::EnsembleError;
-pub use learner::{Contributions, Fitted, Learner, Rows, Scale};
+pub use learner::{Contributions, Fitted, Learner, Rows, Scale, Settled};
 pub use learners::{
     BoostingLearner, CountedRounds, EncodedBoosting, EncodedForest, EncodedLogistic, EncodedModel, EncodedRidge,
-    EncodingLearner, ForestLearner, LogisticLearner, OfPrepared, OnPrepared, PreparedRows, RidgeLearner,
+    EncodingLearner, ForestLearner, LogisticLearner, OfPrepared, OnPrepared, PreparedRows, RidgeLearner, SettledParams,
 };
 pub use params::{StackParams, StackValidParams};
 pub use regressor::{RegressionStackReport, StackedRegressor};

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-use super::{Contributions, EnsembleError, Fitted, Learner, Rows, StackValidParams};
+use super::{Contributions, EnsembleError, Fitted, Learner, Rows, Settled, StackValidParams};
 use crate::input;
 use crate::split::{Fold, OutOfFold, out_of_fold};
 
@@ -32,9 +32,14 @@ impl<F: Fitted> Members<'_, '_, F> {
         for (number, given) in self.learners.iter().enumerate() {
             let seed = |fold: usize| self.params.member_seed(number, fold);
             let settled = given.settle(self.rows, self.folds, seed(self.folds.len() + 1))?;
-            let learner = settled.as_deref().unwrap_or(*given);
+            let Settled { learner, of_folds: made } = settled;
+            let learner = learner.as_deref().unwrap_or(*given);
+            let mut made = made.into_iter();
             predictions.push(out_of_fold(self.folds, |fold_number, fold| {
-                let model = self.rows.fit(learner, &fold.train, seed(fold_number))?;
+                let model = match made.next().flatten() {
+                    Some(model) => model,
+                    None => self.rows.fit(learner, &fold.train, seed(fold_number))?,
+                };
                 let found = model.predict(&self.rows.x.select(Axis(0), &fold.test).view())?;
                 check_answer(learner.name(), &found, fold.test.len(), &check)?;
                 if of_folds {
@@ -153,21 +158,23 @@ pub(super) fn pair_up(members: usize, learners: usize) -> bool {
     members > 0 && learners > 0 && members.is_multiple_of(learners)
 }
 
-/// Predictions of each learner's members, on the scale that `link` gives them, and their mean: (rows, learners).
+/// Predictions of each learner's members, on the scale that `link` gives those of a learner, and their mean: (rows,
+/// learners).
 pub(super) fn side_by_side<F: Fitted>(
     members: &[F],
     names: &[&str],
     x: &ArrayView2<'_, f64>,
     check: impl Fn(f64) -> bool,
-    link: impl Fn(f64) -> f64,
+    link: impl Fn(usize, f64) -> f64,
 ) -> Result<Array2<f64>, EnsembleError> {
     let mut z = Array2::zeros((x.nrows(), names.len()));
     let each = members.len() / names.len().max(1);
-    for ((mut column, name), members) in z.columns_mut().into_iter().zip(names).zip(members.chunks(each.max(1))) {
+    let learners = z.columns_mut().into_iter().zip(names).zip(members.chunks(each.max(1)));
+    for (number, ((mut column, name), members)) in learners.enumerate() {
         for member in members {
             let found = member.predict(x)?;
             check_answer(name, &found, x.nrows(), &check)?;
-            column += &found.mapv_into(&link);
+            column += &found.mapv_into(|value| link(number, value));
         }
         column /= each as f64;
     }
@@ -180,19 +187,22 @@ pub(super) fn shared(coefficients: &[f64], members: usize) -> Vec<f64> {
     coefficients.iter().flat_map(|weight| std::iter::repeat_n(weight / each as f64, each)).collect()
 }
 
-/// Weights times the members' contributions, each first brought to the scale that is weighed: the baseline, and
-/// (rows, columns).
+/// What the meta-model gives each learner times its members' contributions, these first brought to the scale that is
+/// weighed: the baseline, and (rows, columns).
 pub(super) fn weighed<F: Fitted>(
     members: &[F],
-    weights: &[f64],
+    coefficients: &[f64],
     intercept: f64,
     x: &ArrayView2<'_, f64>,
-    on_scale: impl Fn(Contributions) -> Contributions,
+    on_scale: impl Fn(usize, Contributions) -> Contributions,
 ) -> Result<(f64, Array2<f64>), EnsembleError> {
     let (mut baseline, mut values) = (intercept, Array2::zeros(x.raw_dim()));
+    let weights = shared(coefficients, members.len());
+    let each = (members.len() / coefficients.len().max(1)).max(1);
     // Reasons are dear: those of a member that counts for nothing are not asked for.
-    for (member, weight) in members.iter().zip(weights).filter(|(_, weight)| **weight != 0.0) {
-        let part = on_scale(member.contributions(x)?);
+    for (place, (member, weight)) in members.iter().zip(&weights).enumerate().filter(|(_, (_, weight))| **weight != 0.0)
+    {
+        let part = on_scale(place / each, member.contributions(x)?);
         input::same_columns(&part.values.view(), x.ncols())?;
         baseline += weight * part.baseline;
         values.scaled_add(*weight, &part.values);

@@ -31,8 +31,9 @@ impl StackValidParams {
 
 /// How members are joined (Wolpert 1992; Breiman 1996 for weights that are not negative).
 ///
-/// The meta-model is an L2 logistic regression on the members' out-of-fold log-odds; its own out-of-fold probabilities,
-/// over the same folds, are what the calibration learns from.
+/// The meta-model is an L2 logistic regression on the members' out-of-fold log-odds, each made straight by a beta
+/// calibration of its own; the meta-model's out-of-fold probabilities, over the same folds, are what the last calibration
+/// learns from.
 #[derive(Debug, Clone)]
 pub struct StackParams(StackValidParams);
 
@@ -43,14 +44,14 @@ impl Default for StackParams {
 }
 
 impl StackParams {
-    /// Five folds, seed 0, weights not negative, a penalty of 1, 10 or 100, beta calibration, members of all rows.
+    /// Five folds, seed 0, weights not negative, a penalty of 1, 10 or 100, blended calibration, members of all rows.
     pub fn new() -> Self {
         Self(StackValidParams {
             folds: 5,
             seed: 0,
             non_negative: true,
             penalties: vec![1.0, 10.0, 100.0],
-            calibration: Method::Beta,
+            calibration: Method::default(),
             mean_of_folds: false,
         })
     }

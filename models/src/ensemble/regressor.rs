@@ -144,7 +144,7 @@ impl<F: Fitted> StackedRegressor<F> {
     /// [`EnsembleError`] for a matrix that the members were not fitted for.
     pub fn predict_values(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
         let names = vec!["of the stack"; self.meta.coefficients().len()];
-        let z = side_by_side(&self.members, &names, x, f64::is_finite, |value| value)?;
+        let z = side_by_side(&self.members, &names, x, f64::is_finite, |_, value| value)?;
         Ok(self.meta.predict_values(&z.view()))
     }
 
@@ -153,7 +153,8 @@ impl<F: Fitted> StackedRegressor<F> {
     /// # Errors
     /// [`EnsembleError`] for a matrix that the members were not fitted for.
     pub fn contributions(&self, x: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
-        let (baseline, values) = weighed(&self.members, &self.weights(), self.meta.intercept(), x, on_values)?;
+        let (baseline, values) =
+            weighed(&self.members, self.meta.coefficients(), self.meta.intercept(), x, |_, part| on_values(part))?;
         Ok(Contributions { baseline, values, scale: Scale::Value })
     }
 }

@@ -3,18 +3,23 @@
 use ndarray::Axis;
 
 use super::{Contributions, Scale};
-use crate::metrics::log_odds;
+use crate::calibration::BetaCalibration;
+use crate::linear::sigmoid;
 
 /// Log-odds are taken of probabilities held this far off 0 and 1: a forest may say 0. Small enough for a label of which
 /// one row in a thousand is positive. Measured, see `DECISIONS.md`.
 pub(crate) const NEAREST: f64 = 1e-5;
 
-/// A member's contributions on clipped log-odds: a row sums to its clipped log-odds minus the new baseline.
-pub(super) fn on_log_odds(contributions: Contributions) -> Contributions {
-    let limit = log_odds(1.0 - NEAREST, NEAREST);
+/// What the meta-model weighs of a member's probability: its log-odds by its own calibration, clipped before.
+pub(super) fn straightened(probability: f64, bend: &BetaCalibration) -> f64 {
+    bend.log_odds(probability.clamp(NEAREST, 1.0 - NEAREST))
+}
+
+/// A member's contributions on the scale of [`straightened`]: a row sums to its value there minus the new baseline.
+pub(super) fn on_log_odds(contributions: Contributions, bend: &BetaCalibration) -> Contributions {
     match contributions.scale {
-        Scale::Probability => through(contributions, Scale::LogOdds, |score| log_odds(score, NEAREST)),
-        _ => through(contributions, Scale::LogOdds, |score| score.clamp(-limit, limit)),
+        Scale::Probability => through(contributions, Scale::LogOdds, |p| straightened(p, bend)),
+        _ => through(contributions, Scale::LogOdds, |score| straightened(sigmoid(score), bend)),
     }
 }
 

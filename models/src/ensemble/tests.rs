@@ -5,13 +5,15 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::calibration::Method;
+use crate::boosting::BoostingClassifier;
+use crate::calibration::{BetaCalibration, Method};
 use crate::encode::EncoderParams;
 use crate::linear::{LogisticParams, RidgeParams};
 use crate::metrics::{calibration_line, log_loss, roc_auc};
 use crate::random::Random;
 use crate::split::{Fold, rolling_splits, stratified_folds};
 use crate::testing::close;
+use crate::tree::Classifier;
 
 /// A member that is no linear model: the share of positives on both sides of the median of one column, as a
 /// one-split forest would say it, on the scale of probabilities.
@@ -172,9 +174,11 @@ fn a_member_that_is_a_mean_of_its_folds_models_speaks_with_their_mean_log_odds()
     let (x, y) = data(800, 3);
     let model = committee(&x, &y, &stratified_folds(y.view(), 5, 4).unwrap());
     assert_eq!((model.members().len(), model.report().members.len()), (10, 2));
-    let odds = |member: &Member| member.predict(&x.view()).unwrap().mapv(|p| (p / (1.0 - p)).ln());
-    let mean = |members: &[Member]| members.iter().map(odds).reduce(|sum, one| sum + one).unwrap() / 5.0;
-    let (one, other) = (mean(&model.members()[..5]), mean(&model.members()[5..]));
+    let bends: Vec<&BetaCalibration> = model.bends().collect();
+    assert!(bends[0] == bends[4] && bends[4] != bends[5] && bends[5] == bends[9]);
+    let odds = |place: usize| model.members()[place].predict(&x.view()).unwrap().mapv(|p| bends[place].log_odds(p));
+    let mean = |places: std::ops::Range<usize>| places.map(odds).reduce(|sum, one| sum + one).unwrap() / 5.0;
+    let (one, other) = (mean(0..5), mean(5..10));
     let weights = model.meta().coefficients();
     let parts = model.contributions(&x.view()).unwrap();
     for (row, score) in model.log_odds(&x.view()).unwrap().into_iter().enumerate() {
@@ -183,6 +187,64 @@ fn a_member_that_is_a_mean_of_its_folds_models_speaks_with_their_mean_log_odds()
     }
     let text = serde_json::to_string(&model).unwrap();
     assert_eq!(serde_json::from_str::<StackedClassifier<Member>>(&text).unwrap(), model);
+}
+
+/// Says a power of the probability that column 0 alone would give: right in its order, far too low in its numbers.
+struct Bent(f64);
+
+impl Learner<Bent> for Bent {
+    fn name(&self) -> &str {
+        "bent"
+    }
+
+    fn fit(&self, _: Rows<'_>, _: u64) -> Result<Bent, EnsembleError> {
+        Ok(Bent(self.0))
+    }
+}
+
+impl Fitted for Bent {
+    fn predict(&self, x: &ArrayView2<'_, f64>) -> Result<Array1<f64>, EnsembleError> {
+        Ok(x.column(0).mapv(|value| (1.0 / (1.0 + (0.5 - 3.0 * value).exp())).powf(self.0)))
+    }
+
+    fn contributions(&self, _: &ArrayView2<'_, f64>) -> Result<Contributions, EnsembleError> {
+        Err(EnsembleError::NoMembers)
+    }
+}
+
+#[test]
+fn a_member_that_is_right_in_its_order_alone_is_straightened_before_it_is_weighed() {
+    let mut random = Random::new(11);
+    let x = Array2::from_shape_simple_fn((6000, 1), || random.normal());
+    let truth = Bent(1.0).predict(&x.view()).unwrap();
+    let y = truth.mapv(|p| f64::from(u8::from(random.uniform() < p)));
+    let params = StackParams::new().calibration(Method::None).check().unwrap();
+    let loss = |power: f64| {
+        let rows = Rows { x: x.view(), y: y.view(), weights: None };
+        let stack = params.fit(&[&Bent(power) as &dyn Learner<Bent>], rows).unwrap();
+        log_loss(y.view(), stack.predict_probabilities(&x.view()).unwrap().view(), None).unwrap()
+    };
+    close(loss(4.0), loss(1.0), 0.005, "the same order, nearly the same loss");
+}
+
+#[test]
+fn a_stack_that_was_stored_before_log_odds_were_straightened_weighs_them_as_they_are() {
+    let (x, y) = data(500, 5);
+    let mut stored = serde_json::to_value(stack::<Member>(&x, &y)).unwrap();
+    stored["bends"].as_array_mut().unwrap().pop();
+    assert!(serde_json::from_value::<StackedClassifier<Member>>(stored.clone()).is_err());
+    stored.as_object_mut().unwrap().remove("bends");
+    let model: StackedClassifier<Member> = serde_json::from_value(stored).unwrap();
+    let plain = |member: &Member| member.predict(&x.view()).unwrap().mapv(|p| (p / (1.0 - p)).ln());
+    let (one, other, weights) = (plain(&model.members()[0]), plain(&model.members()[1]), model.weights());
+    for (row, score) in model.log_odds(&x.view()).unwrap().into_iter().enumerate() {
+        close(
+            score,
+            model.meta().intercept() + weights[0] * one[row] + weights[1] * other[row],
+            1e-9,
+            "plain log-odds",
+        );
+    }
 }
 
 #[test]
@@ -194,6 +256,25 @@ fn folds_that_do_not_judge_every_row_leave_the_members_of_all_rows() {
     let mut without_one = stratified_folds(y.view(), 5, 4).unwrap();
     without_one[0].train.pop();
     assert_eq!(committee(&x, &y, &without_one).members().len(), 2);
+}
+
+#[test]
+fn what_settling_has_made_of_a_fold_is_what_its_learner_fits_there() {
+    let (x, y) = data(900, 7);
+    let rows = Rows { x: x.view(), y: y.view(), weights: None };
+    let folds = stratified_folds(y.view(), 5, 4).unwrap();
+    let params = BoostingClassifier::params().rounds(300).leaves(4).shrinkage(0.2);
+    let given = BoostingLearner::new("boosting", EncoderParams::numeric(3), params).early_stopping(20);
+    let settled: Settled<'_, EncodedBoosting<Classifier>> = given.settle(rows, &folds, 3).unwrap();
+    let learner = settled.learner.unwrap();
+    let mut made = 0;
+    for (model, fold) in settled.of_folds.iter().zip(&folds) {
+        if let Some(model) = model {
+            assert_eq!(*model, rows.fit(learner.as_ref(), &fold.train, 3).unwrap());
+            made += 1;
+        }
+    }
+    assert!(made >= 3, "{made}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{Family, Kind, Recipe, RecipeError};
 use crate::calibration::CalibratorParams;
 use crate::conformal::{ConformalQuantiles, SplitConformal};
 use crate::encode::{Action, EncodeReport, EncoderParams};
-use crate::ensemble::{Fitted, Learner, Rows, StackParams};
+use crate::ensemble::{Fitted, Learner, Rows, Settled, StackParams};
 use crate::metrics::Metric;
 use crate::split::{Fold, OutOfFold, out_of_fold};
 
@@ -123,10 +123,14 @@ impl Fitting<'_> {
     /// A learner's out-of-fold predictions, and its model of all rows.
     fn member(&self, learner: &Boxed) -> Result<(Member, OutOfFold), RecipeError> {
         let (rows, seed) = (self.table.rows(), self.table.seed);
-        let settled = learner.settle(rows, self.folds, seed)?;
+        let Settled { learner: settled, of_folds } = learner.settle(rows, self.folds, seed)?;
         let learner: &dyn Learner<Member> = settled.as_deref().unwrap_or(learner.as_ref());
+        let mut made = of_folds.into_iter();
         let predictions = out_of_fold(self.folds, |number, fold| {
-            let model = rows.fit(learner, &fold.train, seed.wrapping_add(number as u64 + 1))?;
+            let model = match made.next().flatten() {
+                Some(model) => model,
+                None => rows.fit(learner, &fold.train, seed.wrapping_add(number as u64 + 1))?,
+            };
             model.predict(&rows.x.select(Axis(0), &fold.test).view())
         })?;
         Ok((learner.fit(rows, seed)?, predictions))

@@ -84,8 +84,13 @@ impl Family {
     }
 }
 
-const METHODS: [(&str, Method); 4] =
-    [("beta", Method::Beta), ("isotonic", Method::Isotonic), ("none", Method::None), ("platt", Method::Platt)];
+const METHODS: [(&str, Method); 5] = [
+    ("beta", Method::Beta),
+    ("blended", Method::Blended),
+    ("isotonic", Method::Isotonic),
+    ("none", Method::None),
+    ("platt", Method::Platt),
+];
 
 fn unknown(what: &'static str, found: &str, known: &[&str]) -> RecipeError {
     let nearest = most_like(found, known.iter().copied());
@@ -95,7 +100,7 @@ fn unknown(what: &'static str, found: &str, known: &[&str]) -> RecipeError {
 /// A family, its parameters and its calibration.
 ///
 /// Its text names the kind, the family and then every parameter with its value, in alphabetical order, those that were
-/// not given too: `classifier forest calibration=beta column_share=0 depth=10 folds=0 levels=20 min_rows=1 trees=100`.
+/// not given too: `classifier forest calibration=blended column_share=0 depth=10 folds=0 levels=20 min_rows=1 trees=100`.
 /// Two recipes are the same exactly where their texts are, and a default that changes with a version of this program
 /// changes no recipe that is written down.
 ///
@@ -119,14 +124,14 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The family's defaults: beta calibration of classifiers, a forest of 100 trees of depth 10.
+    /// The family's defaults: blended calibration of classifiers, a forest of 100 trees of depth 10.
     ///
     /// # Errors
     /// [`RecipeError::Unknown`] for a family that does not answer this kind.
     pub fn new(kind: Kind, family: Family) -> Result<Self, RecipeError> {
         let family = Family::named(kind, family.name())?;
         let values = parameters::of(kind, family).iter().map(|known| (known.name, known.default)).collect();
-        let calibration = if kind == Kind::Classifier { Method::Beta } else { Method::None };
+        let calibration = if kind == Kind::Classifier { Method::default() } else { Method::None };
         Ok(Self { kind, family, values, calibration })
     }
 

@@ -196,7 +196,8 @@ impl Search {
     }
 }
 
-/// Model fits that one candidate costs: each member on every fold, once more where trees are counted, and on all rows.
+/// Most model fits that one candidate costs: each member on every fold and on all rows, and on a fold once more where
+/// trees are counted and the others' best was further than its own was followed.
 fn fits_of(recipe: &Recipe) -> u64 {
     let folds = FOLDS as u64;
     let counted = if recipe.value("patience") == Some(0.0) { 0 } else { folds };

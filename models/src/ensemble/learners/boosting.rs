@@ -3,7 +3,7 @@
 use linfa::traits::Fit;
 use ndarray::{Array1, ArrayView2};
 
-use super::{EncodedModel, EncodingLearner, OfPrepared, OnPrepared, PreparedRows, of_trees};
+use super::{EncodedModel, EncodingLearner, OfPrepared, OnPrepared, PreparedRows, SettledParams, of_trees};
 use crate::boosting::{Boosting, BoostingParams, Loss};
 use crate::ensemble::{Contributions, EnsembleError, Rows, Scale};
 use crate::split::Fold;
@@ -40,8 +40,14 @@ impl<K: Task> BoostingLearner<K> {
         self
     }
 
-    /// The best number of rounds on the test of a fold.
-    fn best_rounds(&self, rows: Rows<'_>, fold: &Fold, patience: usize, seed: u64) -> Result<usize, EnsembleError> {
+    /// A fit on the training rows of a fold for as long as the loss of its test falls, and how many rounds are best.
+    fn follow(
+        &self,
+        rows: Rows<'_>,
+        fold: &Fold,
+        patience: usize,
+        seed: u64,
+    ) -> Result<(EncodedBoosting<K>, usize), EnsembleError> {
         let failed = |error| EnsembleError::member(&self.name, error);
         let (train, test) = (rows.part(&fold.train), rows.part(&fold.test));
         let (encoder, train) = self.prepare(train.rows(), seed)?;
@@ -50,8 +56,8 @@ impl<K: Task> BoostingLearner<K> {
         let x = encoder.apply(test.x).map_err(|error| EnsembleError::member(&self.name, error))?;
         let test = PreparedRows { x, y: test.y, weights: test.weights, categorical: categorical.clone() };
         let params = self.params.params.clone().categorical(categorical).seed(seed).early_stopping(patience);
-        let model = params.fit_with_validation(&train.dataset()?, &test.dataset()?).map_err(failed)?;
-        Ok(model.rounds())
+        let (model, best) = params.follow(&train.dataset()?, &test.dataset()?).map_err(failed)?;
+        Ok((EncodedModel { encoder, model: model.with_threads(1) }, best))
     }
 }
 
@@ -69,20 +75,23 @@ impl<K: Task> OfPrepared for CountedRounds<K> {
         rows: Rows<'_>,
         folds: &[Fold],
         seed: u64,
-    ) -> Result<Option<Self>, EnsembleError> {
+    ) -> Result<Option<SettledParams<Self>>, EnsembleError> {
         let Some(patience) = learner.params.patience else { return Ok(None) };
         let skip = if rows.y.len() < ONE_FOLD_ROWS { 0 } else { folds.len().saturating_sub(1) };
-        let (mut sum, mut count) = (0, 0);
-        for fold in folds.iter().skip(skip) {
-            sum += learner.best_rounds(rows, fold, patience, seed)?;
-            count += 1;
-        }
-        if count == 0 {
+        let follow = |fold| learner.follow(rows, fold, patience, seed);
+        let followed: Vec<_> = folds.iter().skip(skip).map(follow).collect::<Result<_, _>>()?;
+        if followed.is_empty() {
             return Ok(None);
         }
+        let (sum, count) = (followed.iter().map(|(_, best)| best).sum::<usize>(), followed.len());
         // Rounded to the nearest; a label that nothing tells apart still gets one tree.
         let rounds = ((2 * sum + count) / (2 * count)).max(1);
-        Ok(Some(learner.params.params.clone().rounds(rounds).into()))
+        let first = |EncodedModel { encoder, model }: EncodedBoosting<K>| {
+            model.first(rounds).map(|model| EncodedModel { encoder, model })
+        };
+        let unfollowed = std::iter::repeat_with(|| None).take(skip);
+        let made = unfollowed.chain(followed.into_iter().map(|(model, _)| first(model))).collect();
+        Ok(Some((learner.params.params.clone().rounds(rounds).into(), made)))
     }
 }
 

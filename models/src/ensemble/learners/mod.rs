@@ -12,7 +12,7 @@ use linfa::{DatasetBase, ParamGuard};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 
-use super::{Contributions, EnsembleError, Fitted, Learner, Rows, Scale};
+use super::{Contributions, EnsembleError, Fitted, Learner, Rows, Scale, Settled};
 use crate::encode::{Encoder, EncoderParams};
 use crate::input;
 use crate::split::Fold;
@@ -53,7 +53,7 @@ pub trait OfPrepared: Clone + Send + Sync {
     /// [`EnsembleError::Member`] with the model's own error, under `name`.
     fn fit(&self, name: &str, rows: PreparedRows<'_>, seed: u64) -> Result<Self::Model, EnsembleError>;
 
-    /// As [`Learner::settle`]: the parameters to use instead of those of `learner`.
+    /// As [`Learner::settle`]: the parameters to use instead of those of `learner`, and models of folds that were made.
     ///
     /// # Errors
     /// As [`Self::fit`].
@@ -62,11 +62,14 @@ pub trait OfPrepared: Clone + Send + Sync {
         rows: Rows<'_>,
         folds: &[Fold],
         seed: u64,
-    ) -> Result<Option<Self>, EnsembleError> {
+    ) -> Result<Option<SettledParams<Self>>, EnsembleError> {
         let _ = (learner, rows, folds, seed);
         Ok(None)
     }
 }
+
+/// Parameters, and what they fit on the training rows of the folds where that is made already.
+pub type SettledParams<P> = (P, Vec<Option<EncodedModel<<P as OfPrepared>::Model>>>);
 
 /// A kind of model on columns that it encodes itself.
 #[derive(Debug, Clone)]
@@ -102,14 +105,11 @@ impl<P: OfPrepared, F: From<EncodedModel<P::Model>>> Learner<F> for EncodingLear
         Ok(EncodedModel { encoder, model }.into())
     }
 
-    fn settle(
-        &self,
-        rows: Rows<'_>,
-        folds: &[Fold],
-        seed: u64,
-    ) -> Result<Option<Box<dyn Learner<F> + '_>>, EnsembleError> {
-        let Some(params) = P::settle(self, rows, folds, seed)? else { return Ok(None) };
-        Ok(Some(Box::new(Self { params, name: self.name.clone(), encoder: self.encoder.clone() })))
+    fn settle(&self, rows: Rows<'_>, folds: &[Fold], seed: u64) -> Result<Settled<'_, F>, EnsembleError> {
+        let Some((params, made)) = P::settle(self, rows, folds, seed)? else { return Ok(Settled::default()) };
+        let learner = Self { params, name: self.name.clone(), encoder: self.encoder.clone() };
+        let of_folds = made.into_iter().map(|model| model.map(F::from)).collect();
+        Ok(Settled { learner: Some(Box::new(learner)), of_folds })
     }
 }
 

@@ -21,7 +21,7 @@ use super::member::Member;
 use super::model::{FittedModel, Model};
 use super::{Kind, RecipeError};
 use crate::boosting::{Boosting, Loss};
-use crate::calibration::Calibrator;
+use crate::calibration::{BetaCalibration, Calibrator};
 use crate::encode::Encoder;
 use crate::ensemble::NEAREST;
 use crate::forest::Forest;
@@ -66,10 +66,9 @@ impl Writer<'_> {
             }
             Model::ClassifierEnsemble { stack } => {
                 let mut parts = Vec::new();
-                for member in stack.members() {
+                for (member, bend) in stack.members().iter().zip(stack.bends()) {
                     let p = self.predicted(member)?;
-                    let (yes, no) = self.graph.logarithms(&p, NEAREST);
-                    parts.push(self.graph.op("Sub", &[&yes, &no], vec![]));
+                    parts.push(self.bent(&p, bend, NEAREST));
                 }
                 let raw = self.weighed(&parts, &stack.weights(), stack.meta().intercept());
                 let p = self.graph.op("Sigmoid", &[&raw], vec![]);
@@ -167,21 +166,30 @@ impl Writer<'_> {
                 let scaled = self.graph.with("Mul", &score, slope);
                 (self.graph.with("Add", &scaled, intercept), CLIP)
             }
-            Calibrator::Beta(beta) => {
-                let (a, b, c) = beta.parameters();
-                let (yes, no) = self.graph.logarithms(p, CLIP);
-                let (yes, no) = (self.graph.with("Mul", &yes, a), self.graph.with("Mul", &no, b));
-                let score = self.graph.op("Sub", &[&yes, &no], vec![]);
-                (self.graph.with("Add", &score, c), CLIP)
-            }
+            Calibrator::Beta(beta) => (self.bent(p, beta, CLIP), CLIP),
             Calibrator::Isotonic(isotonic) => {
                 let (scores, values, nearest) = isotonic.points();
                 let p = self.stairs(p, scores, values);
                 return self.graph.within(&p, nearest, 1.0 - nearest);
             }
+            Calibrator::Blended(beta, isotonic) => {
+                let one = self.calibrated(p, &Calibrator::Beta(*beta));
+                let other = self.calibrated(p, &Calibrator::Isotonic(isotonic.clone()));
+                let sum = self.graph.op("Add", &[&one, &other], vec![]);
+                return self.graph.with("Mul", &sum, 0.5);
+            }
         };
         let p = self.graph.op("Sigmoid", &[&raw], vec![]);
         self.graph.within(&p, nearest, 1.0 - nearest)
+    }
+
+    /// Log-odds of a probability by a beta calibration.
+    fn bent(&mut self, p: &str, beta: &BetaCalibration, nearest: f64) -> String {
+        let (a, b, c) = beta.parameters();
+        let (yes, no) = self.graph.logarithms(p, nearest);
+        let (yes, no) = (self.graph.with("Mul", &yes, a), self.graph.with("Mul", &no, b));
+        let score = self.graph.op("Sub", &[&yes, &no], vec![]);
+        self.graph.with("Add", &score, c)
     }
 
     /// Linear between points, constant beyond them: the first value and what each stretch adds.

@@ -313,7 +313,7 @@ fn weights_count_as_rows() {
 #[test]
 fn a_recipe_is_its_text() {
     let recipe: Recipe = "classifier forest trees=200".parse().unwrap();
-    let text = "classifier forest calibration=beta column_share=0 depth=10 folds=0 levels=20 min_rows=1 trees=200";
+    let text = "classifier forest calibration=blended column_share=0 depth=10 folds=0 levels=20 min_rows=1 trees=200";
     assert_eq!(recipe.to_string(), text);
     assert_eq!(recipe.identity().len(), 64);
     assert_eq!(serde_json::from_str::<Recipe>(&serde_json::to_string(&recipe).unwrap()).unwrap(), recipe);
@@ -326,7 +326,7 @@ fn a_recipe_is_its_text() {
         ("classifier forest depth=0", "must be a whole number from 1 to 64"),
         ("classifier forest depth=2.5", "must be a whole number from 1 to 64"),
         ("classifier logistic penalty=NaN", "must be from 0 to 1000000000"),
-        ("classifier logistic calibration=bета", "one of beta, isotonic, none, platt"),
+        ("classifier logistic calibration=bета", "one of beta, blended, isotonic, none, platt"),
         ("regressor ridge calibration=beta", "calibration is for a classifier"),
         ("model", "it begins with `classifier` or `regressor`"),
         ("classifier forest trees", "a parameter is `name=value`"),
