@@ -2,12 +2,14 @@
 
 import csv
 import gzip
-from datetime import date, timedelta
+import time
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.peers.support.binary import Buho
+from tests.peers.support.clock import make_clock
 
 LAST_NIGHT = date(2026, 6, 30)
 
@@ -60,7 +62,9 @@ def test_the_doctor_finds_nothing_to_mend_in_exports_that_end_long_ago_and_says_
 ):
     shop = tmp_path / "shop"
     buho("demo", "--dir", str(shop), "--exports-only", "--customers", "300").expect(0)
-    at = buho.at(shop)
+    # At noon, when every delivery of the night before is overdue: at one in the morning none is.
+    noon = datetime.now(UTC).replace(hour=12, minute=0)
+    at = make_clock(tmp_path, int(noon.timestamp() - time.time())).of(buho.at(shop))
     looked = at("doctor").expect(0).stdout
     assert f"as of {LAST_NIGHT}" in looked
     assert "doctor --night" in looked
@@ -69,7 +73,7 @@ def test_the_doctor_finds_nothing_to_mend_in_exports_that_end_long_ago_and_says_
     assert "✗ source orders " in missed
     assert f"the last delivery is of {LAST_NIGHT}" in missed
     # Nights that are run without deliveries are those of a shop whose exports stopped.
-    yesterday = str(date.today() - timedelta(days=1))
+    yesterday = str(noon.date() - timedelta(days=1))
     at("ingest", "--night", yesterday).expect(1)
     assert "✗ source orders " in at("doctor").expect(2).stdout
 
