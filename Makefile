@@ -92,7 +92,7 @@ test-rust: build venv
 	fi
 	$(CARGO) test --locked --workspace --profile $(PROFILE) --doc
 
-# `SEEDS` is a number of seeds or a range, as 17..18.
+# `SEEDS` is a number of seeds or a range without its end: 17..18 is one seed.
 SEEDS ?= 1000
 .PHONY: test-faults
 test-faults: build venv ## Simulated faults (SEEDS=1000), planted defects, kills at every step (KILLS_PER_STEP=5), strangers polling

@@ -51,22 +51,6 @@ impl<K: Task> BoostingParams<K> {
     {
         self.check_ref()?.fit_with_validation(train, valid)
     }
-
-    /// Checks the settings, then [`BoostingValidParams::follow`].
-    ///
-    /// # Errors
-    /// See [`TreeError`].
-    pub fn follow<D, T>(
-        &self,
-        train: &DatasetBase<ArrayBase<D, Ix2>, T>,
-        valid: &DatasetBase<ArrayBase<D, Ix2>, T>,
-    ) -> Result<(Boosting<K>, usize), TreeError>
-    where
-        D: Data<Elem = f64>,
-        T: AsSingleTargets<Elem = f64>,
-    {
-        self.check_ref()?.follow(train, valid)
-    }
 }
 
 impl<K: Task> BoostingValidParams<K> {

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
-use linfa::DatasetBase;
 use linfa::traits::{Fit, Predict};
+use linfa::{DatasetBase, ParamGuard};
 use ndarray::{Array1, Array2, Axis};
 
 use super::*;
@@ -267,7 +267,7 @@ fn a_fit_that_was_followed_holds_every_shorter_one() {
     let rows: Vec<usize> = (1_500..4_000).collect();
     let valid = DatasetBase::new(all.records().select(Axis(0), &rows), all.targets().select(Axis(0), &rows));
     let params = BoostingClassifier::params().rounds(400).shrinkage(0.3).row_share(0.7).column_share(0.6).seed(5);
-    let (model, best) = params.clone().early_stopping(10).follow(&train, &valid).unwrap();
+    let (model, best) = params.clone().early_stopping(10).check().unwrap().follow(&train, &valid).unwrap();
     assert_eq!(model.rounds(), best + 10);
     for rounds in [1, best, model.rounds()] {
         assert_eq!(model.clone().first(rounds), Some(params.clone().rounds(rounds).fit(&train).unwrap()));

@@ -14,6 +14,8 @@ use crate::planted::{Bug, planted};
 
 const LOG: &str = "_delta_log";
 const LAST_CHECKPOINT: &str = "_last_checkpoint";
+/// How the action begins that takes a file out.
+const REMOVE: &[u8] = b"{\"remove\"";
 
 /// What was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,7 +27,8 @@ pub struct Reclaimed {
 }
 
 /// Removes the data files and log entries of a table that none of `needed` and not its newest version
-/// uses, and that are older than `before`: a file younger than that may be one that is being written.
+/// uses, and that are older than `before`: a file younger than that may be one that is being written. Files that left the
+/// table later than that stay too: whoever took up the version before, as strangers take the newest, still reads them.
 ///
 /// # Errors
 /// [`TableError::MissingVersion`] where a version that is needed cannot be read: nothing is removed then.
@@ -40,7 +43,9 @@ pub async fn vacuum(
         return Ok(Reclaimed::default());
     };
     let mut in_use: HashSet<String> = newest.files.iter().map(|file| file.path.clone()).collect();
-    for version in needed.iter().filter(|version| **version != newest.version) {
+    let entries = list(lake, table).await?;
+    let late = newest_of_late(lake, table, &entries, before).await?;
+    for version in needed.union(&late).filter(|version| **version != newest.version) {
         let snapshot = TableSnapshot::load(lake, table, Some(*version))
             .await?
             .ok_or_else(|| TableError::MissingVersion { table: table.to_owned(), version: *version })?;
@@ -48,7 +53,6 @@ pub async fn vacuum(
     }
     let oldest = needed.first().copied().unwrap_or(newest.version).min(newest.version);
     let oldest = if planted(Bug::LogCutTooFar) { newest.version } else { oldest };
-    let entries = list(lake, table).await?;
     let checkpoint = entries.iter().filter_map(|(path, _)| checkpoint_of(path)).filter(|at| *at <= oldest).max();
     let mut found = Reclaimed::default();
     for (path, entry) in entries {
@@ -68,6 +72,25 @@ pub async fn vacuum(
             found.files += 1;
         }
         found.bytes += entry.size;
+    }
+    Ok(found)
+}
+
+/// The versions that were the newest until a commit since `before` took files out.
+async fn newest_of_late(
+    lake: &Lake,
+    table: &str,
+    entries: &[(String, ObjectMeta)],
+    before: DateTime<Utc>,
+) -> Result<BTreeSet<u64>, TableError> {
+    let mut found = BTreeSet::new();
+    for (path, entry) in entries.iter().filter(|(path, entry)| is_commit(path) && entry.last_modified >= before) {
+        let Some(version) = log_version(path).and_then(|version| version.checked_sub(1)) else { continue };
+        let read = async { lake.store().get(&entry.location).await?.bytes().await };
+        let commit = read.await.map_err(|source| failed(table, lake, source))?;
+        if commit.split(|byte| *byte == b'\n').any(|action| action.starts_with(REMOVE)) {
+            found.insert(version);
+        }
     }
     Ok(found)
 }
@@ -99,6 +122,10 @@ fn log_version(path: &str) -> Option<u64> {
         return None;
     }
     name.split('.').next()?.parse().ok()
+}
+
+fn is_commit(path: &str) -> bool {
+    path.ends_with(".json") && log_version(path).is_some()
 }
 
 fn checkpoint_of(path: &str) -> Option<u64> {

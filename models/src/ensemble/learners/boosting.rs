@@ -1,5 +1,6 @@
 //! Boosting as a member.
 
+use linfa::ParamGuard;
 use linfa::traits::Fit;
 use ndarray::{Array1, ArrayView2};
 
@@ -56,6 +57,7 @@ impl<K: Task> BoostingLearner<K> {
         let x = encoder.apply(test.x).map_err(|error| EnsembleError::member(&self.name, error))?;
         let test = PreparedRows { x, y: test.y, weights: test.weights, categorical: categorical.clone() };
         let params = self.params.params.clone().categorical(categorical).seed(seed).early_stopping(patience);
+        let params = params.check().map_err(failed)?;
         let (model, best) = params.follow(&train.dataset()?, &test.dataset()?).map_err(failed)?;
         Ok((EncodedModel { encoder, model: model.with_threads(1) }, best))
     }

@@ -1,6 +1,10 @@
 //! What maintenance takes, and what it never takes.
 
+use std::collections::{BTreeSet, HashSet};
+
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future;
+use object_store::ObjectStoreExt;
 
 use super::*;
 use crate::lease::Holder;
@@ -8,6 +12,7 @@ use crate::release::{Keep, Pin, ReleaseId};
 use crate::run::hold::holding;
 use crate::run::maintain::{Limits, work};
 use crate::store::faults::{FaultyStore, Rule};
+use crate::table::vacuum;
 
 /// Files are stamped by the machine's clock: these are later.
 const LATER: &str = "2096-01-01T03:00:00Z";
@@ -92,6 +97,30 @@ async fn files_that_a_dead_run_left_are_removed_and_those_of_the_lake_are_not() 
     assert_eq!(first.files_removed, 1, "{first:?}");
     let again = maintain(&shop.open_at(TWO_HOURS_LATER).await, Keep { nights: 35, months: 13 }).await.unwrap();
     assert_eq!((again.files_removed, again.releases_dropped), (0, 0), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_took_up_a_version_that_was_the_newest_until_now_reads_it_to_its_end() {
+    let shop = five_nights().await;
+    let context = shop.open().await;
+    let table = async |version| TableSnapshot::load(&context.lake, "marts.daily", version).await.unwrap().unwrap();
+    let newest = table(None).await.version;
+    let before: Vec<String> = table(Some(newest - 1)).await.files.iter().map(|file| file.path.clone()).collect();
+    assert!(table(None).await.files.iter().all(|file| !before.contains(&file.path)), "the last commit replaces them");
+    let commit = context.lake.path(&format!("marts/daily/_delta_log/{newest:020}.json"));
+    let committed = context.lake.store().head(&commit).await.unwrap().last_modified;
+    let are_there = async |paths: &[String]| {
+        let places = paths.iter().map(|path| context.lake.path(&format!("marts/daily/{path}")));
+        future::join_all(places.map(async |place| context.lake.store().head(&place).await.is_ok())).await
+    };
+    // No release is kept: what stays does so for who reads the newest version alone.
+    let vacuumed = async |before| {
+        vacuum(&context.lake, "marts.daily", &BTreeSet::new(), &HashSet::new(), before).await.unwrap().files
+    };
+    assert!(vacuumed(committed).await > 0, "what left before may go");
+    assert_eq!(are_there(&before).await, vec![true; before.len()]);
+    assert_eq!(vacuumed(committed + TimeDelta::seconds(1)).await, before.len() as u64);
+    assert_eq!(are_there(&before).await, vec![false; before.len()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,13 +93,16 @@ async fn live(world: &mut World) -> Result<(), String> {
     world.check_kept().await
 }
 
-/// The seeds to run: `BUHO_SEEDS` is a number of them, or a range.
+/// The seeds to run: `BUHO_SEEDS` is a number of them, or a range without its end.
 fn seeds() -> Range<u64> {
     let asked = std::env::var("BUHO_SEEDS").unwrap_or_default();
-    match asked.split_once("..") {
-        Some((first, last)) => first.parse().unwrap()..last.parse().unwrap(),
-        None => 0..asked.parse().unwrap_or(SEEDS),
-    }
+    let seeds = match asked.split_once("..") {
+        Some((first, end)) => first.parse().unwrap()..end.parse().unwrap(),
+        None if asked.is_empty() => 0..SEEDS,
+        None => 0..asked.parse().unwrap(),
+    };
+    assert!(!seeds.is_empty(), "BUHO_SEEDS={asked} is no seed: `17..18` is one");
+    seeds
 }
 
 /// Runs `work` over numbers on all cores until it says to stop.
