@@ -6,6 +6,7 @@ mod context;
 mod demo;
 mod exit;
 mod learn;
+mod limits;
 mod logging;
 mod output;
 mod standard;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         }
     };
     logging::start(&cli.global);
+    limits::open_files();
     let context = Context::new(&cli.global);
     match catch_unwind(AssertUnwindSafe(|| commands::dispatch(&context, cli.command))) {
         Ok(Ok(exit)) => exit.into(),

@@ -1,5 +1,6 @@
 """A run that is told to stop, while it waits for storage that never answers."""
 
+import resource
 import signal
 from pathlib import Path
 
@@ -40,3 +41,18 @@ def test_the_same_command_goes_on_after_a_signal(buho: Buho, tmp_path: Path):
     at = buho.at(project, lake=lake)
     at.night(tiny.NIGHT).expect(0)
     assert tiny.total_of(at, "good") == (2, tiny.GOOD_TOTAL)
+
+
+def test_a_run_may_open_as_many_files_as_the_system_gives(buho: Buho, tmp_path: Path):
+    """Each spilled batch has a file of its own, and 1,024 is the usual limit to start with."""
+    project, lake = tiny.write_project(tmp_path / "project"), tmp_path / "lake"
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        with silent_server() as server, run_at_work(buho, project, server, lake) as run:
+            soft, hard = resource.prlimit(run.pid, resource.RLIMIT_NOFILE)
+            run.terminate()
+            run.communicate(timeout=ENDS_WITHIN_S)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert (soft, hard) == (before[1], before[1])

@@ -7,7 +7,7 @@ mod extremes;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::config::Dialect;
+use datafusion::common::config::{ConfigNonZeroUsize, Dialect};
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -37,6 +37,12 @@ pub fn session_config(threads: usize) -> SessionConfig {
     options.sql_parser.parse_float_as_decimal = true;
     options.sql_parser.collect_spans = true;
     options.sql_parser.dialect = Dialect::Generic;
+    // A repartition that is short of memory spills to files that all its inputs share, and its reader waits at the
+    // oldest, though what it waits for may be in a younger one: then the query hangs for good (apache/datafusion
+    // issue 24883, mended after 55.2). No file stays open where each is full after a batch.
+    if let Ok(a_batch) = ConfigNonZeroUsize::try_new(1) {
+        options.execution.max_spill_file_size_bytes = a_batch;
+    }
     config
 }
 

@@ -3,6 +3,8 @@
 pub(crate) mod batches;
 mod caps;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
