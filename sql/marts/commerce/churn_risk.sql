@@ -1,6 +1,7 @@
 -- Tonight's score of everybody who bought within the year before, with what acting on it is worth: what a contact
 -- keeps of the value at risk, less what it costs. The best of those who may be contacted get a contact, as many
 -- as can be made and no one on whom it would lose money.
+-- The joins are nested to the right so that an engine holds what is narrow and streams the rows with words past it.
 with tonight as (
     select
         scores.customer_id,
@@ -17,8 +18,8 @@ with tonight as (
         features.spend_365d,
         features.last_channel,
         features.acquisition_channel
-    from ml.churn_scores as scores
-    inner join features.customer_night as features
+    from features.customer_night as features
+    inner join ml.churn_scores as scores
         on features.customer_id = scores.customer_id
         and features.night = scores.night
     where scores.night = $night and features.days_since_last_order < 365
@@ -108,11 +109,18 @@ select
     tonight.acquisition_channel,
     cast(date_trunc('month', firsts.first_order_on) as date) as cohort_month,
     tonight.model_version
-from tonight
-inner join ranked
-    on ranked.customer_id = tonight.customer_id
-inner join since
-    on since.customer_id = tonight.customer_id
-inner join core.int_customer_firsts as firsts
-    on firsts.customer_id = tonight.customer_id
-cross join features.purchase_horizon as horizon
+from
+    features.purchase_horizon as horizon
+    cross join (
+        core.int_customer_firsts as firsts
+        inner join (
+            since
+            inner join (
+                ranked
+                inner join tonight
+                    on ranked.customer_id = tonight.customer_id
+            )
+                on since.customer_id = tonight.customer_id
+        )
+            on firsts.customer_id = tonight.customer_id
+    )

@@ -175,16 +175,18 @@ impl Scoring<'_> {
         let scored = PinnedTable::from_staged(&self.work.context.lake, &self.work.name, &self.scored_schema(), files)?;
         register(&self.session, ROWS, Arc::new(scored))?;
         let entity = column(&self.node.spec.entity);
-        let (value, join) = match self.value_table().await? {
+        // A hash join holds its left side: the values, not the rows with their words.
+        let (value, join, on) = match self.value_table().await? {
             Some(name) => (
                 format!("cast(v.{VALUE_COLUMN} AS DOUBLE)"),
-                format!("LEFT JOIN {name} AS v ON v.{entity} = s.{entity}"),
+                format!("{name} AS v RIGHT JOIN"),
+                format!("ON v.{entity} = s.{entity}"),
             ),
-            None => ("cast(NULL AS DOUBLE)".to_owned(), String::new()),
+            None => ("cast(NULL AS DOUBLE)".to_owned(), String::new(), String::new()),
         };
         let query = format!(
             "SELECT s.*, DATE '{}' AS {NIGHT_COLUMN}, {} AS model_version, {} AS features_read, {value} AS value \
-             FROM {ROWS} AS s {join} ORDER BY s.{entity}",
+             FROM {join} {ROWS} AS s {on} ORDER BY s.{entity}",
             self.work.night,
             text(version),
             text(read)
