@@ -63,9 +63,11 @@ worth as (
             as decimal(18, 2)
         ) as contact_gain,
         terms.capacity,
+        horizon.horizon_days,
         coalesce(customers.consent_email, true) or coalesce(customers.consent_sms, true) as may_be_contacted
     from tonight
     cross join core.contact_terms as terms
+    cross join features.purchase_horizon as horizon
     left join core.dim_customer as customers
         on customers.customer_id = tonight.customer_id
 ),
@@ -75,6 +77,7 @@ ranked as (
         customer_id,
         contact_gain,
         capacity,
+        horizon_days,
         may_be_contacted,
         row_number() over (
             order by may_be_contacted desc nulls last, contact_gain desc nulls last, customer_id nulls last
@@ -85,7 +88,7 @@ ranked as (
 select
     tonight.customer_id,
     tonight.night,
-    horizon.horizon_days,
+    ranked.horizon_days,
     tonight.probability as churn_probability,
     1 - tonight.probability as buy_probability,
     tonight.tier,
@@ -110,17 +113,14 @@ select
     cast(date_trunc('month', firsts.first_order_on) as date) as cohort_month,
     tonight.model_version
 from
-    features.purchase_horizon as horizon
-    cross join (
-        core.int_customer_firsts as firsts
-        inner join (
-            since
-            inner join (
-                ranked
-                inner join tonight
-                    on ranked.customer_id = tonight.customer_id
-            )
-                on since.customer_id = tonight.customer_id
+    core.int_customer_firsts as firsts
+    right join (
+        since
+        right join (
+            ranked
+            right join tonight
+                on ranked.customer_id = tonight.customer_id
         )
-            on firsts.customer_id = tonight.customer_id
+            on since.customer_id = tonight.customer_id
     )
+        on firsts.customer_id = tonight.customer_id
