@@ -16,6 +16,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, TimezoneInfo};
 
 use crate::session::batches::CareForBatches;
+use crate::session::neighbours::AskNeighbours;
 
 /// Raised when a function or the reading of SQL changes its result: part of every fingerprint, so
 /// that tables made with the former reading are built again.
@@ -49,6 +50,7 @@ pub fn session(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionContex
         .with_type_planner(Arc::new(DuckTypes))
         .with_optimizer_rule(Arc::new(days::DaysByDivision::default()))
         .with_physical_optimizer_rule(Arc::new(CareForBatches))
+        .with_physical_optimizer_rule(Arc::new(AskNeighbours))
         .build();
     let context = SessionContext::new_with_state(state);
     register_functions(&context);

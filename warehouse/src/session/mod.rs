@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 mod caps;
+pub(crate) mod neighbours;
 mod task;
 
 use std::collections::BTreeSet;
