@@ -122,11 +122,10 @@ def test_a_spine_of_many_nights_gives_the_last_night_what_its_own_run_gave(
     assert said is None, said
 
 
-NEXT_DAY = "lead(day) over (partition by customer_id order by day nulls last)"
 LEAKS = {
     "an order of next week": ("purchases.day <= spine.night", "purchases.day <= spine.night + 7"),
     "the next order as the last": (
-        "max(case when is_last then gap end)",
+        "max(day) - max(case when not is_last then day end)",
         "max(case when is_last then cast(next_day - day as integer) end)",
     ),
 }
@@ -138,9 +137,9 @@ def test_a_planted_leak_shows(demo: Night, past: list[str], leak: str, tmp_path:
     text, (honest, leaking) = BUYING.read_text(), LEAKS[leak]
     assert honest in text
     text = text.replace(honest, leaking)
-    text = text.replace("purchases.gap,", "purchases.gap, purchases.next_day,")
-    text = text.replace("as gap\n", f"as gap,\n        {NEXT_DAY} as next_day\n", 1)
-    assert NEXT_DAY in text
+    handed_on = "purchases.last_channel,"
+    assert handed_on in text
+    text = text.replace(handed_on, f"{handed_on} purchases.next_day,")
     night = past[2]
     found = {}
     for name, raw, run in (

@@ -1,11 +1,13 @@
 -- Facts are joined by customer and by the day they happened, never by the parameter: a spine of many nights gives
 -- many nights' features in one pass. A window of 30 days is the night and the 29 days before it.
+-- A day's next one tells all of gaps and of the last order: a gap is there once its end is, and a day is the last
+-- while its next one is to come. Backwards, so that the next day is the row before.
 with purchases as (
     select
         customer_id, day, orders, lines, units, amount, discount_amount, coupon_orders, app_orders, online_orders,
         morning_orders, evening_orders, hours, last_channel, last_sales_type,
         case when extract(dow from day) in (0, 6) then orders else 0 end as weekend_orders,
-        cast(day - lag(day) over (partition by customer_id order by day nulls last) as integer) as gap
+        lag(day) over (partition by customer_id order by day desc nulls last) as next_day
     from core.int_order_days
 ),
 
@@ -14,10 +16,11 @@ aged_purchases as (
         spine.customer_id, spine.night, purchases.day, purchases.orders, purchases.units,
         purchases.amount, purchases.discount_amount, purchases.coupon_orders, purchases.app_orders,
         purchases.online_orders, purchases.morning_orders, purchases.evening_orders, purchases.hours,
-        purchases.weekend_orders, purchases.last_channel, purchases.last_sales_type, purchases.gap,
+        purchases.weekend_orders, purchases.last_channel, purchases.last_sales_type,
         cast(spine.night - purchases.day as integer) as age,
-        purchases.day = spine.last_order_on as is_last
-    from features.customer_last_orders as spine
+        purchases.next_day is null or purchases.next_day > spine.night as is_last,
+        case when purchases.next_day <= spine.night then cast(purchases.next_day - purchases.day as integer) end as gap
+    from features.customer_spine as spine
     inner join purchases
         on purchases.customer_id = spine.customer_id
         and purchases.day <= spine.night
@@ -54,6 +57,6 @@ select
     cast(sum(gap) as bigint) as gap_days,
     cast(sum(cast(gap as bigint) * gap) as bigint) as squared_gap_days,
     cast(max(gap) as integer) as longest_gap_days,
-    cast(max(case when is_last then gap end) as integer) as last_gap_days
+    cast(max(day) - max(case when not is_last then day end) as integer) as last_gap_days
 from aged_purchases
 group by customer_id, night

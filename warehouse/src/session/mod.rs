@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 mod caps;
+pub(crate) mod neighbours;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ const MERGE: &str = "ExternalSorterMerge";
 const FIRST_PHASE: &str = "PartialHashAggregateStream";
 /// How the engine calls the second.
 const SECOND_PHASE: &str = "FinalHashAggregateStream";
+/// How the engine calls an aggregation of rows that lie by their groups already: it has one phase.
+const ONLY_PHASE: &str = "SingleHashAggregateStream";
 /// How the engine calls what a hash join keeps of its smaller side.
 const BUILD_SIDE: &str = "HashJoinInput";
 /// Bytes of groups the first phase holds in one partition: some hundred thousand of them.
@@ -89,6 +92,7 @@ impl Engine {
         let caps = vec![
             Cap { consumer: FIRST_PHASE, limit: Limit::Bytes(FIRST_PHASE_BYTES) },
             Cap { consumer: SECOND_PHASE, limit: Limit::Doubled },
+            Cap { consumer: ONLY_PHASE, limit: Limit::Doubled },
             Cap { consumer: BUILD_SIDE, limit: Limit::Doubled },
         ];
         let fast = runtime(lake, Capped::new(GreedyMemoryPool::new(bytes), caps.clone()))?;
