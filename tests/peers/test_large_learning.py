@@ -1,4 +1,4 @@
-"""ML nodes over thousands of columns, and over more rows than there is memory for."""
+"""ML nodes over thousands of columns."""
 
 from pathlib import Path
 
@@ -24,3 +24,5 @@ def test_five_thousand_columns_are_learnt_from_scored_and_told_of(buho: Buho, tm
     assert (scores["scores"], scores["reasons"]) == (CUSTOMERS, CUSTOMERS)
     assert 0 < float(scores["low"]) < 0.4 < float(scores["high"]) < 1
     assert len(at.rows("select measure from ml.drift where measure = 'psi'")) == COLUMNS
+    lineage = at("lineage", "ml.churn_scores.probability").expect(0).stdout
+    assert all(f"wide.csv [c{number:04}]" in lineage for number in (0, 777, COLUMNS - 1))

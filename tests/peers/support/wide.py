@@ -1,4 +1,4 @@
-"""Projects with ML nodes over tables that are large in one direction: of many columns, or of many rows."""
+"""A project with an ML node over a table of many columns."""
 
 import random
 from pathlib import Path
@@ -28,15 +28,14 @@ def write_source(folder: Path, name: str, columns: dict[str, str], lines: list[s
 
 def write_node(folder: Path, label: str, candidate: str, more: str = "") -> None:
     """An ML node that learns of one night, and is judged on other customers."""
+    indented = label.strip().replace("\n", "\n  ")
     node = f"""description: Who leaves.
 kind: classifier
 entity: customer_id
 spine: features.spine
 features: features.customer_night
 label: |
-  select s.customer_id, s.night, {label} as label
-  from features.spine as s
-  left join staging.customers as c on c.customer_id = s.customer_id
+  {indented}
 snapshots: {{ count: 1 }}
 split: {{ by: entity }}
 candidates: [{candidate}]
@@ -46,15 +45,12 @@ output: ml.churn_scores
     (folder / "sql" / "ml" / "churn.yml").write_text(node)
 
 
-def write_features(folder: Path, columns: list[str], kind: str) -> None:
-    """The spine of all customers, and features that are columns of theirs."""
+def write_features(folder: Path, sql: str, columns: list[str], kind: str) -> None:
+    """The spine of all customers, and features of it."""
     spine = "select customer_id, cast($night as date) as night from staging.customers\n"
     keyed = {"key": ["customer_id", "night"], "columns": KEYS}
     write_model(folder, "features.spine", spine, keyed)
-    chosen = "".join(f",\n    c.{name}" for name in columns)
-    join = "from features.spine as s\nleft join staging.customers as c on c.customer_id = s.customer_id\n"
     features = KEYS + [{"name": name, "type": kind} for name in columns]
-    sql = f"select\n    s.customer_id,\n    s.night{chosen}\n{join}"
     write_model(folder, "features.customer_night", sql, {**keyed, "columns": features})
 
 
@@ -75,30 +71,10 @@ def write_wide(folder: Path, columns: int, rows: int) -> Path:
     sql = f"select customer_id, churned, {', '.join(names)}\nfrom bronze.wide\n"
     view = {"key": ["customer_id"], "materialized": "view", "columns": staged}
     write_model(folder, "staging.customers", sql, view)
-    write_features(folder, names, "DOUBLE")
+    join = "from features.spine as s\nleft join staging.customers as c on c.customer_id = s.customer_id\n"
+    chosen = ", ".join(f"c.{name}" for name in names)
+    write_features(folder, f"select s.customer_id, s.night, {chosen}\n{join}", names, "DOUBLE")
     forest = "{ family: forest, set: { trees: 5, depth: 3, min_rows: 5, column_share: 1, folds: 2 } }"
-    write_node(folder, "c.churned", forest, "gate: { min_rows: 50, min_each_class: 5 }\n")
-    return folder
-
-
-def write_many(folder: Path, numbers: int, times: int, more: str = "") -> Path:
-    """Customers without end of a short file: `numbers` times `numbers` times `times` of them."""
-    write_settings(folder, "many")
-    write_source(folder, "numbers", {"n": "BIGINT"}, [str(number) for number in range(numbers)])
-    columns = ["orders", "visits", "noise"]
-    sql = f"""select
-    concat(cast(a.n as varchar), '-', cast(b.n as varchar), '-', cast(c.n as varchar)) as customer_id,
-    a.n as orders,
-    b.n as visits,
-    (a.n * 7 + b.n * 13 + c.n * 31) % 101 as noise
-from bronze.numbers as a
-cross join bronze.numbers as b
-cross join bronze.numbers as c
-where c.n < {times}
-"""
-    staged = [ENTITY] + [{"name": name, "type": "BIGINT"} for name in columns]
-    write_model(folder, "staging.customers", sql, {"materialized": "view", "columns": staged})
-    write_features(folder, columns, "BIGINT")
-    label = "case when (c.orders * 37 + c.noise * 17) % 100 < 20 + c.visits % 60 then 1 else 0 end"
-    write_node(folder, label, "{ family: logistic, set: { folds: 2 } }", f"reasons: {{ count: 1 }}\n{more}")
+    label = f"select s.customer_id, s.night, c.churned as label\n{join}"
+    write_node(folder, label, forest, "gate: { min_rows: 50, min_each_class: 5 }\n")
     return folder
