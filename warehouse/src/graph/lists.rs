@@ -37,13 +37,17 @@ const UNQUALIFIED: &str = "public";
 /// # Errors
 /// What the planner finds wrong.
 pub async fn plan_statement(state: &SessionState, statement: Statement) -> Result<LogicalPlan> {
-    let whole = PlanStatement::Statement(Box::new(statement));
+    // On the heap: who plans is deep in the stack already, and the planner goes deeper.
+    Box::pin(planned(state, PlanStatement::Statement(Box::new(statement)))).await
+}
+
+async fn planned(state: &SessionState, whole: PlanStatement) -> Result<LogicalPlan> {
     if let PlanStatement::Statement(statement) = &whole
         && let Statement::Query(query) = statement.as_ref()
         && is_long(state, &whole).await
         && let Some(mut planner) = Planner::over(state)
         // The planner's own words where it is wrong.
-        && let Ok(plan) = planner.query(query.as_ref().clone()).await
+        && let Ok(plan) = Box::pin(planner.query(query.as_ref().clone())).await
     {
         return Ok(plan);
     }

@@ -128,7 +128,7 @@ impl Snapshot<'_> {
     async fn differences(&self, cut: Cut) -> Result<Vec<Difference>, ComputeError> {
         let session = self.gather.work.context.engine.session(self.gather.attempt.effort);
         let staged = self.open(&session, cut).await?;
-        let found = self.compare(&session).await;
+        let found = Box::pin(self.compare(&session)).await;
         self.forget(staged).await;
         found
     }

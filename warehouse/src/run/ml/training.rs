@@ -132,8 +132,8 @@ async fn gathered(
     };
     let features = gather.features(&spine).await?;
     let past = Past { gather, spine: &spine, features: &features, labels: &labels };
-    let joined = past.join().await?;
-    look_for_leaks(gather, asked, before, &past, facts).await?;
+    let joined = Box::pin(past.join()).await?;
+    Box::pin(look_for_leaks(gather, asked, before, &past, facts)).await?;
     facts.unlabelled = joined.unlabelled;
     let rows = joined.rows;
     facts.nights.clone_from(&rows.nights);
