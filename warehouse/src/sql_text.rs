@@ -25,15 +25,3 @@ pub fn number(value: f64) -> String {
     let text = format!("{value:.12}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
-
-/// Whether one of several conditions holds; as flat as it can be, for engines recurse into what is nested.
-pub fn any_of(conditions: &[String]) -> String {
-    match conditions {
-        [] => "false".to_owned(),
-        [one] => one.clone(),
-        many => {
-            let (left, right) = many.split_at(many.len() / 2);
-            format!("({} OR {})", any_of(left), any_of(right))
-        }
-    }
-}

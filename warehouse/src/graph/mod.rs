@@ -19,6 +19,9 @@ mod history;
 mod history_tests;
 pub mod lineage;
 pub mod lint;
+mod lists;
+#[cfg(test)]
+mod lists_tests;
 mod ml;
 mod parse;
 mod plan;
@@ -39,6 +42,7 @@ mod windowed;
 pub use build::{Graph, Node, build};
 pub use error::{At, GraphError, GraphErrors, Rule};
 pub use fingerprint::{Fingerprint, fingerprint};
+pub use lists::plan_statement;
 pub use ml::path as spine_path;
 pub use parse::{Moment, NIGHT, Parsed, bind, canonical, parse};
 pub use plan::{plan_model, plan_query};

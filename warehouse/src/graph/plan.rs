@@ -1,13 +1,14 @@
 //! One model's logical plan, in any session that has its input tables.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::{Column as PlanColumn, DFSchema};
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
-use datafusion::sql::parser::Statement;
 
+use super::lists::plan_statement;
 use super::parse::{Moment, Parsed, bind};
 use crate::project::model::Model;
 use crate::project::types::ColumnType;
@@ -17,8 +18,7 @@ use crate::project::types::ColumnType;
 /// # Errors
 /// What the planner finds wrong.
 pub async fn plan_query(state: &SessionState, parsed: &Parsed, moment: impl Into<Moment>) -> Result<LogicalPlan> {
-    let statement = bind(&parsed.statement, moment);
-    state.statement_to_plan(Statement::Statement(Box::new(statement))).await
+    plan_statement(state, bind(&parsed.statement, moment)).await
 }
 
 /// The plan of a model: its columns in the order of the yml, each exactly of its Arrow type.
@@ -40,16 +40,19 @@ pub async fn plan_model(
 /// Puts a plan's columns in the yml's order and text in the one layout that is stored.
 fn shape(plan: LogicalPlan, model: &Model) -> Result<LogicalPlan> {
     let schema = Arc::clone(plan.schema());
+    let mut positions = HashMap::new();
+    for (position, field) in schema.fields().iter().enumerate() {
+        positions.entry(field.name().as_str()).or_insert(position);
+    }
     let columns = model
         .spec
         .selected()
-        .map(|column| output(&schema, &column.name, column.kind.value))
+        .map(|column| output(&schema, positions.get(column.name.as_str()).copied(), &column.name, column.kind.value))
         .collect::<Result<Vec<Expr>>>()?;
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
-fn output(schema: &DFSchema, name: &str, kind: ColumnType) -> Result<Expr> {
-    let position = schema.fields().iter().position(|field| field.name() == name);
+fn output(schema: &DFSchema, position: Option<usize>, name: &str, kind: ColumnType) -> Result<Expr> {
     let column = match position {
         Some(position) => PlanColumn::from(schema.qualified_field(position)),
         None => PlanColumn::from_name(name),

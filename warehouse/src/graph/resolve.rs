@@ -1,7 +1,7 @@
 //! Every model planned against the columns its inputs declare, so that each is checked by itself:
 //! a mistake in one yml is not found again in all models below it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -156,15 +156,16 @@ fn totals(model: &Model, plan: &LogicalPlan) -> Vec<GraphError> {
 /// The plan's columns are the yml's, by name and type. Order is free: the table has the yml's.
 fn outputs(model: &Model, plan: &LogicalPlan, errors: &mut Vec<GraphError>) {
     let fields = plan.schema().fields();
-    let declared = || model.spec.selected();
-    for column in declared() {
+    let declared: HashSet<&str> = model.spec.selected().map(|column| column.name.as_str()).collect();
+    let mut given = HashMap::new();
+    for field in fields {
+        given.entry(field.name().as_str()).or_insert(field);
+    }
+    for column in model.spec.selected() {
         let name = column.name.as_str();
         let at = At::line(&model.yml_file, column.name.line);
-        let Some(field) = fields.iter().find(|field| field.name() == name) else {
-            let undeclared = fields
-                .iter()
-                .map(|field| field.name().as_str())
-                .filter(|given| declared().all(|column| *column.name != *given));
+        let Some(field) = given.get(name) else {
+            let undeclared = fields.iter().map(|field| field.name().as_str()).filter(|name| !declared.contains(name));
             let nearest = nearest(name, undeclared).map(str::to_owned);
             errors.push(GraphError::MissingColumn { at, model: model.name.clone(), column: name.to_owned(), nearest });
             continue;
@@ -181,12 +182,11 @@ fn outputs(model: &Model, plan: &LogicalPlan, errors: &mut Vec<GraphError>) {
         }
     }
     for field in fields {
-        if declared().all(|column| *column.name != *field.name()) {
+        if !declared.contains(field.name().as_str()) {
             let at = search(&model.sql, field.name())
                 .map_or_else(|| At::new(&model.sql_file, 0, 0), |at| At::location(&model.sql_file, at));
-            let missing = declared()
-                .map(|column| column.name.as_str())
-                .filter(|name| fields.iter().all(|field| field.name() != name));
+            let missing = model.spec.selected().map(|column| column.name.as_str());
+            let missing = missing.filter(|name| !given.contains_key(name));
             let nearest = nearest(field.name(), missing).map(str::to_owned);
             errors.push(GraphError::UndeclaredColumn {
                 at,

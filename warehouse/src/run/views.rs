@@ -13,7 +13,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 
 use super::error::RunError;
 use super::state::{Candidate, horizon};
-use crate::graph::{Moment, bind, parse};
+use crate::graph::{Moment, bind, parse, plan_statement};
 use crate::ingest::Ledger;
 use crate::project::contract::Contract;
 use crate::session::register;
@@ -31,11 +31,7 @@ pub async fn plan_sql(
 ) -> Result<LogicalPlan, RunError> {
     let parsed = parse(name, sql).map_err(|error| RunError::User { message: error.to_string() })?;
     let bound = bind(&parsed.statement, moment);
-    session
-        .state()
-        .statement_to_plan(DfStatement::Statement(Box::new(bound)))
-        .await
-        .map_err(|error| RunError::query(name, error))
+    plan_statement(&session.state(), bound).await.map_err(|error| RunError::query(name, error))
 }
 
 /// As [`plan_sql`], ready to run.
@@ -47,6 +43,16 @@ pub async fn query(
 ) -> Result<DataFrame, RunError> {
     let plan = plan_sql(session, name, sql, moment).await?;
     session.execute_logical_plan(plan).await.map_err(|error| RunError::query(name, error))
+}
+
+/// A query that the engine wrote itself, however many columns it asks for.
+pub(super) async fn sql(session: &SessionContext, sql: &str) -> datafusion::error::Result<DataFrame> {
+    let state = session.state();
+    let plan = match state.sql_to_statement(sql, &state.config().options().sql_parser.dialect)? {
+        DfStatement::Statement(statement) => plan_statement(&state, *statement).await?,
+        other => state.statement_to_plan(other).await?,
+    };
+    session.execute_logical_plan(plan).await
 }
 
 /// Registers a view: its plan stands wherever its name is read.

@@ -19,7 +19,6 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr as PlanExpr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
 };
-use datafusion::sql::parser::Statement as PlanStatement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, Spanned, Statement, Value, VisitMut, VisitorMut,
@@ -27,6 +26,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::graph::error::{At, GraphError, Rule};
+use crate::graph::lists::plan_statement;
 use crate::graph::parse::normal_name;
 
 const PROBE: &str = "buho_type_of";
@@ -45,7 +45,7 @@ pub async fn lint_types(file: &str, state: &SessionState, bound: &Statement) -> 
     if prober.uses.is_empty() {
         return Vec::new();
     }
-    let Ok(plan) = state.statement_to_plan(PlanStatement::Statement(Box::new(wrapped))).await else {
+    let Ok(plan) = plan_statement(state, wrapped).await else {
         return Vec::new();
     };
     let mut types = HashMap::new();

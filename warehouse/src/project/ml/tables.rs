@@ -84,16 +84,43 @@ pub(super) fn own_tables(node: &Arc<MlNode>, features: &Model) -> [Model; 2] {
     [training(node, features), scores(node, features)]
 }
 
-/// All columns that are learnt from, as one expression.
-fn learnt(node: &MlNode, features: &Model) -> String {
+/// Columns that are told one by one where they are read; more are put together first, a group at a time.
+const MOST_COLUMNS: usize = 256;
+const GROUP: usize = 64;
+
+/// All columns that are learnt from, as what is read of the features.
+struct Learnt {
+    /// As one expression.
+    all: String,
+    /// What has to stand before the SELECT, and what it reads as `f`.
+    with: String,
+    from: String,
+}
+
+/// Each column of a table of the node is made of all that are learnt from: of thousands, a planner that is told of each
+/// in each would take minutes.
+fn learnt(node: &MlNode, features: &Model) -> Learnt {
     let columns = features.spec.columns.iter().map(|column| column.name.as_str());
     let texts: Vec<String> = node.learnt(columns).iter().map(|column| format!("cast(f.{column} as varchar)")).collect();
-    format!("coalesce({}, cast(null as varchar))", texts.join(", "))
+    let any = |texts: &[String]| format!("coalesce({}, cast(null as varchar))", texts.join(", "));
+    let read = node.spec.features.as_str();
+    if texts.len() <= MOST_COLUMNS {
+        return Learnt { all: any(&texts), with: String::new(), from: format!("{read} as f") };
+    }
+    let groups: Vec<String> =
+        texts.chunks(GROUP).enumerate().map(|(n, group)| format!("{} as group_{n}", any(group))).collect();
+    let names: Vec<String> = (0..groups.len()).map(|n| format!("f.group_{n}")).collect();
+    let entity = node.spec.entity.as_str();
+    Learnt {
+        all: any(&names),
+        with: format!("with learnt as (select f.{entity}, {} from {read} as f) ", groups.join(", ")),
+        from: "learnt as f".to_owned(),
+    }
 }
 
 fn training(node: &Arc<MlNode>, features: &Model) -> Model {
     use ColumnType::{Bigint, Date, Double, Integer, Varchar};
-    let all = learnt(node, features);
+    let Learnt { all, with, from } = learnt(node, features);
     let text = |name: &str, description| Made::new(name, Varchar, &all, description);
     let named = format!("'{}'", node.name);
     let columns = [
@@ -129,8 +156,9 @@ fn training(node: &Arc<MlNode>, features: &Model) -> Model {
         text("leaks_checked_code", "Identity of the SQL that was checked"),
         text("read", "Identity of the rows that it was learnt from"),
     ];
-    let from = format!("from {} as f", node.spec.features.as_str());
+    let from = format!("from {from}");
     let mut model = made_model(&node.training_table(), Some(MlRole::Training(Arc::clone(node))), &columns, &from);
+    model.sql.insert_str(0, &with);
     model.spec.description = format!("Models of `{}`: one row a night, the model's bytes in it.", node.name);
     "one row per night".clone_into(&mut model.spec.grain);
     model.spec.key = vec![Located::nowhere(NIGHT_COLUMN.to_owned())];
@@ -138,7 +166,7 @@ fn training(node: &Arc<MlNode>, features: &Model) -> Model {
 }
 
 fn scores(node: &Arc<MlNode>, features: &Model) -> Model {
-    let all = learnt(node, features);
+    let Learnt { all, with, from } = learnt(node, features);
     let entity = node.spec.entity.as_str();
     let entity_type = features.spec.columns.iter().find(|column| column.name.as_str() == entity);
     let entity_type = entity_type.map_or(ColumnType::Varchar, |column| column.kind.value);
@@ -159,8 +187,9 @@ fn scores(node: &Arc<MlNode>, features: &Model) -> Model {
         columns.push(Made::new("value", MONEY, &all, "What is at stake, in the currency of the project"));
         columns.push(Made::new("value_at_risk", MONEY, &all, "Score times value"));
     }
-    let from = format!("from {} as f cross join {} as t", node.spec.features.as_str(), node.training_table());
+    let from = format!("from {from} cross join {} as t", node.training_table());
     let mut model = made_model(node.spec.output.as_str(), Some(MlRole::Scores(Arc::clone(node))), &columns, &from);
+    model.sql.insert_str(0, &with);
     model.spec.description.clone_from(&node.spec.description);
     model.spec.grain = format!("one row per {entity} and night");
     model.spec.key = [entity, NIGHT_COLUMN].map(|name| Located::nowhere(name.to_owned())).to_vec();

@@ -142,7 +142,7 @@ impl Gather<'_> {
         let features = self.model(&self.node.spec.features)?;
         let session = self.session(&self.scene_over(spine, [features.name.as_str()])?, self.work.night).await?;
         let declared = columns(features.spec.columns.iter().map(|column| column.name.as_str()));
-        let query = session.sql(&format!("SELECT {declared} FROM {}", table(&features.name))).await?;
+        let query = views::sql(&session, &format!("SELECT {declared} FROM {}", table(&features.name))).await?;
         stage_query(&self.work.context.lake, &self.work.scratch(self.attempt, "-features"), query, &session).await
     }
 

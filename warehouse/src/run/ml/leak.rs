@@ -9,42 +9,43 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::DataType;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use chrono::NaiveDate;
 use datafusion::catalog::view::ViewTable;
+use datafusion::common::JoinType;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::prelude::{DataFrame, SessionContext, ident};
 use object_store::ObjectStoreExt;
 
+use super::differ::{Difference, Side, first_differences, shown};
 use super::gather::Gather;
+use super::rows::in_types;
 use crate::graph::schemas::model_schema;
 use crate::graph::{Moment, Node};
 use crate::materialize::{self, DELTA, ROWS};
 use crate::project::contract::Contract;
 use crate::project::ml::NIGHT_COLUMN;
-use crate::project::model::{Materialized, Model};
+use crate::project::model::{Materialized, Model, ModelColumn};
 use crate::run::compute::{ComputeError, stage_query};
 use crate::run::error::RunError;
 use crate::run::state::Candidate;
 use crate::run::views::{self, Cut};
 use crate::run::work::in_order;
 use crate::session::register;
-use crate::sql_text::{any_of, column, number, table};
+use crate::sql_text::column;
 use crate::table::{PinnedTable, StagedFile};
 
 /// Entities whose features are computed again.
 const ENTITIES: usize = 200;
-/// Relative difference of DOUBLE values that is none, unless the yml gives a tolerance.
-const TOLERANCE: f64 = 1e-9;
-
 /// No event is older; a moment of years before cannot be told in nanoseconds.
 const FIRST_YEAR: i32 = 1700;
 
 const SAMPLE: &str = "buho.sample";
 const USED: &str = "buho.used";
-const AGAIN: &str = "buho.again";
+/// The sampled entities, where the tables that are compared have one of their name.
+const SAMPLED: &str = "buho_sampled";
 
 /// A raw table as this run has it.
 #[derive(Clone)]
@@ -127,7 +128,7 @@ impl Snapshot<'_> {
     async fn differences(&self, cut: Cut) -> Result<Vec<Difference>, ComputeError> {
         let session = self.gather.work.context.engine.session(self.gather.attempt.effort);
         let staged = self.open(&session, cut).await?;
-        let found = self.compare(&session).await;
+        let found = Box::pin(self.compare(&session)).await;
         self.forget(staged).await;
         found
     }
@@ -135,42 +136,39 @@ impl Snapshot<'_> {
     /// The first differing value of each differing row, in a session that has both.
     async fn compare(&self, session: &SessionContext) -> Result<Vec<Difference>, ComputeError> {
         let features = self.gather.model(&self.gather.node.spec.features)?;
-        let declared: Vec<String> = features.spec.columns.iter().map(|declared| column(&declared.name)).collect();
-        let again = format!("SELECT {} FROM {}", declared.join(", "), table(&features.name));
-        views::register_view(session, AGAIN, &again, self.night).await.map_err(ComputeError::Other)?;
-        let entity = column(&self.gather.node.spec.entity);
-        let compared: Vec<&crate::project::model::ModelColumn> = features
-            .spec
-            .columns
-            .iter()
-            .filter(|declared| ![NIGHT_COLUMN, self.gather.node.spec.entity.as_str()].contains(&declared.name.as_str()))
-            .collect();
-        let any: Vec<String> = compared.iter().map(|declared| differs(declared)).collect();
-        let pairs: Vec<String> = compared
-            .iter()
-            .enumerate()
-            .flat_map(|(place, declared)| {
-                let name = column(&declared.name);
-                [
-                    format!("u.{name} AS u{place}"),
-                    format!("a.{name} AS a{place}"),
-                    format!("{} AS d{place}", differs(declared)),
-                ]
-            })
-            .collect();
-        let query = format!(
-            "SELECT cast(s.{entity} AS VARCHAR) AS entity, {} FROM {SAMPLE} AS s LEFT JOIN {USED} AS u ON u.{entity} = s.{entity} \
-             LEFT JOIN {AGAIN} AS a ON a.{entity} = s.{entity} WHERE {} ORDER BY s.{entity}",
-            pairs.join(", "),
-            any_of(&any)
-        );
-        let mut found = Vec::new();
-        for batch in session.sql(&query).await?.collect().await? {
-            for row in 0..batch.num_rows() {
-                found.extend(difference(batch.columns(), row, &compared)?);
-            }
+        let entity = self.gather.node.spec.entity.as_str();
+        let mut sides = Vec::new();
+        for name in [USED, features.name.as_str()] {
+            let rows = self.of_sample(session, name, features).await?;
+            sides.push(Side::by(entity, rows).map_err(DataFusionError::from)?);
         }
-        Ok(found)
+        let sample = session.table(SAMPLE).await?.select(vec![ident(entity)])?;
+        let mut entities = Vec::new();
+        for batch in sample.sort(vec![ident(entity).sort(true, false)])?.collect().await? {
+            entities.extend(shown(batch.column(0)).map_err(DataFusionError::from)?);
+        }
+        let named = |declared: &&ModelColumn| ![NIGHT_COLUMN, entity].contains(&declared.name.as_str());
+        let compared: Vec<&ModelColumn> = features.spec.columns.iter().filter(named).collect();
+        let [used, again] = sides.as_slice() else { return Ok(Vec::new()) };
+        Ok(first_differences(&entities, used, again, &compared).map_err(DataFusionError::from)?)
+    }
+
+    /// A table's rows of the entities that are looked at, in the types of the features' yml.
+    async fn of_sample(
+        &self,
+        session: &SessionContext,
+        name: &str,
+        features: &Model,
+    ) -> Result<RecordBatch, ComputeError> {
+        let entity = self.gather.node.spec.entity.as_str();
+        let sample = session.table(SAMPLE).await?.select(vec![ident(entity).alias(SAMPLED)])?;
+        let rows = session.table(name).await?;
+        let rows = rows.join_on(sample, JoinType::LeftSemi, [ident(entity).eq(ident(SAMPLED))])?;
+        let schema = Arc::clone(rows.schema().inner());
+        let batches = rows.collect().await?;
+        let all = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
+        let given = schema.fields().iter().zip(all.columns()).map(|(field, values)| (field.name().as_str(), values));
+        Ok(in_types(given, &model_schema(features), all.num_rows())?)
     }
 
     /// A session in which every table behind the features is what it was that night.
@@ -259,46 +257,4 @@ impl Snapshot<'_> {
             }
         }
     }
-}
-
-/// Two values of one column.
-struct Difference {
-    column: String,
-    entity: String,
-    used: String,
-    again: String,
-}
-
-/// Whether `u` and `a` differ in a column.
-fn differs(declared: &crate::project::model::ModelColumn) -> String {
-    let name = column(&declared.name);
-    if declared.kind.value.arrow() != DataType::Float64 {
-        return format!("(u.{name} IS DISTINCT FROM a.{name})");
-    }
-    let tolerance = number(declared.tolerance.unwrap_or(TOLERANCE));
-    format!(
-        "((u.{name} IS NULL) <> (a.{name} IS NULL) OR coalesce(abs(u.{name} - a.{name}) > {tolerance} * (abs(u.{name}) + abs(a.{name})), false))"
-    )
-}
-
-/// The first column in which a row differs: entity, then used, again and whether they differ, of each column.
-fn difference(
-    columns: &[ArrayRef],
-    row: usize,
-    compared: &[&crate::project::model::ModelColumn],
-) -> Result<Option<Difference>, ComputeError> {
-    let options = FormatOptions::default().with_null("NULL");
-    let shown = |values: &ArrayRef| {
-        let format = ArrayFormatter::try_new(values.as_ref(), &options);
-        format.map(|format| format.value(row).to_string()).map_err(|error| ComputeError::Engine(error.into()))
-    };
-    let Some((entity, values)) = columns.split_first() else { return Ok(None) };
-    for (values, declared) in values.chunks_exact(3).zip(compared) {
-        let [used, again, differs] = values else { continue };
-        if shown(differs)? == "true" {
-            let (used, again) = (shown(used)?, shown(again)?);
-            return Ok(Some(Difference { column: declared.name.value.clone(), entity: shown(entity)?, used, again }));
-        }
-    }
-    Ok(None)
 }

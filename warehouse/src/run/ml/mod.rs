@@ -10,6 +10,7 @@
 
 mod blocks;
 mod decisions;
+mod differ;
 mod gather;
 mod judged;
 mod kept;

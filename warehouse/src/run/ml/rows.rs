@@ -6,24 +6,30 @@ use std::sync::Arc;
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
 use arrow::compute::{cast, concat, concat_batches};
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Date32Type, FieldRef, Float64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{NaiveDate, TimeDelta};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionContext, ident};
 use futures::TryStreamExt;
 
 use super::gather::Gather;
 use crate::graph::schemas::model_schema;
 use crate::learn::TrainingRows;
-use crate::project::ml::MlKind;
+use crate::project::ml::{MlKind, NIGHT_COLUMN};
 use crate::run::compute::ComputeError;
 use crate::run::error::RunError;
+use crate::run::views;
 use crate::session::register;
 use crate::sql_text::{column, columns};
 use crate::table::{PinnedTable, StagedFile};
+
+/// Rows of tonight that drift is judged on: so many, and of wide tables so many values, but never under a thousand rows.
+const TONIGHT_ROWS: usize = 20_000;
+const TONIGHT_VALUES: usize = 10_000_000;
+const TONIGHT_FEWEST: usize = 1_000;
 
 const SPINE: &str = "buho.spine";
 const FEATURES: &str = "buho.features";
@@ -137,13 +143,14 @@ impl Past<'_> {
         let chosen: Vec<String> = learnt.iter().map(|name| format!("f.{}", column(name))).collect();
         let query = format!(
             "SELECT f.{entity}, f.night, l.label, {} FROM {FEATURES} AS f INNER JOIN {LABELS} AS l \
-             ON f.{entity} = l.{entity} AND f.night = l.night WHERE l.label IS NOT NULL ORDER BY f.night, f.{entity}",
+             ON f.{entity} = l.{entity} AND f.night = l.night WHERE l.label IS NOT NULL",
             chosen.join(", ")
         );
         let reservation =
             MemoryConsumer::new(format!("rows of {}", gather.work.name)).register(session.task_ctx().memory_pool());
-        let query = session.sql(&query).await?;
-        let schema = Arc::new(query.schema().as_arrow().clone());
+        let order = [NIGHT_COLUMN, gather.node.spec.entity.as_str()].map(|name| ident(name).sort(true, false));
+        let query = views::sql(session, &query).await?.sort(order.to_vec())?;
+        let schema = Arc::clone(query.schema().inner());
         let mut stream = query.execute_stream().await?;
         let mut parts = vec![Vec::new(); schema.fields().len()];
         let mut rows = 0;
@@ -264,10 +271,13 @@ pub(super) fn in_types<'a>(
     declared: &Schema,
     rows: usize,
 ) -> Result<RecordBatch, DataFusionError> {
+    let known: HashMap<&str, &FieldRef> =
+        declared.fields().iter().map(|field| (field.name().as_str(), field)).collect();
     let mut fields = Vec::new();
     let mut columns = Vec::new();
     for (name, values) in given {
-        let field = declared.field_with_name(name)?.clone();
+        let missing = || DataFusionError::Internal(format!("column `{name}` is not declared"));
+        let field = Arc::clone(known.get(name).ok_or_else(missing)?);
         columns.push(cast(values, field.data_type())?);
         fields.push(field);
     }
@@ -276,22 +286,26 @@ pub(super) fn in_types<'a>(
 }
 
 /// Some of tonight's rows, the same ones each time, without labels.
-pub(super) async fn tonight(gather: &Gather<'_>, most: usize) -> Result<RecordBatch, ComputeError> {
+pub(super) async fn tonight(gather: &Gather<'_>) -> Result<RecordBatch, ComputeError> {
+    const PLACE: &str = "$place";
     let features = gather.model(&gather.node.spec.features)?;
     let learnt = gather.node.learnt(features.spec.columns.iter().map(|column| column.name.as_str()));
+    let most = (TONIGHT_VALUES / learnt.len().max(1)).clamp(TONIGHT_FEWEST, TONIGHT_ROWS);
     let session = gather.work.context.engine.session(gather.attempt.effort);
     gather.work.scene.open(&session, gather.work.night).await.map_err(ComputeError::Other)?;
     let entity = column(&gather.node.spec.entity);
+    // A hash says nothing of a row, and no two entities have one.
     let query = format!(
-        "SELECT {} FROM {} WHERE night = DATE '{}' ORDER BY md5(cast({entity} AS VARCHAR)), {entity} LIMIT {most}",
-        columns(learnt),
+        "SELECT {}, md5(cast({entity} AS VARCHAR)) AS {} FROM {} WHERE night = DATE '{}'",
+        columns(learnt.iter().copied()),
+        column(PLACE),
         crate::sql_text::table(&features.name),
         gather.work.night
     );
-    let query = session.sql(&query).await?;
-    let schema = Arc::new(query.schema().as_arrow().clone());
+    let query = views::sql(&session, &query).await?.sort(vec![ident(PLACE).sort(true, false)])?.limit(0, Some(most))?;
+    let schema = Arc::clone(query.schema().inner());
     let batches = query.collect().await?;
     let all = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
-    let given = schema.fields().iter().zip(all.columns()).map(|(field, values)| (field.name().as_str(), values));
+    let given = learnt.iter().copied().zip(all.columns());
     in_types(given, &model_schema(features), all.num_rows()).map_err(ComputeError::Engine)
 }

@@ -110,7 +110,7 @@ impl Scoring<'_> {
             table(&self.features.name),
             self.work.night
         );
-        let rows = self.session.sql(&query).await?.execute_stream().await?;
+        let rows = views::sql(&self.session, &query).await?.execute_stream().await?;
         let schema = self.scored_schema();
         let pool = Arc::clone(self.session.task_ctx().memory_pool());
         let scores = Arc::new(Mutex::new(Scores::none(&self.work.name, &pool)));

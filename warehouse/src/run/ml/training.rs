@@ -22,8 +22,6 @@ use crate::run::compute::ComputeError;
 use crate::run::error::{RunError, is_out_of_memory};
 use crate::run::work::{Attempt, Made, Work};
 
-/// Rows of tonight that drift is judged on.
-const TONIGHT_ROWS: usize = 20_000;
 /// Of zstd: an artefact is written once and read each night.
 const LEVEL: i32 = 9;
 
@@ -134,8 +132,8 @@ async fn gathered(
     };
     let features = gather.features(&spine).await?;
     let past = Past { gather, spine: &spine, features: &features, labels: &labels };
-    let joined = past.join().await?;
-    look_for_leaks(gather, asked, before, &past, facts).await?;
+    let joined = Box::pin(past.join()).await?;
+    Box::pin(look_for_leaks(gather, asked, before, &past, facts)).await?;
     facts.unlabelled = joined.unlabelled;
     let rows = joined.rows;
     facts.nights.clone_from(&rows.nights);
@@ -230,7 +228,7 @@ async fn learn(
         horizon_days: facts.horizon,
         rows,
         sample_of: facts.sample_of,
-        tonight: tonight(&gather, TONIGHT_ROWS).await?,
+        tonight: tonight(&gather).await?,
         champion,
         threads: gather.work.context.engine.threads(),
     };
