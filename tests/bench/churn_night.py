@@ -21,7 +21,7 @@ LIMIT_S = 900.0
 # 2 GiB, in the unit of the other peaks.
 LIMIT_MB = 2147.5
 # The rest of the process is code, models and rows on their way.
-MEMORY = "1200MiB"
+MEMORY = "1000MiB"
 SNAPSHOTS = 24
 # 23 months from the first snapshot to the last, a horizon of three months after it, and a month before.
 DAYS = 830

@@ -208,6 +208,7 @@ impl Work {
         self.attempt(model, identity, last).await.map_err(|error| error.of(&self.name))
     }
 
+    /// Each on the heap: what is planned within is deep enough for a thread's stack.
     async fn attempt(&self, model: &Model, identity: &str, attempt: Attempt) -> Result<Option<Made>, ComputeError> {
         match &self.method {
             Method::Whole => {
@@ -216,9 +217,9 @@ impl Work {
                 let adds = self.stage_model(model, &self.scene, self.night.into(), &session, &target).await?;
                 Ok(Some(Made { adds, removes: None, standing: None }))
             }
-            Method::Windowed(inputs) => windowed::make(self, model, inputs, identity, attempt).await,
-            Method::History(inputs) => history::make(self, model, inputs, attempt).await.map(Some),
-            Method::Learnt(inputs) => ml::make(self, model, inputs, identity, attempt).await,
+            Method::Windowed(inputs) => Box::pin(windowed::make(self, model, inputs, identity, attempt)).await,
+            Method::History(inputs) => Box::pin(history::make(self, model, inputs, attempt)).await.map(Some),
+            Method::Learnt(inputs) => Box::pin(ml::make(self, model, inputs, identity, attempt)).await,
         }
     }
 

@@ -267,14 +267,16 @@ impl World {
 /// The first of two processes.
 async fn begin(context: &RunContext, step: &Step) -> Result<(), RunError> {
     match step {
-        Step::MaintainBeside(_, keep) => maintain(context, *keep).await.map(drop),
+        Step::MaintainBeside(_, keep) => Box::pin(maintain(context, *keep)).await.map(drop),
         Step::Twice(night) => night_of(context, *night, None).await,
         _ => Ok(()),
     }
 }
 
 async fn night_of(context: &RunContext, night: NaiveDate, stage: Option<Stage>) -> Result<(), RunError> {
-    run_night(context, &RunRequest { night, stage, ..RunRequest::default() }).await.map(drop)
+    let request = RunRequest { night, stage, ..RunRequest::default() };
+    // A future of the whole run: on the heap, for a test's thread has little stack.
+    Box::pin(run_night(context, &request)).await.map(drop)
 }
 
 async fn perform(world: &World, context: &RunContext, step: &Step) -> Result<(), RunError> {
@@ -283,7 +285,7 @@ async fn perform(world: &World, context: &RunContext, step: &Step) -> Result<(),
         Step::Night(night) | Step::Twice(night) => night_of(context, *night, None).await,
         Step::MaintainBeside(night, keep) => {
             night_of(context, *night, None).await?;
-            maintain(context, *keep).await.map(drop)
+            Box::pin(maintain(context, *keep)).await.map(drop)
         }
         Step::Stages(night) => {
             for stage in [Stage::Ingest, Stage::Build, Stage::Publish] {
@@ -291,11 +293,13 @@ async fn perform(world: &World, context: &RunContext, step: &Step) -> Result<(),
             }
             Ok(())
         }
-        Step::Backfill(from, to) => backfill(context, *from, *to, 1, None, drop).await,
-        Step::Maintain(keep) => maintain(context, *keep).await.map(drop),
-        Step::Replay(source) => replay(context, named(*source), &Choice::default()).await.map(drop),
-        Step::Discard(source) => discard(context, named(*source), &Choice::default(), "a test", "ana").await.map(drop),
-        Step::Rollback(to) => rollback(context, *to).await.map(drop),
+        Step::Backfill(from, to) => Box::pin(backfill(context, *from, *to, 1, None, drop)).await,
+        Step::Maintain(keep) => Box::pin(maintain(context, *keep)).await.map(drop),
+        Step::Replay(source) => Box::pin(replay(context, named(*source), &Choice::default())).await.map(drop),
+        Step::Discard(source) => {
+            Box::pin(discard(context, named(*source), &Choice::default(), "a test", "ana")).await.map(drop)
+        }
+        Step::Rollback(to) => Box::pin(rollback(context, *to)).await.map(drop),
         Step::Pin(id) => {
             let pin = Pin { reason: "a test".to_owned(), at: context.clock.now() };
             Ok(release::pin(&context.lake, *id, &pin).await?)
