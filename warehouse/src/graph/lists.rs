@@ -132,10 +132,7 @@ pub(super) struct Planner<'a> {
 
 impl Drop for Planner<'_> {
     fn drop(&mut self) {
-        for name in &self.names {
-            // A view that stays is in nobody's way: the next of its name is planned whole.
-            drop(self.views.deregister_table(name));
-        }
+        self.forget(0);
     }
 }
 
@@ -145,11 +142,23 @@ impl<'a> Planner<'a> {
         Some(Self { state, views, names: Vec::new() })
     }
 
+    /// The plan of a query; its CTEs are seen within it alone.
     async fn query(&mut self, query: Query) -> Result<LogicalPlan> {
+        let seen_outside = self.names.len();
         let rest = self.without_ctes(query).await?;
-        match self.by_parts(&rest).await? {
+        let plan = match self.by_parts(&rest).await? {
             Some(plan) => Ok(plan),
             None => self.whole(rest).await,
+        };
+        self.forget(seen_outside);
+        plan
+    }
+
+    /// Takes away all views but the first so many.
+    fn forget(&mut self, kept: usize) {
+        for name in self.names.drain(kept..) {
+            // A view that stays is in nobody's way: the next of its name is planned whole.
+            drop(self.views.deregister_table(&name));
         }
     }
 

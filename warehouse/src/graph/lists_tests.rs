@@ -113,6 +113,11 @@ async fn a_mistake_in_a_long_list_is_told_in_the_planners_own_words() {
     for sql in [
         format!("select {}, c400 from staging.wide", list(str::to_owned)),
         format!("select {}, c1 from staging.wide", list(str::to_owned)),
+        // A CTE within another is not seen outside of it.
+        format!(
+            "with whole as (with inside as (select * from staging.wide) select * from inside) select {} from inside",
+            list(str::to_owned)
+        ),
     ] {
         let whole = state.statement_to_plan(PlanStatement::Statement(Box::new(statement(&sql)))).await.unwrap_err();
         let said = plan_statement(&state, statement(&sql)).await.unwrap_err();
