@@ -95,11 +95,13 @@ test-rust: build venv
 # `SEEDS` is a number of seeds or a range without its end: 17..18 is one seed.
 SEEDS ?= 1000
 .PHONY: test-faults
-test-faults: build venv ## Simulated faults (SEEDS=1000), planted defects, kills at every step (KILLS_PER_STEP=5), strangers polling
+test-faults: build venv ## Simulated faults (SEEDS=1000), planted defects, kills at every step (KILLS_PER_STEP=5), strangers polling, ten million rows
 	BUHO_SEEDS=$(SEEDS) $(CARGO) test --locked --workspace --profile $(PROFILE) --lib simulator \
 	    -- --include-ignored --nocapture
 	BUHO_BIN=$(BUHO) BUHO_KILLS_PER_STEP=$(KILLS_PER_STEP) $(PY)/python -m pytest \
 	    tests/peers/test_kills.py tests/peers/test_polled.py $(PYTEST_ARGS)
+	BUHO_BIN=$(BUHO) BUHO_MILLIONS=10 $(PY)/python -m pytest -s \
+	    tests/peers/test_large_learning.py -k millions $(PYTEST_ARGS)
 
 .PHONY: test-sql
 test-sql: build

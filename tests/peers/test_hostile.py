@@ -2,16 +2,14 @@
 
 import gzip
 import json
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.peers.bad_inputs import CLEAN, FILE
-from tests.peers.support.binary import Buho, Outcome
+from tests.peers.support.binary import Buho
+from tests.peers.support.cost import run_measured
 from tests.peers.support.tiny import GOOD_TOTAL, HEADER, NIGHT, deliver, total_of, write_project
 
 MIB = 1 << 20
@@ -21,30 +19,6 @@ COLUMNS = 100_000
 MOST_MEMORY_MIB = 600
 # Of a message, however many names somebody puts into a header.
 MOST_SAID = 20_000
-
-
-@dataclass(frozen=True)
-class Cost:
-    outcome: Outcome
-    peak_mib: int
-
-
-# Measures from a small process: what a test's own has in memory would be counted as its child's.
-LAUNCHER = """
-import pathlib, resource, subprocess, sys
-code = subprocess.run(sys.argv[2:], stdin=subprocess.DEVNULL).returncode
-pathlib.Path(sys.argv[1]).write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
-sys.exit(code)
-"""
-
-
-def run_measured(buho: Buho, folder: Path, *arguments: str) -> Cost:
-    """As a command is run, with the memory that it took."""
-    peak = folder / "peak"
-    command = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(peak), *buho.command(*arguments)]
-    done = subprocess.run(command, env=buho.variables(), capture_output=True, timeout=600, check=False)
-    out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-    return Cost(Outcome(arguments, done.returncode, out, err), int(peak.read_text()) // 1024)
 
 
 def assert_good_went_on(buho: Buho) -> None:

@@ -135,6 +135,59 @@ def test_a_table_without_time_is_judged_on_other_customers(buho: Buho, tmp_path:
     assert 0.80 < value_of(telco, "churn", "roc_auc") < 0.90
 
 
+WEAK = "{ family: forest, set: { trees: 1, depth: 1, folds: 2 } }"
+STRONG = "{ family: logistic, set: { penalty: 1, folds: 2 } }"
+
+
+def of_candidate(project: Path, candidate: str) -> None:
+    """Learns by one recipe alone, and hears challengers each night."""
+    text = (places.PROJECTS / "telco-churn/sql/ml/churn.yml").read_text()
+    before, _, after = text.partition("candidates:\n")
+    after = after.partition("\n")[2]
+    gate = "gate: { challenge_every_days: 1 }\n"
+    (project / "sql/ml/churn.yml").write_text(f"{before}candidates: [{candidate}]\n{gate}{after}")
+
+
+def trained(at: Buho, night: str) -> dict:
+    """The night's model, and that its scores are of this very one."""
+    at.night(night).expect(0)
+    query = "select version, family, recipe, outcome, reason, checksum from ml.churn_training"
+    row = at.rows(f"{query} where night = date '{night}'")[0]
+    scored = at.rows(f"select distinct model_version from ml.churn_scores where night = date '{night}'")
+    assert [one["model_version"] for one in scored] == [row["version"]]
+    return row
+
+
+def test_a_promoted_recipe_is_fitted_anew_and_ships_and_a_rollback_ships_the_one_before(
+    buho: Buho, tmp_path: Path
+):
+    raw = places.data("telco-churn")
+    if raw is None:
+        pytest.skip("../shared/data/telco-churn is not beside the repository")
+    project = tmp_path / "telco-churn"
+    shutil.copytree(places.PROJECTS / "telco-churn", project)
+    at = buho.at(project, raw=raw, lake=tmp_path / "lake")
+    of_candidate(project, WEAK)
+    weak = trained(at, "2026-01-31")
+    assert (weak["outcome"], weak["family"]) == ("shipped", "forest")
+    of_candidate(project, STRONG)
+    strong = trained(at, "2026-02-01")
+    assert (strong["outcome"], strong["family"]) == ("shipped", "logistic")
+    assert strong["reason"].startswith("better than forest on later rows")
+    said = at("models", "promote", "churn", weak["version"]).expect(0).stdout
+    assert f"fits the recipe of {weak['version']} anew and ships it: {weak['recipe']}" in said
+    promoted = trained(at, "2026-02-02")
+    assert (promoted["outcome"], promoted["recipe"]) == ("shipped", weak["recipe"])
+    assert promoted["reason"] == f"the recipe of {weak['version']} was promoted"
+    # The same rows, the same recipe: fitted anew it is the same model, under the night it was fitted on.
+    assert promoted["checksum"] == weak["checksum"]
+    assert promoted["version"].startswith("2026-02-02.")
+    at("models", "rollback", "churn").expect(0)
+    back = trained(at, "2026-02-03")
+    assert (back["outcome"], back["recipe"]) == ("shipped", strong["recipe"])
+    assert back["reason"] == f"the recipe of {strong['version']} was promoted"
+
+
 def test_the_form_of_ml_nodes_is_printed_and_a_slip_in_it_is_named(buho: Buho, tmp_path: Path):
     assert json.loads(buho("schema", "ml").expect(0).stdout)["properties"]["spine"]
     project, raw = tmp_path / "shop", tmp_path / "raw"

@@ -152,7 +152,8 @@ impl Models<'_> {
         let decision =
             Decision { action: action.to_owned(), version: version.to_owned(), at: self.context.clock.now() };
         decide_on_model(self.lake, name, &decision).await?;
-        self.context.say(format!("the next night that is trained ships the recipe of {version}: {recipe}"))
+        self.context
+            .say(format!("the next night that is trained fits the recipe of {version} anew and ships it: {recipe}"))
     }
 
     async fn explain(&self, node: &MlNode, entity: &str, night: &str, format: RowFormat) -> Result<(), CommandError> {

@@ -60,6 +60,7 @@ fn warning(column: &ColumnReport) -> Option<&'static str> {
     match (&column.action, column.warning) {
         (Action::Dropped(Dropped::Identifier), _) | (_, Some(Warning::LooksLikeIdentifier)) => Some(IDENTIFIER),
         (_, Some(Warning::MostlyMissing)) => Some("has a value in less than 5 % of the rows"),
+        (Action::Dropped(Dropped::Constant), _) => Some("has one value in every row, and is left out"),
         (_, None) => None,
     }
 }

@@ -317,6 +317,8 @@ fn a_column_that_is_0_on_all_rows_is_left_out_and_said_and_is_all_there_is_refus
     let ages: ArrayRef = Arc::new(Float64Array::from(vec![0.0; task.rows.labels.len()]));
     let found = Recipes.train(with_columns(task.clone(), [("age".to_owned(), Arc::clone(&ages))])).unwrap();
     assert_eq!(said_of(&found, "age")["treatment"], "left out: one value in every row");
+    assert_eq!(said_of(&found, "age")["warning"], "has one value in every row, and is left out");
+    assert!(said_of(&found, "recency")["warning"].is_null());
     assert_eq!(said_of(&found, "recency")["treatment"], "as it is");
     assert!(found.artefact.is_some());
     let constant = |rows: usize| RecordBatch::try_from_iter([("age", ages.slice(0, rows))]).unwrap();

@@ -1,4 +1,4 @@
-"""A project with an ML node over a table of many columns."""
+"""Projects with an ML node over many columns, or over many rows."""
 
 import random
 from pathlib import Path
@@ -77,4 +77,28 @@ def write_wide(folder: Path, columns: int, rows: int) -> Path:
     forest = "{ family: forest, set: { trees: 5, depth: 3, min_rows: 5, column_share: 1, folds: 2 } }"
     label = f"select s.customer_id, s.night, c.churned as label\n{join}"
     write_node(folder, label, forest, "gate: { min_rows: 50, min_each_class: 5 }\n")
+    return folder
+
+
+def write_many(folder: Path, numbers: int, times: int, more: str = "") -> Path:
+    """`numbers` times `numbers` times `times` customers, of a short file; those who visit more leave more."""
+    write_settings(folder, "many")
+    write_source(folder, "numbers", {"n": "BIGINT"}, [str(number) for number in range(numbers)])
+    name = "concat(cast(a.n as varchar), '-', cast(b.n as varchar), '-', cast(c.n as varchar))"
+    sql = f"""select {name} as customer_id
+from bronze.numbers as a
+cross join bronze.numbers as b
+cross join bronze.numbers as c
+where c.n < {times}
+"""
+    write_model(folder, "staging.customers", sql, {"materialized": "view", "columns": [ENTITY]})
+    columns = ["orders", "visits", "returns"]
+    parts = [f"cast(split_part(customer_id, '-', {place}) as bigint)" for place in (1, 2, 3)]
+    chosen = ", ".join(f"{part} as {name}" for part, name in zip(parts, columns, strict=True))
+    write_features(folder, f"select customer_id, night, {chosen}\nfrom features.spine\n", columns, "BIGINT")
+    orders, visits, returns = parts
+    label = f"""select customer_id, night,
+  case when ({orders} * 37 + {returns} * 17) % 100 < 20 + {visits} * 60 / {numbers} then 1 else 0 end as label
+from features.spine"""
+    write_node(folder, label, "{ family: logistic, set: { folds: 2 } }", f"reasons: {{ count: 1 }}\n{more}")
     return folder

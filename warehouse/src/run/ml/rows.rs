@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{NaiveDate, TimeDelta};
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::prelude::{SessionContext, ident};
 use futures::TryStreamExt;
 
@@ -22,7 +22,7 @@ use crate::project::ml::{MlKind, NIGHT_COLUMN};
 use crate::run::compute::ComputeError;
 use crate::run::error::RunError;
 use crate::run::views;
-use crate::session::register;
+use crate::session::{Effort, register};
 use crate::sql_text::{column, columns};
 use crate::table::{PinnedTable, StagedFile};
 
@@ -30,6 +30,11 @@ use crate::table::{PinnedTable, StagedFile};
 const TONIGHT_ROWS: usize = 20_000;
 const TONIGHT_VALUES: usize = 10_000_000;
 const TONIGHT_FEWEST: usize = 1_000;
+
+/// Times that rows are there at once while they are learnt from.
+const COPIES: usize = 3;
+/// What is kept of an entity beside the letters of its name.
+const NAME_BYTES: usize = 48;
 
 const SPINE: &str = "buho.spine";
 const FEATURES: &str = "buho.features";
@@ -46,6 +51,8 @@ pub(super) struct Past<'a> {
 /// What is learnt from, and what was left out.
 pub(super) struct Joined {
     pub rows: TrainingRows,
+    /// The room that the rows take of the budget, to be given back once they are learnt from.
+    pub room: MemoryReservation,
     /// Rows of the spine whose label is not known.
     pub unlabelled: u64,
 }
@@ -96,11 +103,25 @@ impl Past<'_> {
             "SELECT count(*), min(cast(s.{entity} AS VARCHAR)) FROM {SPINE} AS s LEFT JOIN {LABELS} AS l \
              ON s.{entity} = l.{entity} AND s.night = l.night WHERE l.label IS NULL"
         );
-        let unlabelled = first_row(&session, &unlabelled).await?.and_then(|row| row.first()?.parse().ok()).unwrap_or(0);
-        let rows = self.rows(&session).await?;
+        let unlabelled = self.told_of_unlabelled(first_row(&session, &unlabelled).await?);
+        let (rows, room) = self.rows(&session).await?;
         self.labels_are_labels(&rows)?;
         self.no_column_is_the_label(&rows)?;
-        Ok(Joined { rows, unlabelled })
+        Ok(Joined { rows, room, unlabelled })
+    }
+
+    /// How many rows have no label; said with one of them.
+    fn told_of_unlabelled(&self, found: Option<Vec<String>>) -> u64 {
+        let Some([count, one]) = found.as_deref() else { return 0 };
+        let count = count.parse().unwrap_or(0);
+        if count > 0 {
+            let (entity, file) = (self.gather.node.spec.entity.as_str(), &self.gather.node.file);
+            tracing::info!(
+                node = %self.gather.work.name,
+                "{count} rows of the spine have no label, {entity} {one} among them: they are scored and not learnt from; where that is not meant, let the `label` of {file} give one for each row of the spine"
+            );
+        }
+        count
     }
 
     async fn one_each(&self, session: &SessionContext, name: &str, place: &str) -> Result<(), ComputeError> {
@@ -135,8 +156,8 @@ impl Past<'_> {
         }
     }
 
-    /// All rows by night and entity, within the memory budget.
-    async fn rows(&self, session: &SessionContext) -> Result<TrainingRows, ComputeError> {
+    /// All rows by night and entity, and the room that learning from them takes within the memory budget.
+    async fn rows(&self, session: &SessionContext) -> Result<(TrainingRows, MemoryReservation), ComputeError> {
         let gather = &self.gather;
         let (entity, features) = (self.entity(), gather.model(&gather.node.spec.features)?);
         let learnt = gather.node.learnt(features.spec.columns.iter().map(|column| column.name.as_str()));
@@ -146,7 +167,7 @@ impl Past<'_> {
              ON f.{entity} = l.{entity} AND f.night = l.night WHERE l.label IS NOT NULL",
             chosen.join(", ")
         );
-        let reservation =
+        let room =
             MemoryConsumer::new(format!("rows of {}", gather.work.name)).register(session.task_ctx().memory_pool());
         let order = [NIGHT_COLUMN, gather.node.spec.entity.as_str()].map(|name| ident(name).sort(true, false));
         let query = views::sql(session, &query).await?.sort(order.to_vec())?;
@@ -155,17 +176,29 @@ impl Past<'_> {
         let mut parts = vec![Vec::new(); schema.fields().len()];
         let mut rows = 0;
         while let Some(batch) = stream.try_next().await? {
-            if reservation.try_grow(batch.get_array_memory_size()).is_err() {
-                return Err(self.refused(format!(
-                    "the rows to learn from do not fit into `memory` — declare a sample in {}: `sample: {{ entities: 100000 }}`, or raise `memory`",
-                    gather.node.file
-                )));
+            let more = room_of(&batch);
+            if let Err(error) = room.try_grow(more) {
+                return Err(self.too_many(rows, room.size(), error));
             }
             rows += batch.num_rows();
             parts.iter_mut().zip(batch.columns()).for_each(|(parts, part)| parts.push(Arc::clone(part)));
         }
         let all = whole(&schema, parts, rows).map_err(DataFusionError::from)?;
-        training_rows(&all, &model_schema(features)).map_err(ComputeError::Engine)
+        Ok((training_rows(&all, &model_schema(features))?, room))
+    }
+
+    /// Rows for which there is no room: beside others they are tried again alone.
+    fn too_many(&self, rows: usize, bytes: usize, error: DataFusionError) -> ComputeError {
+        let gather = &self.gather;
+        if gather.attempt.effort == Effort::Fast {
+            return ComputeError::Engine(error);
+        }
+        self.refused(format!(
+            "the rows to learn from do not fit into `memory`: the first {rows} of them take {} MiB while they are learnt from — declare a sample in {}, such as `sample: {{ entities: {} }}`, or raise `memory`; all are scored in any case",
+            bytes >> 20,
+            gather.node.file,
+            rounded_down(rows / 2 / gather.node.spec.snapshots.count.value.max(1) as usize)
+        ))
     }
 
     fn labels_are_labels(&self, rows: &TrainingRows) -> Result<(), ComputeError> {
@@ -209,6 +242,20 @@ impl Past<'_> {
         }
         Ok(())
     }
+}
+
+/// Bytes that rows take while they are learnt from: their values three times, as they were read, as numbers and as the
+/// model sees them; and for each the entity's name with its number.
+fn room_of(batch: &RecordBatch) -> usize {
+    let names = batch.columns().first().map_or(0, |names| names.get_array_memory_size());
+    let values = COPIES * batch.num_columns() * size_of::<f64>() * batch.num_rows();
+    values.max(batch.get_array_memory_size()) + names + NAME_BYTES * batch.num_rows()
+}
+
+/// A number of one digit and zeros, for people to read; 1 at least.
+fn rounded_down(number: usize) -> usize {
+    let magnitude = 10_usize.pow(number.max(1).ilog10());
+    (number / magnitude).max(1) * magnitude
 }
 
 /// Columns from their parts: those of one are let go before the next is put together.

@@ -11,7 +11,7 @@ use super::decisions::Decided;
 use super::gather::Gather;
 use super::kept::{self, KeptModel};
 use super::leak::{Checked, Raw, Snapshot};
-use super::rows::{Past, tonight};
+use super::rows::{Joined, Past, tonight};
 use super::{night, report, snapshots};
 use crate::error::ErrorKind;
 use crate::identity::word_of;
@@ -24,6 +24,10 @@ use crate::run::work::{Attempt, Made, Work};
 
 /// Of zstd: an artefact is written once and read each night.
 const LEVEL: i32 = 9;
+/// Columns that a warning names, of those that it is of.
+const NAMED_COLUMNS: usize = 5;
+/// Share of positive labels below which people are told that they are rare.
+const RARE: f64 = 0.01;
 
 /// What is asked of a training beyond the node's file.
 pub(super) struct Asked<'a> {
@@ -63,9 +67,13 @@ pub(super) async fn make(
     let before = kept::before(work, model, asked.decided, attempt).await?;
     let mut facts = Facts::default();
     let learnt = match gathered(gather, &asked, before.as_ref(), &mut facts).await {
-        Ok(rows) => match unfit(node, &rows) {
+        // The rows keep their room of the budget until they are learnt from.
+        Ok(Joined { rows, room: _room, .. }) => match unfit(node, &rows) {
             Some(why) => Err(why),
-            None => learn(gather, node, rows, &facts, before.as_ref()).await?,
+            None => {
+                warn_of_rarity(gather, &facts);
+                learn(gather, node, rows, &facts, before.as_ref()).await?
+            }
         },
         Err(error) => Err(not_known(error)?),
     };
@@ -114,7 +122,7 @@ async fn gathered(
     asked: &Asked<'_>,
     before: Option<&KeptModel>,
     facts: &mut Facts,
-) -> Result<TrainingRows, LabelOr> {
+) -> Result<Joined, LabelOr> {
     facts.horizon = gather.horizon().await?;
     let nights = snapshots::nights(gather.work.night, facts.horizon, &gather.node.spec.snapshots);
     let (spine, sample_of) = gather.spine(&nights).await?;
@@ -135,14 +143,14 @@ async fn gathered(
     let joined = Box::pin(past.join()).await?;
     Box::pin(look_for_leaks(gather, asked, before, &past, facts)).await?;
     facts.unlabelled = joined.unlabelled;
-    let rows = joined.rows;
+    let rows = &joined.rows;
     facts.nights.clone_from(&rows.nights);
     facts.nights.dedup();
     facts.rows = rows.labels.len();
     facts.entities = rows.entities.iter().max().map_or(0, |last| *last as usize + 1);
     let sum: f64 = rows.labels.iter().sum();
     facts.mean_label = (facts.rows > 0).then(|| sum / facts.rows as f64);
-    Ok(rows)
+    Ok(joined)
 }
 
 /// Looks for leaks in the middle snapshot, unless that was done lately for the same code.
@@ -245,14 +253,39 @@ async fn learn(
     Ok(answer.map_err(|error| error.to_string()))
 }
 
-/// Says what the learner wants people to look at: columns that look like identifiers, or that have hardly a value.
+/// Says what the learner wants people to look at: columns that look like identifiers, that have one value or hardly any.
+/// Thousands of columns with the same are told of together.
 fn warn_of_columns(gather: Gather<'_>, verdict: &Verdict) {
+    let mut told: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for row in verdict.sections.get(Section::Importance.key()).into_iter().flatten() {
         let said = |key: &str| row.get(key).and_then(Value::as_str);
         if let (Some(column), Some(warning)) = (said("column_name"), said("warning")) {
-            let features = gather.node.spec.features.as_str();
-            tracing::warn!(node = %gather.work.name, "column `{column}` of `{features}` {warning}");
+            told.entry(warning).or_default().push(column);
         }
+    }
+    let features = gather.node.spec.features.as_str();
+    for (warning, columns) in told {
+        let named: Vec<String> = columns.iter().take(NAMED_COLUMNS).map(|column| format!("`{column}`")).collect();
+        let named = named.join(", ");
+        match columns.len() {
+            1 => tracing::warn!(node = %gather.work.name, "column {named} of `{features}` {warning}"),
+            all => {
+                tracing::warn!(node = %gather.work.name, "{all} columns of `{features}`, {named} among them: each {warning}")
+            }
+        }
+    }
+}
+
+/// Says that what is learnt is rare.
+fn warn_of_rarity(gather: Gather<'_>, facts: &Facts) {
+    let Some(share) = facts.mean_label.filter(|share| *share > 0.0 && *share < RARE) else { return };
+    if gather.node.spec.kind == MlKind::Classifier {
+        let (positives, percent) = ((share * facts.rows as f64).round(), 100.0 * share);
+        tracing::warn!(
+            node = %gather.work.name,
+            "{positives} of {} labels are positive, {percent:.2} %: probabilities will be as low, and few entities reach a tier of `tiers` — go by their percentile, or declare tiers as low in {}",
+            facts.rows, gather.node.file
+        );
     }
 }
 
