@@ -36,6 +36,7 @@ fn main() -> ExitCode {
     };
     logging::start(&cli.global);
     limits::open_files();
+    limits::freed_memory();
     let context = Context::new(&cli.global);
     match catch_unwind(AssertUnwindSafe(|| commands::dispatch(&context, cli.command))) {
         Ok(Ok(exit)) => exit.into(),
