@@ -51,7 +51,8 @@ pub async fn vacuum(
             .ok_or_else(|| TableError::MissingVersion { table: table.to_owned(), version: *version })?;
         in_use.extend(snapshot.files.into_iter().map(|file| file.path));
     }
-    let oldest = needed.first().copied().unwrap_or(newest.version).min(newest.version);
+    // What a version younger than `before` took over from is read again by the next maintenance.
+    let oldest = needed.iter().chain(&late).copied().min().unwrap_or(newest.version).min(newest.version);
     let oldest = if planted(Bug::LogCutTooFar) { newest.version } else { oldest };
     let checkpoint = entries.iter().filter_map(|(path, _)| checkpoint_of(path)).filter(|at| *at <= oldest).max();
     let mut found = Reclaimed::default();

@@ -123,6 +123,33 @@ async fn whoever_took_up_a_version_that_was_the_newest_until_now_reads_it_to_its
     assert_eq!(are_there(&before).await, vec![false; before.len()]);
 }
 
+/// A table whose newest commit took files out, wrote a checkpoint, and is the only one that is young.
+#[tokio::test(flavor = "multi_thread")]
+async fn maintenance_after_maintenance_finds_what_the_newest_commit_took_over_from() {
+    let shop = Shop::new();
+    let checkpoint =
+        |version: u64| shop.root.path().join(format!("lake/marts/daily/_delta_log/{version:020}.checkpoint.parquet"));
+    let mut newest = 0;
+    for number in 1..=28 {
+        let day = format!("2026-02-{number:02}");
+        shop.orders(&day, &[(&day, &format!("{day} 10:00:00"), "1.00")]);
+        shop.night(&day).await;
+        let lake = shop.open().await.lake;
+        newest = TableSnapshot::load(&lake, "marts.daily", None).await.unwrap().unwrap().version;
+        if newest > 0 && checkpoint(newest).exists() {
+            break;
+        }
+    }
+    assert!(checkpoint(newest).exists(), "{newest}");
+    let context = shop.open().await;
+    let commit = context.lake.path(&format!("marts/daily/_delta_log/{newest:020}.json"));
+    let committed = context.lake.store().head(&commit).await.unwrap().last_modified;
+    for _ in 0..2 {
+        let found = vacuum(&context.lake, "marts.daily", &BTreeSet::new(), &HashSet::new(), committed).await;
+        assert!(found.is_ok(), "{found:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_records_of_many_runs_become_few_files_with_the_same_rows() {
     let shop = Shop::new();
