@@ -40,15 +40,28 @@ gains as (
     from deciles
 ),
 
-judged as (
+judged_nights as (
     select
         night,
-        decile,
-        mean_label,
-        lift,
-        row_number() over (partition by decile order by night desc nulls last, version desc nulls last) as recency
+        version,
+        row_number() over (order by night desc nulls last, version desc nulls last) as recency
     from ml.outcomes
     where model = 'churn' and night <= $night
+    group by night, version
+),
+
+-- One night alone: a tenth that it has not, for many scores were equal, is not another night's.
+judged as (
+    select
+        outcomes.night,
+        outcomes.decile,
+        outcomes.mean_label,
+        outcomes.lift
+    from ml.outcomes as outcomes
+    inner join judged_nights
+        on judged_nights.night = outcomes.night
+        and judged_nights.version = outcomes.version
+    where outcomes.model = 'churn' and judged_nights.recency = 1
 )
 
 select
@@ -76,4 +89,3 @@ from gains
 cross join core.contact_terms as terms
 left join judged
     on judged.decile = gains.decile
-    and judged.recency = 1

@@ -63,11 +63,13 @@ worth as (
             as decimal(18, 2)
         ) as contact_gain,
         terms.capacity,
-        horizon.horizon_days,
+        versions.horizon_days,
         coalesce(customers.consent_email, true) or coalesce(customers.consent_sms, true) as may_be_contacted
     from tonight
     cross join core.contact_terms as terms
-    cross join features.purchase_horizon as horizon
+    left join ml.model_versions as versions
+        on versions.model = 'churn'
+        and versions.night = $night
     left join core.dim_customer as customers
         on customers.customer_id = tonight.customer_id
 ),

@@ -23,7 +23,11 @@ outcomes as (
         model,
         night,
         max(case when decile = 0 then "rows" end) as judged_rows,
+        max(case when decile = 0 then metric end) as live_metric,
+        max(case when decile = 0 then promised end) as promised_value,
         max(case when decile = 0 then value end) as live_value,
+        sum(case when decile > 0 then cast("rows" as double) * abs(mean_score - mean_label) end)
+        / nullif(sum(case when decile > 0 then cast("rows" as double) end), 0) as live_calibration_error,
         max(case when decile = 0 then mean_score end) as live_mean_score,
         max(case when decile = 0 then mean_label end) as live_mean_label,
         max(case when decile = 1 then lift end) as live_top_lift
@@ -51,7 +55,10 @@ select
     drift.highest_psi,
     drift.drift_auc,
     outcomes.judged_rows,
+    outcomes.live_metric,
+    outcomes.promised_value,
     outcomes.live_value,
+    outcomes.live_calibration_error,
     outcomes.live_mean_score,
     outcomes.live_mean_label,
     outcomes.live_top_lift
