@@ -88,8 +88,10 @@ pub struct Training {
     pub rows: TrainingRows,
     /// How many entities the rows are a sample of; `None` where they are of all.
     pub sample_of: Option<u64>,
-    /// Some of this night's rows without labels, to see what drifted.
+    /// Some of this night's rows, drawn by chance and with no look at a label, to see what drifted.
     pub tonight: RecordBatch,
+    /// The same of the newest night that is learnt from; other entities where there are enough.
+    pub newest: RecordBatch,
     /// The model of the night before.
     pub champion: Option<Champion>,
     /// Threads it may use; the result must not depend on it.

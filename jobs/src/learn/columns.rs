@@ -40,10 +40,19 @@ pub(super) fn report(model: &FittedModel, identifiers: &BTreeSet<String>) -> Vec
 }
 
 fn treatment(column: &ColumnReport) -> String {
+    let infinite = match column.infinite {
+        0 => "",
+        _ => "; infinite is the greatest or the least finite value",
+    };
+    prepared(column) + infinite
+}
+
+fn prepared(column: &ColumnReport) -> String {
     match &column.action {
         Action::Dropped(Dropped::Constant) => "left out: one value in every row".to_owned(),
         Action::Dropped(Dropped::AllMissing) => "left out: no value in any row".to_owned(),
         Action::Dropped(Dropped::Identifier) => "left out: a category with nearly as many levels as rows".to_owned(),
+        Action::Kept if column.missing > 0 => "as it is, missing values too".to_owned(),
         Action::Kept => "as it is".to_owned(),
         Action::Filled { .. } if column.missing == 0 => "as it is".to_owned(),
         Action::Filled { median, indicator: true } => format!("missing is {median}, and a column says where"),

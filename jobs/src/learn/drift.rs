@@ -1,10 +1,11 @@
 //! How far tonight's rows are from those learnt from.
 
-use arrow::array::{Array, RecordBatch, UInt32Array};
-use arrow::compute::{concat, concat_batches, take_record_batch};
+use arrow::array::{Array, RecordBatch};
+use arrow::compute::{concat, concat_batches};
 use arrow::datatypes::DataType;
+use models::encode::EncodeError;
 use models::metrics::{stability_index, stability_index_of_levels};
-use models::recipe::{Recipe, Training as Rows, fit};
+use models::recipe::{Recipe, RecipeError, Training as Rows, fit};
 use ndarray::Array1;
 use serde_json::{Value, json};
 use warehouse::learn::{LearnError, Training};
@@ -16,33 +17,30 @@ use super::table::frame;
 const BINS: usize = 10;
 /// Rows of each side that the two-sample classifier learns from.
 const MOST_ROWS: usize = 2_000;
-/// The classifier that tries to tell tonight from the last snapshot.
+/// The classifier that tries to tell tonight from the newest night that is learnt from.
 const TELLER: &str = "classifier logistic folds=2";
 
 /// What drifted.
 pub(super) struct Drift {
     pub rows: Vec<Value>,
-    /// AUC of telling tonight from the last snapshot; .5 where it cannot be told.
+    /// AUC of telling tonight from the newest night that is learnt from; .5 where it cannot be told.
     pub auc: Option<f64>,
 }
 
-/// Tonight against the last snapshot that was learnt from, column by column and all together.
+/// Tonight against the newest night that is learnt from, column by column and all together; both are rows drawn by
+/// chance, whether or not they have a label.
 ///
 /// # Errors
 /// Columns that cannot be read.
 pub(super) fn measure(task: &Training) -> Result<Drift, LearnError> {
-    let last = task.rows.nights.last();
-    let places = task.rows.nights.iter().enumerate().filter(|(_, night)| Some(*night) == last);
-    let places: UInt32Array = places.filter_map(|(row, _)| u32::try_from(row).ok()).collect();
-    let reference =
-        take_record_batch(&task.rows.features, &places).map_err(|error| LearnError::new(error.to_string()))?;
+    let reference = &task.newest;
     let mut drift = Drift { rows: Vec::new(), auc: None };
     if reference.num_rows() == 0 || task.tonight.num_rows() == 0 {
         return Ok(drift);
     }
     for (place, field) in reference.schema().fields().iter().enumerate() {
         let is_text = *field.data_type() == DataType::Utf8;
-        let (before, now) = codes(&reference, &task.tonight, place)?;
+        let (before, now) = codes(reference, &task.tonight, place)?;
         let index = match is_text {
             true => stability_index_of_levels(before.view(), now.view()),
             false => stability_index(before.view(), now.view(), BINS),
@@ -51,7 +49,7 @@ pub(super) fn measure(task: &Training) -> Result<Drift, LearnError> {
             drift.rows.push(json!({ "column_name": field.name(), "measure": "psi", "value": index.value }));
         }
     }
-    drift.auc = told_apart(&reference, &task.tonight)?;
+    drift.auc = told_apart(reference, &task.tonight)?;
     if let Some(auc) = drift.auc {
         drift.rows.push(json!({ "measure": "c2st", "value": auc }));
     }
@@ -93,7 +91,8 @@ fn levels(column: &dyn Array) -> Vec<f64> {
     column.as_string::<i32>().iter().map(code).collect()
 }
 
-/// Out-of-fold AUC of a classifier that tells tonight's rows from the last snapshot's; `None` where there are too few.
+/// Out-of-fold AUC of a classifier that tells tonight's rows from the others; 1 where a column alone does, `None` where
+/// there are too few.
 fn told_apart(before: &RecordBatch, now: &RecordBatch) -> Result<Option<f64>, LearnError> {
     let some = |batch: &RecordBatch| batch.slice(0, batch.num_rows().min(MOST_ROWS));
     let (before, now) = (some(before), some(now));
@@ -101,7 +100,10 @@ fn told_apart(before: &RecordBatch, now: &RecordBatch) -> Result<Option<f64>, Le
     let is_now: Vec<f64> = (0..both.num_rows()).map(|row| f64::from(u8::from(row >= before.num_rows()))).collect();
     let frame = frame(both)?;
     let Ok(recipe) = TELLER.parse::<Recipe>() else { return Ok(None) };
-    // Columns that tell the two apart alone, or rows too few, are said column by column.
-    let Ok(model) = fit(&recipe, &Rows::new(&frame, &is_now).seed(SEED)) else { return Ok(None) };
+    let model = match fit(&recipe, &Rows::new(&frame, &is_now).seed(SEED)) {
+        Ok(model) => model,
+        Err(RecipeError::Encode(EncodeError::TellsLabel { .. })) => return Ok(Some(1.0)),
+        Err(_) => return Ok(None),
+    };
     Ok(model.report().metrics.iter().find(|(name, _)| name == "roc_auc").map(|(_, auc)| *auc))
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use models::metrics::Metric;
 use models::recipe::{
-    FittedModel, Judgement, Judging, Recipe, Search, SearchRecord, Standing, Verdict as Ruling, fit, judge, refit_ships,
+    FittedModel, Judgement, Judging, Part, Recipe, RecipeError, Search, SearchRecord, Standing, Verdict as Ruling, fit,
+    judge, refit_ships,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -37,8 +38,6 @@ struct Memory {
     search: SearchRecord,
     /// How well that night could be told from what was learnt.
     drift: Option<f64>,
-    /// The champion's metric on rows that it had not seen, as of the last search.
-    promised: Option<f64>,
 }
 
 impl Memory {
@@ -55,7 +54,7 @@ struct Night<'a> {
     table: Table,
     metric: Metric,
     cut: Cut,
-    /// How well tonight can be told from the last snapshot.
+    /// How well tonight can be told from the newest night that is learnt from.
     drift: Option<f64>,
 }
 
@@ -113,7 +112,19 @@ impl Night<'_> {
         let spaces = candidates::spaces(&self.task.node)?;
         let budget = (BUDGET_ROUNDS * self.table.labels.len() as u64).min(MOST_BUDGET);
         let search = Search { candidates: CANDIDATES.max(spaces.len()), budget, metric: self.metric };
-        search.run(&spaces, &self.table.rows(), last).map_err(|error| refused(&error))
+        // What judges a candidate later has not chosen it.
+        let whole = self.table.rows();
+        let earlier = Part::of(&whole, &self.cut.fold.train);
+        let found = match search.run(&spaces, &earlier.training(&whole), last) {
+            // One night alone is before the cut: other entities choose.
+            Err(RecipeError::Split(_)) => search.run(&spaces, &earlier.training(&whole).without_days(), last),
+            found => found,
+        };
+        match found {
+            Ok(found) if !found.best(1).is_empty() => Ok(found),
+            // So few rows, or of one class, are before the cut that all have to choose.
+            _ => search.run(&spaces, &whole, last).map_err(|error| refused(&error)),
+        }
     }
 
     /// Why no candidate could be fitted: what the first says of all rows.
@@ -128,7 +139,7 @@ impl Night<'_> {
         let search = self.search(&SearchRecord::default())?;
         let recipe = search.best(1).pop().ok_or_else(|| self.why_none(&search))?;
         let reason = format!("the best of {} candidates", search.tried.len());
-        let memory = Memory { searched_on: Some(self.task.night), search, drift: self.drift, promised: None };
+        let memory = Memory { searched_on: Some(self.task.night), search, drift: self.drift };
         self.backtested(Chosen { recipe, memory, reason, backtests: Vec::new() }, None)
     }
 
@@ -150,8 +161,7 @@ impl Night<'_> {
         }
         let judgement = judge(&incumbent.recipe, &challengers, &self.table.rows(), &judging);
         let judgement = judgement.map_err(|error| refused(&error))?;
-        let promised = judgement.champion.metric;
-        let memory = Memory { searched_on: Some(self.task.night), search, drift: self.drift, promised };
+        let memory = Memory { searched_on: Some(self.task.night), search, drift: self.drift };
         let backtests = heard(&judgement);
         let winner = match judgement.verdict {
             Ruling::Ship { challenger } => judgement.challengers.get(challenger),
@@ -196,7 +206,7 @@ impl Night<'_> {
                 (Section::Calibration.key(), found.calibration.clone()),
                 (Section::Importance.key(), found.importance.clone()),
             ]),
-            memory: json!(Memory { promised: value, ..memory }),
+            memory: json!(memory),
         };
         if let (Some(bound), Some(value)) = (self.task.node.spec.gate.metric, value)
             && !candidates::passes(self.metric, value, bound)
@@ -211,7 +221,8 @@ impl Night<'_> {
             return Ok(verdict);
         }
         let model = fit(&recipe, &self.table.rows()).map_err(|error| refused(&error))?.with_threads(self.table.threads);
-        if let Some(worse) = before.and_then(|before| self.worse_than(before, &model)) {
+        let is_doubted = |before: &&Incumbent<'_>| self.is_below_promise(before, value);
+        if let Some(worse) = before.filter(is_doubted).and_then(|before| self.worse_than(before, &model)) {
             verdict.reason = worse;
             return Ok(verdict);
         }
@@ -232,6 +243,19 @@ impl Night<'_> {
             Ok(half) => (format!("; {}", half.told(all)), half.report(recipe)),
             Err(error) => (format!("; what the sample costs is not known: {error}"), Vec::new()),
         })
+    }
+
+    /// Whether the recipe came to less on unseen rows than it did for the model before. That model has learnt the newest
+    /// rows too: where it is better on them alone, it may only know them better by heart.
+    fn is_below_promise(&self, before: &Incumbent<'_>, value: Option<f64>) -> bool {
+        let backtests = before.champion.report.get(Section::Backtests.key()).and_then(Value::as_array);
+        let is_it = |row: &&Value| row["role"] == "champion" && row["metric"] == self.metric.name();
+        let promised = backtests.and_then(|rows| rows.iter().find(is_it)?.get("value")?.as_f64());
+        match (value, promised) {
+            (Some(value), Some(promised)) if self.metric.higher_is_better() => value < promised,
+            (Some(value), Some(promised)) => value > promised,
+            _ => true,
+        }
     }
 
     /// Why tonight's fit is worse than the last one on the newest rows with a label, where it is by more than chance.

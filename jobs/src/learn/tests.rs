@@ -87,6 +87,7 @@ fn task(node: &Arc<MlNode>, champion: Option<Champion>) -> Training {
             labels: labels.collect(),
         },
         tonight: features(200, 2),
+        newest: features(200, 3),
         sample_of: None,
         champion,
         threads: 1,
@@ -274,11 +275,46 @@ fn with_columns(task: Training, columns: impl IntoIterator<Item = (String, Array
     let columns: Vec<(String, ArrayRef)> = columns.into_iter().collect();
     assert!(columns.iter().all(|(_, values)| values.len() == rows));
     let features = wider(&task.rows.features, &columns);
-    Training { tonight: wider(&task.tonight, &columns), rows: TrainingRows { features, ..task.rows }, ..task }
+    let (tonight, newest) = (wider(&task.tonight, &columns), wider(&task.newest, &columns));
+    Training { tonight, newest, rows: TrainingRows { features, ..task.rows }, ..task }
 }
 
 fn said_of<'a>(verdict: &'a Verdict, column: &str) -> &'a serde_json::Value {
     verdict.sections["importance"].iter().find(|row| row["column_name"] == column).unwrap()
+}
+
+fn told_apart(newest: RecordBatch, tonight: RecordBatch) -> f64 {
+    let found = Recipes.train(Training { newest, tonight, ..task(&node(FOREST), None) }).unwrap();
+    let row = found.sections["drift"].iter().find(|row| row["measure"] == "c2st").unwrap();
+    row["value"].as_f64().unwrap()
+}
+
+#[test]
+fn drift_is_of_rows_drawn_alike_and_a_column_that_tells_the_night_is_all_of_it() {
+    let moved = |by: f64| {
+        let tonight = features(600, 2);
+        let recency: ArrayRef =
+            Arc::new(Float64Array::from_iter_values(recency(&tonight).iter().map(|days| days + by)));
+        let columns = std::iter::once(recency).chain(tonight.columns().iter().skip(1).cloned());
+        RecordBatch::try_new(tonight.schema(), columns.collect()).unwrap()
+    };
+    let same = told_apart(features(600, 3), moved(0.0));
+    assert!((0.4..0.6).contains(&same), "{same}");
+    let some = told_apart(features(600, 3), moved(30.0));
+    assert!((0.6..0.95).contains(&some), "{some}");
+    let all = told_apart(features(600, 3), moved(1_000.0));
+    assert!(all > 0.99, "{all}");
+}
+
+#[test]
+fn what_judges_a_candidate_has_not_chosen_it() {
+    let task = task(&node(FOREST), None);
+    let found = Recipes.train(task.clone()).unwrap();
+    let tried = found.memory["search"]["tried"].as_array().unwrap();
+    let most = tried.iter().filter_map(|tried| tried["rows"].as_u64()).max().unwrap();
+    let judged = found.sections["backtests"][0]["rows"].as_u64().unwrap();
+    // The nights that judge, and the one before them that chose.
+    assert!(judged > 0 && most + judged + 120 <= task.rows.labels.len() as u64, "{most} {judged}");
 }
 
 #[test]
@@ -323,7 +359,10 @@ fn a_column_that_is_0_on_all_rows_is_left_out_and_said_and_is_all_there_is_refus
     assert!(found.artefact.is_some());
     let constant = |rows: usize| RecordBatch::try_from_iter([("age", ages.slice(0, rows))]).unwrap();
     let rows = TrainingRows { features: constant(task.rows.labels.len()), ..task.rows };
-    let refused = Recipes.train(Training { rows, tonight: constant(200), ..task }).unwrap_err().to_string();
+    let refused = Recipes
+        .train(Training { rows, tonight: constant(200), newest: constant(200), ..task })
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("no column is left: all 1 are constant, empty or identifiers"), "{refused}");
 }
 

@@ -11,7 +11,7 @@ use super::training::Training;
 use super::{Family, Kind, Recipe, RecipeError};
 use crate::calibration::CalibratorParams;
 use crate::conformal::{ConformalQuantiles, SplitConformal};
-use crate::encode::{Action, EncodeReport, EncoderParams};
+use crate::encode::{Action, EncodeReport, EncoderParams, Style};
 use crate::ensemble::{Fitted, Learner, Rows, Settled, StackParams};
 use crate::metrics::Metric;
 use crate::split::{Fold, OutOfFold, out_of_fold};
@@ -60,6 +60,14 @@ const FEWEST_FOLDS: usize = 5;
 /// Rows from which on a mean of the folds' models is not worth scoring with as many models as there are folds.
 const MANY_ROWS: usize = 50_000;
 
+/// How the columns of a family are prepared; those of an ensemble as its linear member sees them.
+fn style_of(family: Family) -> Style {
+    match family {
+        Family::Logistic | Family::Ridge | Family::Ensemble => Style::Dense,
+        Family::Forest | Family::Boosting | Family::BoostingQuantile => Style::Native,
+    }
+}
+
 /// The rows of a fit as the members see them.
 pub(super) struct Table<'a> {
     recipe: &'a Recipe,
@@ -84,6 +92,7 @@ impl<'a> Table<'a> {
         };
         let y = training.targets();
         let params = EncoderParams::new(schema.kinds()).names(schema.kept_names()).threads(training.threads);
+        let params = params.style(style_of(recipe.family())).level_limit(recipe.whole("levels"));
         let report = params.check()?.inspect(x.view(), y.view())?;
         let kept: Vec<bool> =
             report.columns.iter().map(|column| !matches!(column.action, Action::Dropped(_))).collect();

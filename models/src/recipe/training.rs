@@ -59,6 +59,13 @@ impl<'a> Training<'a> {
         self
     }
 
+    /// As if all rows were of one time: other entities judge, not later days.
+    #[must_use]
+    pub fn without_days(mut self) -> Self {
+        self.days = None;
+        self
+    }
+
     /// What all chance is drawn from.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {

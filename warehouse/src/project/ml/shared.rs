@@ -62,7 +62,7 @@ impl Section {
                 (
                     "role",
                     Varchar,
-                    "`champion`: the night's recipe; `challenger`: one that was judged against it; `chance`: one score for all; `half_sample`: the night's recipe, learnt from half of the sampled entities",
+                    "`champion`: the night's recipe; `challenger`: one that was judged against it; `chance`: one score for all; `half_sample`: the night's recipe, learnt from half of the sampled entities; `refused`: what the night would have shipped, and did not",
                 ),
                 ("family", Varchar, "Family of the candidate"),
                 ("recipe", Varchar, "Family and parameters"),
@@ -78,14 +78,18 @@ impl Section {
             ],
             Self::Importance => &[
                 ("column_name", Varchar, "The column"),
-                ("importance", Double, "Mean of the contributions' absolute values on test rows, linear scale"),
+                ("importance", Double, "Mean of the contributions' absolute values on rows of its own, linear scale"),
                 ("place", Integer, "1 is the column that weighs most"),
                 (
                     "treatment",
                     Varchar,
                     "What the model does with it: left out, missing values filled, levels spread out",
                 ),
-                ("warning", Varchar, "What to look at: a column that looks like an identifier, or has hardly a value"),
+                (
+                    "warning",
+                    Varchar,
+                    "What to look at: a column that looks like an identifier, or has one value, or hardly any",
+                ),
             ],
             Self::Calibration => &[
                 ("bin", Integer, "Bins of equally many test rows, 1 has the lowest scores"),
@@ -179,7 +183,12 @@ fn outcomes(nodes: &[Arc<MlNode>]) -> Model {
         of("mean_score", Double, "s.percentile", "Mean of the scores: what was promised"),
         of("mean_label", Double, "s.percentile", "Mean of what came"),
         of("lift", Double, "s.percentile", "Mean label over that of all entities"),
-        of("metric", Varchar, "t.metric", "What `value` is: `auc` of a classifier, `rmse` of a regressor; decile 0"),
+        of(
+            "metric",
+            Varchar,
+            "t.metric",
+            "What `value` is: `roc_auc` of a classifier, `rmse` of a regressor; decile 0",
+        ),
         of("value", Double, "s.percentile", "Live, on what came"),
         of("promised", Double, "t.report", "The same in the backtest of the version"),
     ];

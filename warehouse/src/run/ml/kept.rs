@@ -13,6 +13,7 @@ use datafusion::prelude::SessionContext;
 use serde_json::Value;
 
 use super::decisions::Decided;
+use crate::learn::MEMORY;
 use crate::materialize::PRIOR;
 use crate::project::model::Model;
 use crate::run::compute::ComputeError;
@@ -35,6 +36,8 @@ pub(super) struct KeptModel {
     pub recipe: String,
     pub metric: Option<String>,
     pub metric_value: Option<f64>,
+    /// How far ahead the label looked that it learnt.
+    pub horizon_days: Option<u32>,
     pub checksum: String,
     /// Number of the last decision that the night knew.
     decision: u32,
@@ -89,7 +92,13 @@ pub(super) async fn before(
     let Some(decided) = decided.filter(|decided| decided.number > kept.decision) else { return Ok(Some(kept)) };
     let other = last(&session, PRIOR, &format!("{until} AND version = {}", text(&decided.version))).await?;
     Ok(Some(match other {
-        Some(other) => KeptModel { is_promoted: true, report: kept.report, ..other },
+        Some(mut other) => {
+            // What was searched is remembered whoever is champion.
+            if let Some(report) = other.report.as_object_mut() {
+                report.insert(MEMORY.to_owned(), kept.report.get(MEMORY).cloned().unwrap_or_default());
+            }
+            KeptModel { is_promoted: true, ..other }
+        }
         None => kept,
     }))
 }
@@ -107,14 +116,14 @@ pub(super) async fn of_night(
 async fn last(session: &SessionContext, rows: &str, which: &str) -> Result<Option<KeptModel>, ComputeError> {
     let query = format!(
         "SELECT cast(r.night AS VARCHAR), r.version, r.family, r.recipe, r.metric, cast(r.metric_value AS VARCHAR), \
-         r.checksum, r.report, a.artefact, cast(r.decision AS VARCHAR), cast(r.leaks_checked_on AS VARCHAR), r.leaks_checked_code FROM (SELECT * FROM {rows} WHERE {which} AND version IS NOT NULL \
+         r.checksum, r.report, a.artefact, cast(r.decision AS VARCHAR), cast(r.leaks_checked_on AS VARCHAR), r.leaks_checked_code, cast(r.horizon_days AS VARCHAR) FROM (SELECT * FROM {rows} WHERE {which} AND version IS NOT NULL \
          ORDER BY night DESC LIMIT 1) AS r LEFT JOIN (SELECT version, min(artefact) AS artefact FROM {rows} \
          WHERE artefact IS NOT NULL GROUP BY version) AS a ON a.version = r.version"
     );
     let batches = session.sql(&query).await?.collect().await?;
     let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else { return Ok(None) };
     let row = texts(batch)?;
-    let [night, version, family, recipe, metric, value, checksum, report, artefact, decision, on, code] =
+    let [night, version, family, recipe, metric, value, checksum, report, artefact, decision, on, code, horizon] =
         row.as_slice()
     else {
         return Ok(None);
@@ -127,6 +136,7 @@ async fn last(session: &SessionContext, rows: &str, which: &str) -> Result<Optio
         recipe: or_empty(recipe),
         metric: metric.clone(),
         metric_value: value.as_ref().and_then(|value| value.parse().ok()),
+        horizon_days: horizon.as_ref().and_then(|days| days.parse().ok()),
         checksum: or_empty(checksum),
         decision: or_empty(decision).parse().unwrap_or_default(),
         checked: on.as_ref().and_then(|on| on.parse().ok()).zip(code.clone()),

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::gather::Gather;
 use super::judged::{Judged, Night};
+use super::report::CHAMPION;
 use super::rows::day;
 use super::{kept, night, report};
 use crate::materialize::PRIOR;
@@ -236,7 +237,7 @@ impl Outcomes<'_> {
 fn promised(report: &Value, metric: &str) -> Option<f64> {
     let backtests = report.get(crate::project::ml::Section::Backtests.key())?.as_array()?;
     let is_it = |row: &&Value| {
-        row.get("role").and_then(Value::as_str) == Some("champion")
+        row.get("role").and_then(Value::as_str) == Some(CHAMPION)
             && row.get("metric").and_then(Value::as_str) == Some(metric)
     };
     backtests.iter().find(is_it)?.get("value")?.as_f64()

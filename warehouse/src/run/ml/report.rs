@@ -10,6 +10,7 @@ use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use serde_json::{Value, json};
 
+use crate::learn::{MEMORY, Verdict};
 use crate::materialize::ROWS;
 use crate::project::ml::Section;
 use crate::project::model::Model;
@@ -26,6 +27,36 @@ pub(super) fn rows_of(schema: &SchemaRef, rows: &[Value]) -> Result<RecordBatch,
     decoder.serialize(rows)?;
     Ok(decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(schema))))
 }
+
+/// The report of a night that scores with the model before: what was said of that model, beside what drifted tonight and
+/// what was refused.
+pub(super) fn of_kept(champion: Option<&Value>, refused: Option<&Verdict>) -> Value {
+    let mut report = champion.and_then(Value::as_object).cloned().unwrap_or_default();
+    report.remove(Section::Drift.key());
+    let key = Section::Backtests.key();
+    let has_role =
+        |row: &Value, roles: &[&str]| row.get("role").and_then(Value::as_str).is_some_and(|role| roles.contains(&role));
+    let mut backtests = report.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    backtests.retain(|row| has_role(row, &[CHAMPION, "chance", "half_sample"]));
+    if let Some(refused) = refused {
+        report.insert(MEMORY.to_owned(), refused.memory.clone());
+        let drift = refused.sections.get(Section::Drift.key()).cloned().unwrap_or_default();
+        report.insert(Section::Drift.key().to_owned(), drift.into());
+        let tonight = refused.sections.get(key).cloned().unwrap_or_default().into_iter();
+        let tonight = tonight.filter(|row| has_role(row, &[CHAMPION, "challenger"]));
+        backtests.extend(tonight.map(|mut row| {
+            if let Some(role) = row.get_mut("role").filter(|role| **role == CHAMPION) {
+                *role = json!("refused");
+            }
+            row
+        }));
+    }
+    report.insert(key.to_owned(), backtests.into());
+    report.into()
+}
+
+/// Role of the night's own recipe among the backtests.
+pub(super) const CHAMPION: &str = "champion";
 
 /// Stages rows that the engine made.
 pub(super) async fn stage_made(
@@ -85,4 +116,45 @@ fn reported(batch: &RecordBatch, section: Section) -> Result<Vec<Value>, serde_j
         }
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_kept_night_tells_of_its_model_and_of_what_was_refused_apart() {
+        let champion = json!({
+            "backtests": [{"role": "champion", "value": 0.8}, {"role": "challenger", "value": 0.7}],
+            "calibration": [{"bin": 1}], "drift": [{"value": 0.9}], "memory": {"searches": 1},
+        });
+        let refused = Verdict {
+            artefact: None,
+            reason: "worse".to_owned(),
+            family: "forest".to_owned(),
+            recipe: String::new(),
+            metric: "roc_auc".to_owned(),
+            metric_value: Some(0.5),
+            sections: BTreeMap::from([
+                ("backtests", vec![json!({"role": "champion", "value": 0.5}), json!({"role": "chance", "value": 0.5})]),
+                ("calibration", vec![json!({"bin": 7})]),
+                ("drift", vec![json!({"value": 0.6})]),
+            ]),
+            memory: json!({"searches": 2}),
+        };
+        let told = of_kept(Some(&champion), Some(&refused));
+        let backtests = json!([{"role": "champion", "value": 0.8}, {"role": "refused", "value": 0.5}]);
+        assert_eq!(told["backtests"], backtests);
+        assert_eq!((&told["calibration"], &told["drift"]), (&json!([{"bin": 1}]), &json!([{"value": 0.6}])));
+        assert_eq!(told["memory"], json!({"searches": 2}));
+        let untold = of_kept(Some(&champion), None);
+        assert_eq!(
+            (&untold["backtests"], &untold["drift"]),
+            (&json!([{"role": "champion", "value": 0.8}]), &Value::Null)
+        );
+        let none = of_kept(None, Some(&refused));
+        assert_eq!(none["backtests"], json!([{"role": "refused", "value": 0.5}]));
+    }
 }

@@ -53,6 +53,8 @@ pub(super) struct Joined {
     pub rows: TrainingRows,
     /// The room that the rows take of the budget, to be given back once they are learnt from.
     pub room: MemoryReservation,
+    /// Rows of the newest night, drawn by chance: with or without a label.
+    pub newest: RecordBatch,
     /// Rows of the spine whose label is not known.
     pub unlabelled: u64,
 }
@@ -107,7 +109,11 @@ impl Past<'_> {
         let (rows, room) = self.rows(&session).await?;
         self.labels_are_labels(&rows)?;
         self.no_column_is_the_label(&rows)?;
-        Ok(Joined { rows, room, unlabelled })
+        let newest = match rows.nights.last() {
+            Some(night) => some_of(&self.gather, &session, FEATURES, *night, "newest ").await?,
+            None => rows.features.slice(0, 0),
+        };
+        Ok(Joined { rows, room, newest, unlabelled })
     }
 
     /// How many rows have no label; said with one of them.
@@ -332,24 +338,34 @@ pub(super) fn in_types<'a>(
     Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
 }
 
-/// Some of tonight's rows, the same ones each time, without labels.
+/// Some of tonight's rows, the same ones each time, with no look at a label.
 pub(super) async fn tonight(gather: &Gather<'_>) -> Result<RecordBatch, ComputeError> {
+    let features = gather.model(&gather.node.spec.features)?;
+    let session = gather.work.context.engine.session(gather.attempt.effort);
+    gather.work.scene.open(&session, gather.work.night).await.map_err(ComputeError::Other)?;
+    some_of(gather, &session, &crate::sql_text::table(&features.name), gather.work.night, "").await
+}
+
+/// Rows of a night drawn by chance, another draw by another salt.
+async fn some_of(
+    gather: &Gather<'_>,
+    session: &SessionContext,
+    from: &str,
+    night: NaiveDate,
+    salt: &str,
+) -> Result<RecordBatch, ComputeError> {
     const PLACE: &str = "$place";
     let features = gather.model(&gather.node.spec.features)?;
     let learnt = gather.node.learnt(features.spec.columns.iter().map(|column| column.name.as_str()));
     let most = (TONIGHT_VALUES / learnt.len().max(1)).clamp(TONIGHT_FEWEST, TONIGHT_ROWS);
-    let session = gather.work.context.engine.session(gather.attempt.effort);
-    gather.work.scene.open(&session, gather.work.night).await.map_err(ComputeError::Other)?;
     let entity = column(&gather.node.spec.entity);
     // A hash says nothing of a row, and no two entities have one.
     let query = format!(
-        "SELECT {}, md5(cast({entity} AS VARCHAR)) AS {} FROM {} WHERE night = DATE '{}'",
+        "SELECT {}, md5(concat('{salt}', cast({entity} AS VARCHAR))) AS {} FROM {from} WHERE night = DATE '{night}'",
         columns(learnt.iter().copied()),
         column(PLACE),
-        crate::sql_text::table(&features.name),
-        gather.work.night
     );
-    let query = views::sql(&session, &query).await?.sort(vec![ident(PLACE).sort(true, false)])?.limit(0, Some(most))?;
+    let query = views::sql(session, &query).await?.sort(vec![ident(PLACE).sort(true, false)])?.limit(0, Some(most))?;
     let schema = Arc::clone(query.schema().inner());
     let batches = query.collect().await?;
     let all = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::RecordBatch;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::NaiveDate;
@@ -68,11 +69,11 @@ pub(super) async fn make(
     let mut facts = Facts::default();
     let learnt = match gathered(gather, &asked, before.as_ref(), &mut facts).await {
         // The rows keep their room of the budget until they are learnt from.
-        Ok(Joined { rows, room: _room, .. }) => match unfit(node, &rows) {
+        Ok(Joined { rows, room: _room, newest, .. }) => match unfit(node, &rows) {
             Some(why) => Err(why),
             None => {
                 warn_of_rarity(gather, &facts);
-                learn(gather, node, rows, &facts, before.as_ref()).await?
+                learn(gather, node, (rows, newest), &facts, before.as_ref()).await?
             }
         },
         Err(error) => Err(not_known(error)?),
@@ -222,7 +223,7 @@ fn unfit(node: &MlNode, rows: &TrainingRows) -> Option<String> {
 async fn learn(
     gather: Gather<'_>,
     node: &std::sync::Arc<MlNode>,
-    rows: TrainingRows,
+    (rows, newest): (TrainingRows, RecordBatch),
     facts: &Facts,
     before: Option<&KeptModel>,
 ) -> Result<Result<Verdict, String>, ComputeError> {
@@ -237,6 +238,7 @@ async fn learn(
         rows,
         sample_of: facts.sample_of,
         tonight: tonight(&gather).await?,
+        newest,
         champion,
         threads: gather.work.context.engine.threads(),
     };
@@ -325,15 +327,16 @@ fn row(
         row.insert("recipe", json!(before.recipe));
         row.insert("metric", json!(before.metric));
         row.insert("metric_value", json!(before.metric_value));
+        // How far ahead its scores look.
+        row.insert("horizon_days", json!(before.horizon_days));
     };
+    row.insert("report", json!(told(before, &learnt).map(|report| report.to_string())));
     match learnt {
         Err(why) => {
             kept(&mut row);
             row.insert("reason", json!(why));
-            row.insert("report", json!(before.map(|before| before.report.to_string())));
         }
         Ok(verdict) => {
-            let report = verdict.report().to_string();
             match &verdict.artefact {
                 None => kept(&mut row),
                 Some(bytes) => {
@@ -350,10 +353,19 @@ fn row(
                 }
             }
             row.insert("reason", json!(verdict.reason));
-            row.insert("report", json!(report));
         }
     }
     json!(row)
+}
+
+/// The night's report; `None` where nothing was learnt and there is no model.
+fn told(before: Option<&KeptModel>, learnt: &Result<Verdict, String>) -> Option<Value> {
+    let champion = before.map(|before| &before.report);
+    match learnt {
+        Ok(verdict) if verdict.artefact.is_some() => Some(verdict.report()),
+        Ok(verdict) => Some(report::of_kept(champion, Some(verdict))),
+        Err(_) => champion.map(|champion| report::of_kept(Some(champion), None)),
+    }
 }
 
 /// A model's bytes as they are kept; what cannot be compressed is kept as it is.

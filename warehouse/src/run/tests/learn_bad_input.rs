@@ -32,11 +32,15 @@ async fn too_few_of_one_class_are_said_with_what_there_is_and_what_is_needed() {
 async fn a_night_with_too_little_data_keeps_the_champion_and_scores_with_it() {
     let shop = shop();
     shop.learn("2026-04-05").await;
-    shop.write("sql/ml/churn.yml", &CHURN.replace("min_rows: 4", "min_rows: 100"));
+    let other = CHURN.replace("min_rows: 4", "min_rows: 100").replace("horizon: { days: 20 }", "horizon: { days: 15 }");
+    shop.write("sql/ml/churn.yml", &other);
     let report = shop.learn("2026-04-06").await;
     assert_eq!(report.status, RunStatus::Done, "{report:#?}");
     let models = shop.ask("select night, outcome, reason from ml.churn_training order by night").await;
     assert!(models.contains("| 2026-04-06 | kept    | 36 rows have a label, and `gate` asks for 100"), "{models}");
+    // Its scores look as far ahead as what it learnt did.
+    let horizons = shop.ask("select distinct horizon_days from ml.model_versions").await;
+    assert!(horizons.contains("| 20 ") && !horizons.contains("| 15 "), "{horizons}");
     let scores = shop.ask("select distinct model_version from ml.churn_scores where night = '2026-04-06'").await;
     assert!(scores.contains("| 2026-04-05."), "{scores}");
 }
