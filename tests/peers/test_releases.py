@@ -27,15 +27,21 @@ def test_diff_tells_the_rows_and_totals_that_moved(two_nights: Buho):
     said = two_nights("releases", "diff", tiny.NIGHT, "--format", "json").expect(0)
     tables = {table["table"]: table for table in json.loads(said.stdout)}
     assert set(tables) == {"marts.good_total"}
-    assert tables["marts.good_total"]["totals"] == [{"column": "total", "before": "3.75", "after": "13.75"}]
+    assert tables["marts.good_total"]["totals"] == [
+        {"column": "total", "measure": "sum", "before": "3.75", "after": "13.75"}
+    ]
 
 
-def test_diff_counts_rows_that_changed_in_any_of_many_columns(buho: Buho, tmp_path: Path):
+def test_diff_counts_rows_that_changed_in_any_of_many_columns_and_shows_what_moved(
+    buho: Buho, tmp_path: Path
+):
     project = tiny.write_project(tmp_path / "project")
     flags = [f"is_{number}" for number in range(60)]
-    sql = "select id, day, note, amount > 2 as is_big, amount"
+    sql = "select id, day, note, amount > 2 as is_big, amount, ratio"
+    sql += ", cast(case when ratio > 1 then 2 else 1 end as bigint) as pieces"
     sql += "".join(f", ratio > {number} as {flag}" for number, flag in enumerate(flags))
     columns = [*tiny.columns("id", "day", "note", "amount"), {"name": "is_big", "type": "BOOLEAN"}]
+    columns += [{"name": "ratio", "type": "DOUBLE"}, {"name": "pieces", "type": "BIGINT", "unit": "pieces"}]
     columns += [{"name": flag, "type": "BOOLEAN"} for flag in flags]
     spec = {"key": ["id", "day"], "columns": columns}
     tiny.write_model(project, "marts.good_rows", f"{sql} from staging.good_rows\n", spec)
@@ -61,6 +67,10 @@ def test_diff_counts_rows_that_changed_in_any_of_many_columns(buho: Buho, tmp_pa
     said = at("releases", "diff", f"{tiny.NIGHT}.1", f"{tiny.NIGHT}.2", "--format", "json").expect(0)
     found = {table["table"]: table for table in json.loads(said.stdout)}["marts.good_rows"]
     assert (found["added"], found["removed"], found["changed"]) == (1, 1, 2)
+    assert found["totals"] == [
+        {"column": "pieces", "measure": "sum", "before": "8", "after": "7"},
+        {"column": "ratio", "measure": "mean", "before": "5.5", "after": "4.25"},
+    ]
 
 
 def test_a_rollback_is_a_new_release_that_strangers_see_too(two_nights: Buho):

@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use warehouse::error::ErrorKind;
 use warehouse::graph;
 use warehouse::release::{self, Found, Pin, Release, ReleaseError, ReleaseId, TableState};
-use warehouse::run::{RunContext, RunError, TableDiff, diff, rollback};
+use warehouse::run::{Measure, RunContext, RunError, TableDiff, diff, rollback};
 use warehouse::table::Lake;
 
 use crate::cli::{ReleasesCommand, ReportFormat, RowFormat};
@@ -182,7 +182,11 @@ fn diff_text(before: &Release, after: &Release, tables: &[TableDiff]) -> String 
             let _ = writeln!(text, "  {column}");
         }
         for total in &table.totals {
-            let _ = writeln!(text, "  sum of {}: {} -> {}", total.column, total.before, total.after);
+            let measure = match total.measure {
+                Measure::Sum => "sum",
+                Measure::Mean => "mean",
+            };
+            let _ = writeln!(text, "  {measure} of {}: {} -> {}", total.column, total.before, total.after);
         }
     }
     text

@@ -33,17 +33,50 @@ pub struct TableDiff {
     pub changed: Option<u64>,
     /// `+ column TYPE`, `- column`, `~ column OLD -> NEW`.
     pub columns: Vec<String>,
-    /// Sums of DECIMAL columns that are not what they were.
+    /// What measures of the table came to, where it moved.
     pub totals: Vec<Total>,
 }
 
-/// The sum of a column, as text: DECIMAL keeps all its digits.
+/// The sum or the mean of a column, as text: DECIMAL keeps all its digits.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Total {
     pub column: String,
+    pub measure: Measure,
     pub before: String,
     pub after: String,
 }
+
+/// What a column comes to in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measure {
+    /// DECIMAL, and whole numbers that have a unit.
+    Sum,
+    /// DOUBLE: rates, shares and averages do not add up.
+    Mean,
+}
+
+impl Measure {
+    fn sql(self, name: &str) -> String {
+        match self {
+            Self::Sum => format!("sum({})", column(name)),
+            Self::Mean => format!("avg({})", column(name)),
+        }
+    }
+
+    /// Whether it moved: a mean that is added up in another order has not.
+    fn moved(self, before: &str, after: &str) -> bool {
+        if self == Self::Mean
+            && let (Ok(before), Ok(after)) = (before.parse::<f64>(), after.parse::<f64>())
+        {
+            return (before - after).abs() > SAME * before.abs().max(after.abs());
+        }
+        before != after
+    }
+}
+
+/// DOUBLE within this of each other, relative, is the same.
+const SAME: f64 = 1e-9;
 
 /// Compares the tables of two releases; those at the same version are left out.
 ///
@@ -89,7 +122,7 @@ async fn table_diff(
     if let (Some(old), Some(new)) = (old, new) {
         found.columns = column_changes(&sql_types(&old), &sql_types(&new));
         by_key(context, &session, &mut found, &old, &new).await?;
-        found.totals = totals(&session, table, &old, &new).await?;
+        found.totals = totals(context, &session, table, (&old, &new)).await?;
     }
     Ok(found)
 }
@@ -191,31 +224,51 @@ async fn by_key(
     Ok(())
 }
 
-/// Sums that moved.
+/// Sums and means that moved.
 async fn totals(
+    context: &RunContext,
     session: &SessionContext,
     table: &str,
-    old: &SchemaRef,
-    new: &SchemaRef,
+    (old, new): (&SchemaRef, &SchemaRef),
 ) -> Result<Vec<Total>, RunError> {
-    let (before, after) = (types(old), types(new));
-    let money = |kind: &DataType| matches!(kind, DataType::Decimal128(..));
-    let columns: Vec<&str> = after
-        .iter()
-        .filter(|(name, kind)| money(kind) && before.get(*name).is_some_and(|kind| money(kind)))
-        .map(|(name, _)| *name)
+    let before = types(old);
+    let counts: BTreeSet<&str> = match context.project.models.get(table) {
+        Some(model) => {
+            let counted = model.spec.columns.iter().filter(|column| column.unit.is_some());
+            counted.map(|column| column.name.value.as_str()).collect()
+        }
+        None => BTreeSet::new(),
+    };
+    let measure = |name: &str, kind: &DataType| match kind {
+        DataType::Decimal128(..) => Some(Measure::Sum),
+        DataType::Float64 => Some(Measure::Mean),
+        kind if kind.is_integer() && counts.contains(name) => Some(Measure::Sum),
+        _ => None,
+    };
+    let columns: Vec<(&str, Measure)> = types(new)
+        .into_iter()
+        .filter_map(|(name, kind)| Some((name, measure(name, kind)?)))
+        .filter(|(name, found)| before.get(name).is_some_and(|kind| measure(name, kind) == Some(*found)))
         .collect();
     if columns.is_empty() {
         return Ok(Vec::new());
     }
     let (old, new) = (sums(session, table, "before", &columns).await?, sums(session, table, "after", &columns).await?);
-    let moved = columns.iter().zip(old).zip(new).filter(|((_, before), after)| before != after);
-    Ok(moved.map(|((column, before), after)| Total { column: (*column).to_owned(), before, after }).collect())
+    let both = columns.iter().zip(old).zip(new);
+    let moved = both.filter(|(((_, measure), before), after)| measure.moved(before, after));
+    Ok(moved
+        .map(|((&(column, measure), before), after)| Total { column: column.to_owned(), measure, before, after })
+        .collect())
 }
 
-async fn sums(session: &SessionContext, table: &str, side: &str, columns: &[&str]) -> Result<Vec<String>, RunError> {
+async fn sums(
+    session: &SessionContext,
+    table: &str,
+    side: &str,
+    columns: &[(&str, Measure)],
+) -> Result<Vec<String>, RunError> {
     let failed = |error| RunError::query(table, error);
-    let list: Vec<String> = columns.iter().map(|name| format!("sum({})", column(name))).collect();
+    let list: Vec<String> = columns.iter().map(|(name, measure)| measure.sql(name)).collect();
     let sql = format!("select {} from {side}.t", list.join(", "));
     let batches = session.sql(&sql).await.map_err(failed)?.collect().await.map_err(failed)?;
     let Some(batch) = batches.first() else {

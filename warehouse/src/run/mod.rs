@@ -89,11 +89,11 @@ mod work;
 
 pub use backfill::backfill;
 pub use context::{RunContext, RunRequest, Stage, Stop, open_lake};
-pub use diff::{TableDiff, Total, diff};
+pub use diff::{Measure, TableDiff, Total, diff};
 pub use error::RunError;
 pub use forecast::WindowsPlan;
 pub use maintain::{Maintained, maintain};
-pub use ml::{Decision, decide as decide_on_model, decisions as model_decisions};
+pub use ml::{Decision, decide as decide_on_model, decisions as model_decisions, model_bytes};
 pub use night::run_night;
 pub use ops::ops_schemas;
 pub use plan::{NightPlan, NodePlan, SourcePlan, plan_night};
