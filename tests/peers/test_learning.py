@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 
 from tests.peers.conftest import Night, run_project
@@ -128,6 +130,32 @@ def test_a_model_can_be_listed_shown_explained_and_another_recipe_promoted(retai
     assert "has no version" in at("models", "promote", "churn", "2011-01-01.00000000").expect(2).stderr
     assert "had one recipe only" in at("models", "rollback", "churn").expect(2).stderr
     at("models", "promote", "churn", version).expect(0)
+
+
+def column_for(given: onnxruntime.NodeArg, rows: list[dict]) -> np.ndarray:
+    values = [row[given.name] for row in rows]
+    if given.type == "tensor(string)":
+        column = np.array([value or "" for value in values], dtype=object)
+    else:
+        column = np.array([np.nan if value is None else float(value) for value in values])
+    return column.reshape(-1, 1)
+
+
+def test_an_exported_model_gives_the_scores_of_the_night_in_another_program(retail: Night, tmp_path: Path):
+    at, out = retail.buho, tmp_path / "churn.onnx"
+    at("models", "export", "churn", "--out", str(out)).expect(0)
+    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+    rows = at.rows(
+        "select f.*, s.probability from features.customer_night as f"
+        " inner join ml.churn_scores as s on s.customer_id = f.customer_id and s.night = f.night"
+    )
+    (score,) = session.run(["score"], {given.name: column_for(given, rows) for given in session.get_inputs()})
+    wanted = np.array([float(row["probability"]) for row in rows])
+    assert len(rows) > 1000
+    assert np.std(wanted) > 0.05
+    assert np.max(np.abs(score[:, 0] - wanted)) < 1e-5
+    unknown = at("models", "export", "churn", "2011-01-01.00000000", "--out", str(out)).expect(2).stderr
+    assert "has no version" in unknown
 
 
 def test_a_table_without_time_is_judged_on_other_customers(buho: Buho, tmp_path: Path):

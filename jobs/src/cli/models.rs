@@ -1,5 +1,7 @@
 //! Arguments of `buho models`.
 
+use std::path::PathBuf;
+
 use chrono::NaiveDate;
 use clap::{Subcommand, ValueEnum};
 
@@ -53,6 +55,18 @@ pub enum ModelsCommand {
         night: Option<NaiveDate>,
         #[arg(long, value_name = "FORMAT", default_value = "table")]
         format: RowFormat,
+    },
+    /// Write the model of a version as ONNX, for another program to score with
+    Export {
+        /// Name of the ML node
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The version, as `show` lists them [default: the last]
+        #[arg(value_name = "VERSION")]
+        version: Option<String>,
+        /// File to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Make the recipe of a version the champion's, from the next night trained on
     Promote {

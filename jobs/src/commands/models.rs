@@ -1,11 +1,14 @@
-//! `buho models list|show|compare|explain|promote|rollback`: what was learnt, why, and which recipe is the champion's.
+//! `buho models list|show|compare|explain|export|promote|rollback`: what was learnt, why, and which recipe is the champion's.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::array::cast::AsArray;
+use warehouse::error::ErrorKind;
 use warehouse::project::{MlNode, Project};
-use warehouse::run::{Decision, Reader, RunError, decide_on_model};
+use warehouse::run::{Decision, Reader, RunError, decide_on_model, model_bytes};
 use warehouse::session::Engine;
 use warehouse::sql_text::{column, text};
 use warehouse::table::Lake;
@@ -13,6 +16,7 @@ use warehouse::table::Lake;
 use crate::cli::{ModelPart, ModelsCommand, RowFormat};
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
+use crate::learn::to_onnx;
 use crate::output::{Destination, write_batches};
 
 pub fn run(context: &Context, command: &ModelsCommand) -> Result<Exit, CommandError> {
@@ -56,6 +60,7 @@ impl Models<'_> {
                 };
                 self.explain(node, entity, &night, *format).await
             }
+            ModelsCommand::Export { name, version, out } => self.export(name, version.as_deref(), out).await,
             ModelsCommand::Promote { name, version } => {
                 self.node(name)?;
                 let recipe = self.recipe_of(name, version).await?;
@@ -103,9 +108,8 @@ impl Models<'_> {
         for batch in self.rows(query).await? {
             let texts =
                 batch.columns().iter().map(|values| arrow::compute::cast(values, &arrow::datatypes::DataType::Utf8));
-            let texts: Vec<_> = texts
-                .collect::<Result<_, _>>()
-                .map_err(|error| CommandError::of(warehouse::error::ErrorKind::Defect, &error))?;
+            let texts: Vec<_> =
+                texts.collect::<Result<_, _>>().map_err(|error| CommandError::of(ErrorKind::Defect, &error))?;
             if let [first, second] = texts.as_slice() {
                 let (first, second) = (first.as_string::<i32>(), second.as_string::<i32>());
                 found.extend(
@@ -136,6 +140,29 @@ impl Models<'_> {
             };
             CommandError::user(format!("`{name}` has no version `{version}` — {advice}"))
         })
+    }
+
+    /// Writes a version as ONNX.
+    async fn export(&self, name: &str, version: Option<&str>, out: &Path) -> Result<(), CommandError> {
+        let training = self.node(name)?.training_table();
+        let version = match version {
+            Some(version) => version.to_owned(),
+            None => self.versions(name).await?.into_iter().next().map(|(version, _)| version).ok_or_else(|| {
+                CommandError::user(format!("`{name}` has no model yet — `buho models show {name}` says why"))
+            })?,
+        };
+        self.recipe_of(name, &version).await?;
+        let query = format!(
+            "select artefact, checksum from {training} where version = {} and artefact is not null limit 1",
+            text(&version)
+        );
+        let Some((artefact, checksum)) = self.pairs(&query).await?.into_iter().next() else {
+            return Err(CommandError::user(format!("the bytes of {version} are not in {training} any more")));
+        };
+        let bytes = model_bytes(&training, &version, &artefact, &checksum)?;
+        let bytes = to_onnx(&bytes).map_err(|error| CommandError::of(ErrorKind::Data, &error))?;
+        fs::write(out, bytes).map_err(|source| CommandError::file("write", out, source))?;
+        self.context.say(format!("{version} of {name} is written to {}", out.display()))
     }
 
     /// The last version whose recipe is not the champion's.

@@ -22,7 +22,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use models::recipe::RecipeError;
+use models::recipe::{FittedModel, RecipeError};
 use warehouse::learn::{CandidateFault, LearnError, Learner, Scorer, Training, Verdict};
 use warehouse::project::MlNode;
 
@@ -45,6 +45,14 @@ impl Learner for Recipes {
     fn open(&self, artefact: &[u8]) -> Result<Box<dyn Scorer>, LearnError> {
         scorer::open(artefact)
     }
+}
+
+/// A stored model as ONNX: the bytes of an `.onnx` file. `models/src/recipe/onnx` has its inputs and outputs.
+///
+/// # Errors
+/// Bytes that are no model.
+pub(crate) fn to_onnx(artefact: &[u8]) -> Result<Vec<u8>, LearnError> {
+    FittedModel::from_bytes(artefact).and_then(|model| model.to_onnx()).map_err(|error| refused(&error))
 }
 
 fn refused(error: &RecipeError) -> LearnError {

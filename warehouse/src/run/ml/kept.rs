@@ -55,23 +55,30 @@ impl KeptModel {
     /// # Errors
     /// Where they are not those that were written.
     pub fn bytes(&self, table: &str) -> Result<Vec<u8>, RunError> {
-        let unpacked = STANDARD.decode(&self.artefact).ok().and_then(|packed| {
-            let mut bytes = Vec::new();
-            let decoder = zstd::Decoder::new(packed.as_slice()).ok()?;
-            decoder.take(LARGEST_BYTES).read_to_end(&mut bytes).ok()?;
-            Some(bytes)
-        });
-        let is_sound = |bytes: &Vec<u8>| blake3::hash(bytes).to_hex().as_str() == self.checksum;
-        unpacked.filter(is_sound).ok_or_else(|| {
-            RunError::refused(
-                table,
-                &format!(
-                    "the bytes of model {} are not those that were written: their checksum is not {} — `buho releases rollback` to a release before, or train anew with `buho run --select {table}+ --full-refresh`",
-                    self.version, self.checksum
-                ),
-            )
-        })
+        model_bytes(table, &self.version, &self.artefact, &self.checksum)
     }
+}
+
+/// The bytes of a version, from `artefact` and `checksum` of its row in a training table.
+///
+/// # Errors
+/// Where they are not those that were written.
+pub fn model_bytes(table: &str, version: &str, artefact: &str, checksum: &str) -> Result<Vec<u8>, RunError> {
+    let unpacked = STANDARD.decode(artefact).ok().and_then(|packed| {
+        let mut bytes = Vec::new();
+        let decoder = zstd::Decoder::new(packed.as_slice()).ok()?;
+        decoder.take(LARGEST_BYTES).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    });
+    let is_sound = |bytes: &Vec<u8>| blake3::hash(bytes).to_hex().as_str() == checksum;
+    unpacked.filter(is_sound).ok_or_else(|| {
+        RunError::refused(
+            table,
+            &format!(
+                "the bytes of model {version} are not those that were written: their checksum is not {checksum} — `buho releases rollback` to a release before, or train anew with `buho run --select {table}+ --full-refresh`"
+            ),
+        )
+    })
 }
 
 /// The model of the nights before, with the recipe of another version where one was promoted.

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 pub(super) use self::decisions::{DECISION, Decisions, identities, of_training, standing};
 pub use self::decisions::{Decision, decide, decisions};
+pub use self::kept::model_bytes;
 pub(super) use self::leak::Raw;
 
 use super::compute::ComputeError;
