@@ -17,6 +17,7 @@ mod settings;
 pub(crate) mod storm;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use inside::InsideStore;
 pub use inside::LeadsOut;
 pub use probe::{ProbeError, probe};
 pub use settings::{AWS_VARIABLES, AZURE_VARIABLES, GOOGLE_VARIABLES};
+pub use unfinished::remove_unfinished;
 
 /// How environment variables are read: injected, so that a test decides what is set.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;

@@ -1,5 +1,6 @@
 //! The lake: where tables, releases and run records lie.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -67,6 +68,12 @@ impl Lake {
         Ok(default_logstore(prefixed, Arc::clone(&self.store), &url, &StorageConfig::default()))
     }
 
+    /// The folder of a table, where the lake is one of this machine.
+    pub(super) fn local_folder(&self, table: &str) -> Option<PathBuf> {
+        let lake = self.url.to_file_path().ok().filter(|_| self.url.scheme() == "file")?;
+        Some(lake.join(table.replacen('.', "/", 1)))
+    }
+
     /// Whether a table has a log at all; an empty folder is no table.
     ///
     /// # Errors
@@ -82,6 +89,12 @@ impl Lake {
             Some(empty) => Err(TableError::Torn { table: table.to_owned(), path: empty.location.to_string() }),
             None => Ok(!entries.is_empty()),
         }
+    }
+
+    /// Whether a log still has the entry of a version: asked for by name, for a listing may be short.
+    pub(super) async fn has_version(&self, table: &str, version: u64) -> bool {
+        let entry = self.table_path(table).join("_delta_log").join(format!("{version:020}.json"));
+        !matches!(self.store.head(&entry).await, Err(object_store::Error::NotFound { .. }))
     }
 
     /// Whether a log has nothing but bare fences: the table was about to be created, and is not there.

@@ -57,7 +57,7 @@ impl TableSnapshot {
                 return Ok(None);
             }
             if let Some(version) = version
-                && !lake.has_log(table).await?
+                && !(lake.has_log(table).await? && lake.has_version(table, version).await)
             {
                 return Err(TableError::MissingVersion { table: table.to_owned(), version });
             }

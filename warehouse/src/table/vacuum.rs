@@ -11,6 +11,7 @@ use super::lake::Lake;
 use super::snapshot::TableSnapshot;
 use crate::failpoint;
 use crate::planted::{Bug, planted};
+use crate::store::remove_unfinished;
 
 const LOG: &str = "_delta_log";
 const LAST_CHECKPOINT: &str = "_last_checkpoint";
@@ -56,6 +57,9 @@ pub async fn vacuum(
     let oldest = if planted(Bug::LogCutTooFar) { newest.version } else { oldest };
     let checkpoint = entries.iter().filter_map(|(path, _)| checkpoint_of(path)).filter(|at| *at <= oldest).max();
     let mut found = Reclaimed::default();
+    if let Some(folder) = lake.local_folder(table) {
+        (found.files, found.bytes) = remove_unfinished(&folder, before).await;
+    }
     for (path, entry) in entries {
         let unneeded = match log_version(&path) {
             Some(version) => checkpoint.is_some_and(|checkpoint| version < checkpoint),

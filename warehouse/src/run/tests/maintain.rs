@@ -92,9 +92,17 @@ async fn a_night_goes_on_after_maintenance_as_if_there_had_been_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_a_dead_run_left_are_removed_and_those_of_the_lake_are_not() {
     let shop = five_nights().await;
-    shop.write("lake/marts/daily/part-00000-dead-1.zstd.parquet", "half a file");
+    let dead = [
+        "part-00000-dead-1.zstd.parquet",
+        "part-00000-dead-2.zstd.parquet#1",
+        "_delta_log/00000000000000000099.json#12",
+    ];
+    for file in dead {
+        shop.write(&format!("lake/marts/daily/{file}"), "half a file");
+    }
     let first = maintain(&shop.open_at(LATER).await, Keep { nights: 35, months: 13 }).await.unwrap();
-    assert_eq!(first.files_removed, 1, "{first:?}");
+    assert_eq!(first.files_removed, 3, "{first:?}");
+    assert!(dead.iter().all(|file| !shop.root.path().join("lake/marts/daily").join(file).exists()));
     let again = maintain(&shop.open_at(TWO_HOURS_LATER).await, Keep { nights: 35, months: 13 }).await.unwrap();
     assert_eq!((again.files_removed, again.releases_dropped), (0, 0), "{again:?}");
 }
@@ -148,6 +156,22 @@ async fn maintenance_after_maintenance_finds_what_the_newest_commit_took_over_fr
         let found = vacuum(&context.lake, "marts.daily", &BTreeSet::new(), &HashSet::new(), committed).await;
         assert!(found.is_ok(), "{found:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_another_tool_cleaned_is_said_to_be_cleaned_where_a_release_needs_it() {
+    let shop = five_nights().await;
+    let log = shop.root.path().join("lake/marts/daily/_delta_log");
+    let checkpoint = "00000000000000000004.checkpoint.parquet";
+    assert!(log.join(checkpoint).exists());
+    for entry in std::fs::read_dir(&log).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_str().unwrap() < checkpoint {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    assert!(revenue(&shop, "2026-02-05.1").await.unwrap().contains("5.00"));
+    let error = revenue(&shop, "2026-02-01.1").await.unwrap_err().to_string();
+    assert!(error.contains("is not in its log") && error.contains("cleaned by another tool?"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
