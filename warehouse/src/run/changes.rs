@@ -91,13 +91,16 @@ impl Changed {
         let late = length.before(length.start(work.night), spec.lookback);
         let was = |window: &NaiveDate| self.before.is_some_and(|(first, last)| first <= *window && *window <= last);
         let old: Vec<&NaiveDate> = self.windows.iter().filter(|window| **window < late && was(window)).collect();
-        match old.as_slice() {
-            [first, .., last] if old.len() > spec.max_rebuild as usize => Err(RunError::refused(
+        match (old.first(), old.last()) {
+            (Some(first), Some(last)) if old.len() > spec.max_rebuild as usize => Err(RunError::refused(
                 &work.name,
                 &format!(
-                    "{} windows before the lookback changed, from {first} to {last}, and `max_rebuild` is {} — \
+                    "{} before the lookback changed, from {first} to {last}, and `max_rebuild` is {} — \
                      run `buho backfill --from {first} --to {} --select {}`, or raise it in {}",
-                    old.len(),
+                    match old.len() {
+                        1 => "1 window".to_owned(),
+                        count => format!("{count} windows"),
+                    },
                     spec.max_rebuild,
                     work.night,
                     work.name,

@@ -189,6 +189,19 @@ async fn a_correction_of_more_windows_than_allowed_names_the_backfill_that_takes
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_no_windows_lets_not_one_through() {
+    let shop = windowed();
+    shop.write("sql/marts/shop/by_day.yml", &BY_DAY_YML.replace("max_rebuild: 2", "max_rebuild: 0"));
+    for day in 1..=8 {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), 1)]);
+    }
+    shop.night(&february(8)).await;
+    events(&shop, &february(2), &[("a", "2026-02-02 10:00:00", 5)]);
+    let failed = shop.night(&february(8)).await.failed.unwrap();
+    assert!(failed.message.contains("1 window before the lookback changed"), "{}", failed.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_window_that_looks_back_is_rebuilt_when_what_it_looks_back_on_changes() {
     let shop = windowed();
     shop.write("sql/marts/shop/by_day.sql", WEEK);
