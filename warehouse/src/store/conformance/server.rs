@@ -47,6 +47,8 @@ impl Server {
                 None
             }
             Err(_) => {
+                // `make test` has installed what it needs: there it is a failure.
+                assert!(std::env::var_os(PYTHON).is_none(), "{name} did not start: {python} wrote why above");
                 eprintln!("skipped: {python} has not the requirements of tests/requirements.txt (set {PYTHON})");
                 None
             }
