@@ -148,6 +148,18 @@ impl Verdict {
 /// Where a report keeps what the learner wants to read back.
 pub const MEMORY: &str = "memory";
 
+/// Role of the night's own recipe among the backtests of a report.
+pub const CHAMPION: &str = "champion";
+
+/// What a report's backtest of the night's own recipe came to by a metric.
+pub fn promised(report: &serde_json::Value, metric: &str) -> Option<f64> {
+    let backtests = report.get(Section::Backtests.key())?.as_array()?;
+    let says =
+        |row: &serde_json::Value, key: &str, what: &str| row.get(key).and_then(serde_json::Value::as_str) == Some(what);
+    let found = backtests.iter().find(|row| says(row, "role", CHAMPION) && says(row, "metric", metric))?;
+    found.get("value")?.as_f64()
+}
+
 /// Scores of rows, in their order.
 #[derive(Debug, Clone, Default)]
 pub struct Scored {

@@ -10,7 +10,7 @@ use models::recipe::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use warehouse::learn::{Champion, LearnError, MEMORY, Training, Verdict};
+use warehouse::learn::{Champion, LearnError, MEMORY, Training, Verdict, promised};
 use warehouse::project::ml::Section;
 
 use super::backtest::{Backtest, Cut, cut};
@@ -248,10 +248,7 @@ impl Night<'_> {
     /// Whether the recipe came to less on unseen rows than it did for the model before. That model has learnt the newest
     /// rows too: where it is better on them alone, it may only know them better by heart.
     fn is_below_promise(&self, before: &Incumbent<'_>, value: Option<f64>) -> bool {
-        let backtests = before.champion.report.get(Section::Backtests.key()).and_then(Value::as_array);
-        let is_it = |row: &&Value| row["role"] == "champion" && row["metric"] == self.metric.name();
-        let promised = backtests.and_then(|rows| rows.iter().find(is_it)?.get("value")?.as_f64());
-        match (value, promised) {
+        match (value, promised(&before.champion.report, self.metric.name())) {
             (Some(value), Some(promised)) if self.metric.higher_is_better() => value < promised,
             (Some(value), Some(promised)) => value > promised,
             _ => true,

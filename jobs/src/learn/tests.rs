@@ -283,6 +283,42 @@ fn said_of<'a>(verdict: &'a Verdict, column: &str) -> &'a serde_json::Value {
     verdict.sections["importance"].iter().find(|row| row["column_name"] == column).unwrap()
 }
 
+/// A usual night whose champion knows its rows by heart, with what its backtest promised (log-loss).
+fn after_one_by_heart(promise: f64) -> Verdict {
+    let shallow = "classifier forest trees=20 depth=3 min_rows=20 folds=2";
+    let by_heart = promoted("classifier forest trees=20 depth=16 min_rows=1 calibration=none");
+    let first = Recipes.train(task(&node(FOREST), None)).unwrap();
+    let mut memory = first.memory;
+    memory["searched_on"] = json!("2025-09-30");
+    let before = champion(shallow, &by_heart, memory.clone());
+    let backtests = json!([{ "role": "champion", "metric": "log_loss", "value": promise }]);
+    let report = json!({ "memory": memory, "backtests": backtests });
+    Recipes.train(task(&node(FOREST), Some(Champion { report, ..before }))).unwrap()
+}
+
+#[test]
+fn a_refit_is_refused_where_it_is_worse_on_the_newest_rows_and_below_what_was_promised() {
+    let refused = after_one_by_heart(0.01);
+    assert!(refused.artefact.is_none(), "{}", refused.reason);
+    assert!(refused.reason.contains("tonight's fit is worse on the newest rows"), "{}", refused.reason);
+    let ships = after_one_by_heart(9.0);
+    assert!(ships.artefact.is_some(), "{}", ships.reason);
+}
+
+#[test]
+fn a_tree_is_said_to_take_missing_values_as_they_are_and_infinite_ones_as_the_greatest() {
+    let task = task(&node(FOREST), None);
+    let odd = (0..task.rows.labels.len()).map(|row| match row % 50 {
+        0 => None,
+        1 => Some(f64::INFINITY),
+        _ => Some(chance(row as u64 + 9_000) as f64),
+    });
+    let odd: ArrayRef = Arc::new(Float64Array::from_iter(odd));
+    let found = Recipes.train(with_columns(task, [("odd".to_owned(), odd)])).unwrap();
+    let said = "as it is, missing values too; infinite is the greatest or the least finite value";
+    assert_eq!(said_of(&found, "odd")["treatment"], said);
+}
+
 fn told_apart(newest: RecordBatch, tonight: RecordBatch) -> f64 {
     let found = Recipes.train(Training { newest, tonight, ..task(&node(FOREST), None) }).unwrap();
     let row = found.sections["drift"].iter().find(|row| row["measure"] == "c2st").unwrap();

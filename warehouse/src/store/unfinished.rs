@@ -40,3 +40,26 @@ fn is_unfinished(name: &str) -> bool {
     name.rsplit_once('#')
         .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_may_still_be_written_and_what_is_named_otherwise_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("day=2026-01-31");
+        std::fs::create_dir(&below).unwrap();
+        for name in ["part.parquet#1", "part.parquet", "a#b", "c#"] {
+            std::fs::write(below.join(name), "half").unwrap();
+        }
+        let written: DateTime<Utc> =
+            std::fs::metadata(below.join("part.parquet#1")).unwrap().modified().unwrap().into();
+        assert_eq!(remove_unfinished(folder.path(), written).await, (0, 0), "it is not older");
+        assert_eq!(remove_unfinished(folder.path(), written + TimeDelta::seconds(9)).await, (1, 4));
+        let left = std::fs::read_dir(&below).unwrap().count();
+        assert_eq!(left, 3);
+    }
+}

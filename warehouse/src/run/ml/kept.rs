@@ -163,3 +163,22 @@ fn texts(batch: &RecordBatch) -> Result<Vec<Option<String>>, ComputeError> {
     let shown: Result<_, arrow::error::ArrowError> = batch.columns().iter().map(shown).collect();
     shown.map_err(|error| ComputeError::Engine(error.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_not_those_that_were_written_are_refused_with_a_way_out() {
+        let packed = |bytes: &[u8]| STANDARD.encode(zstd::encode_all(bytes, 1).unwrap());
+        let checksum = blake3::hash(b"model").to_hex().to_string();
+        assert_eq!(model_bytes("ml.t", "v1", &packed(b"model"), &checksum).unwrap(), b"model");
+        for damaged in [packed(b"modem"), "?".to_owned()] {
+            let error = model_bytes("ml.t", "v1", &damaged, &checksum).unwrap_err().to_string();
+            assert!(
+                error.contains("the bytes of model v1 are not those") && error.contains("--full-refresh"),
+                "{error}"
+            );
+        }
+    }
+}

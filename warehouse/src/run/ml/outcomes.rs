@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::gather::Gather;
 use super::judged::{Judged, Night};
-use super::report::CHAMPION;
 use super::rows::day;
 use super::{kept, night, report};
+use crate::learn::promised;
 use crate::materialize::PRIOR;
 use crate::project::ml::{LABEL_COLUMN, MlKind, MlNode, NIGHT_COLUMN};
 use crate::project::model::Model;
@@ -210,7 +210,7 @@ impl Outcomes<'_> {
         let is_classifier = node.spec.kind == MlKind::Classifier;
         let (metric, value) = if is_classifier { ("roc_auc", scores.auc()) } else { ("rmse", scores.rmse()) };
         let trained = kept::of_night(session, &node.training_table(), night).await?;
-        let promised = trained.filter(|kept| kept.version == version).and_then(|kept| promised(&kept.report, metric));
+        let promise = trained.filter(|kept| kept.version == version).and_then(|kept| promised(&kept.report, metric));
         let lift = |mean: Option<f64>| Some(mean? / scores.mean_label().filter(|all| *all != 0.0)?);
         let tenths = scores.tenths();
         let rows = tenths.iter().enumerate().filter(|(_, tenth)| tenth.rows > 0.0);
@@ -227,20 +227,10 @@ impl Outcomes<'_> {
             "model": node.name, "night": night, "version": version, "decile": 0,
             "rows": scores.rows().round() as u64, "mean_score": scores.mean_score(),
             "mean_label": scores.mean_label(), "lift": lift(scores.mean_label()),
-            "metric": metric, "value": value, "promised": promised,
+            "metric": metric, "value": value, "promised": promise,
         }));
         Ok(made)
     }
-}
-
-/// What the backtest of a model's own night said.
-fn promised(report: &Value, metric: &str) -> Option<f64> {
-    let backtests = report.get(crate::project::ml::Section::Backtests.key())?.as_array()?;
-    let is_it = |row: &&Value| {
-        row.get("role").and_then(Value::as_str) == Some(CHAMPION)
-            && row.get("metric").and_then(Value::as_str) == Some(metric)
-    };
-    backtests.iter().find(is_it)?.get("value")?.as_f64()
 }
 
 /// Night and version of each row, and its equal scores.

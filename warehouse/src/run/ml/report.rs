@@ -10,7 +10,7 @@ use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use serde_json::{Value, json};
 
-use crate::learn::{MEMORY, Verdict};
+use crate::learn::{CHAMPION, MEMORY, Verdict};
 use crate::materialize::ROWS;
 use crate::project::ml::Section;
 use crate::project::model::Model;
@@ -54,9 +54,6 @@ pub(super) fn of_kept(champion: Option<&Value>, refused: Option<&Verdict>) -> Va
     report.insert(key.to_owned(), backtests.into());
     report.into()
 }
-
-/// Role of the night's own recipe among the backtests.
-pub(super) const CHAMPION: &str = "champion";
 
 /// Stages rows that the engine made.
 pub(super) async fn stage_made(
