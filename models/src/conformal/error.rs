@@ -3,11 +3,14 @@
 use crate::input::InputError;
 
 /// Intervals that cannot be calibrated or loaded.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ConformalError {
     /// The arrays are not fit to calibrate with.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// linfa's own checks.
+    #[error(transparent)]
+    Linfa(#[from] linfa::Error),
     /// A coverage outside (0, 1).
     #[error("coverage is {coverage}: it must lie between 0 and 1, both left out")]
     Coverage { coverage: f64 },

@@ -4,6 +4,7 @@
 //! have been learnt from.
 
 mod error;
+mod params;
 mod quantile;
 mod quantile_regression;
 mod split;
@@ -11,6 +12,7 @@ mod split;
 mod tests;
 
 pub use error::ConformalError;
+pub use params::{ConformalParams, ConformalValidParams};
 pub use quantile_regression::ConformalQuantiles;
 pub use split::SplitConformal;
 

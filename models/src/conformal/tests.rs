@@ -1,6 +1,8 @@
 //! Promises of the intervals.
 
-use ndarray::{Array1, array};
+use linfa::Dataset;
+use linfa::traits::{Fit, Predict};
+use ndarray::{Array1, Array2, array};
 
 use super::*;
 use crate::random::Random;
@@ -74,7 +76,7 @@ fn the_quantile_is_the_finite_sample_one() {
     };
     assert_eq!(fit(9).unwrap().width(), 9.0);
     assert_eq!(fit(19).unwrap().width(), 18.0);
-    assert_eq!(fit(8), Err(ConformalError::TooFew { rows: 8, needed: 9, coverage: 0.9 }));
+    assert!(matches!(fit(8), Err(ConformalError::TooFew { rows: 8, needed: 9, coverage: 0.9 })));
 }
 
 #[test]
@@ -108,4 +110,20 @@ fn intervals_survive_their_file_and_damaged_ones_are_refused() {
     let text = serde_json::to_string(&quantiles).unwrap();
     assert_eq!(serde_json::from_str::<ConformalQuantiles>(&text).unwrap(), quantiles);
     assert!(serde_json::from_str::<ConformalQuantiles>(&text.replace("\"rows\":40", "\"rows\":0")).is_err());
+}
+
+#[test]
+fn linfa_fits_and_asks_the_same_intervals() {
+    let y: Array1<f64> = (0..40).map(|row| f64::from(row % 7)).collect();
+    let rows = Dataset::new(Array2::from_elem((40, 1), 3.0), y.clone());
+    let model = ConformalParams::new().coverage(0.8).fit(&rows).unwrap();
+    assert_eq!(model, SplitConformal::fit(y.view(), Array1::from_elem(40, 3.0).view(), None, 0.8).unwrap());
+    let ends = model.predict(&array![[1.0], [5.0]]);
+    let said = model.intervals(array![1.0, 5.0].view(), None).unwrap();
+    assert_eq!((ends.column(0), ends.column(1)), (said.lower.view(), said.upper.view()));
+    assert!(model.predict(&array![[1.0, 2.0]]).iter().all(|end| end.is_nan()));
+    let error = ConformalParams::new().coverage(1.0).fit(&rows).unwrap_err();
+    assert!(matches!(error, ConformalError::Coverage { coverage: 1.0 }), "{error}");
+    let wide = Dataset::new(Array2::zeros((40, 2)), y);
+    assert!(matches!(ConformalParams::new().fit(&wide), Err(ConformalError::Input(_))));
 }

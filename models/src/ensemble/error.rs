@@ -12,6 +12,9 @@ pub enum EnsembleError {
     /// The arrays are not fit to learn from.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// linfa's own checks.
+    #[error(transparent)]
+    Linfa(#[from] linfa::Error),
     /// A member failed.
     #[error("member {member} failed: {source}")]
     Member { member: String, source: Box<dyn std::error::Error + Send + Sync> },

@@ -12,6 +12,7 @@ mod out_of_fold;
 mod params;
 mod regressor;
 mod scale;
+mod stack;
 #[cfg(test)]
 mod tests;
 
@@ -24,5 +25,6 @@ pub use learners::{
 };
 pub use params::{StackParams, StackValidParams};
 pub use regressor::{RegressionStackReport, StackedRegressor};
+pub use stack::{Stack, ValidStack};
 
 pub(crate) use scale::NEAREST;

@@ -16,7 +16,7 @@ pub struct StackValidParams {
 }
 
 impl StackValidParams {
-    fn check_ranges(&self) -> Result<(), ParameterError> {
+    pub(super) fn check_ranges(&self) -> Result<(), ParameterError> {
         let Self { folds, penalties, .. } = self;
         range("folds", folds, "at least 2", *folds >= 2)?;
         let sound = !penalties.is_empty() && penalties.iter().all(|penalty| *penalty >= 0.0 && penalty.is_finite());
@@ -35,7 +35,7 @@ impl StackValidParams {
 /// calibration of its own; the meta-model's out-of-fold probabilities, over the same folds, are what the last calibration
 /// learns from.
 #[derive(Debug, Clone)]
-pub struct StackParams(StackValidParams);
+pub struct StackParams(pub(super) StackValidParams);
 
 impl Default for StackParams {
     fn default() -> Self {

@@ -1,6 +1,7 @@
 //! Promises of the ensembles.
 
 use linfa::ParamGuard;
+use linfa::traits::{Fit, Predict};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::metrics::{calibration_line, log_loss, roc_auc};
 use crate::random::Random;
 use crate::split::{Fold, rolling_splits, stratified_folds};
 use crate::testing::close;
-use crate::tree::Classifier;
+use crate::tree::{Classifier, Regressor};
 
 /// A member that is no linear model: the share of positives on both sides of the median of one column, as a
 /// one-split forest would say it, on the scale of probabilities.
@@ -133,6 +134,35 @@ fn a_stack_is_better_than_its_members_and_calibrated() {
     assert!((line.slope - 1.0).abs() < 0.08 && line.intercept.abs() < 0.08, "{line:?}");
     let auc = roc_auc(new_y.view(), p.view(), None).unwrap();
     close(model.report().roc_auc, auc, 0.02, "the report's area is the one to expect");
+}
+
+#[test]
+fn linfa_fits_and_asks_the_same_stacks() {
+    let (x, y) = data(800, 3);
+    let (linear, stump) = (logistic(), StumpLearner(1));
+    let learners: [&dyn Learner; 2] = [&linear, &stump];
+    let params = StackParams::new().folds(4).seed(9);
+    let rows = linfa::Dataset::new(x.clone(), y.clone());
+    let stack = Stack::<Classifier>::new(params.clone(), learners.to_vec());
+    let found = stack.check().unwrap().fit(&rows).unwrap();
+    let given = Rows { x: x.view(), y: y.view(), weights: None };
+    let same: StackedClassifier = params.check_ref().unwrap().fit(&learners, given).unwrap();
+    let said = same.predict_probabilities(&x.view()).unwrap();
+    assert_eq!(found.predict_probabilities(&x.view()).unwrap(), said);
+    assert_eq!(found.predict(&x), said.mapv(|p| f64::from(u8::from(p >= 0.5))));
+    assert!(found.predict(&x.slice(ndarray::s![.., ..1]).to_owned()).iter().all(|class| class.is_nan()));
+
+    let ridge = RidgeLearner::new("ridge", EncoderParams::numeric(3), RidgeParams::new());
+    let learners: [&dyn Learner; 2] = [&ridge, &stump];
+    let values = Stack::<Regressor>::new(params.clone(), learners.to_vec()).check().unwrap().fit(&rows).unwrap();
+    let (same, _) = params.check_ref().unwrap().fit_regressors(&learners, given).unwrap();
+    let same: StackedRegressor = same;
+    assert_eq!(values.predict(&x), same.predict_values(&x.view()).unwrap());
+
+    let none = Stack::<Classifier>::new(params.clone(), Vec::new()).check();
+    assert!(matches!(none, Err(EnsembleError::NoMembers)));
+    let narrow = Stack::<Classifier>::new(params.folds(1), learners.to_vec()).check();
+    assert!(narrow.unwrap_err().to_string().contains("folds is 1"));
 }
 
 #[test]
