@@ -16,6 +16,8 @@ use object_store::{
 pub(crate) enum Condition {
     /// Every put is an overwrite.
     Ignored,
+    /// It is looked whether the object is there, and a moment later written.
+    LooksFirst,
     /// A put with the condition is an error, one without works.
     Unknown,
     /// Every put is an error.
@@ -50,6 +52,13 @@ impl ObjectStore for LookAlike {
         match (self.condition, options.mode) {
             (Condition::Down, _) => Err(answered("503 Service Unavailable")),
             (Condition::Unknown, PutMode::Create) => Err(answered("501 Not Implemented")),
+            (Condition::LooksFirst, PutMode::Create) => {
+                if self.inner.head(path).await.is_ok() {
+                    return Err(Error::AlreadyExists { path: path.to_string(), source: "it is there".into() });
+                }
+                tokio::task::yield_now().await;
+                self.inner.put(path, payload).await
+            }
             _ => self.inner.put(path, payload).await,
         }
     }

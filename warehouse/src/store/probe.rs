@@ -16,6 +16,9 @@ use crate::error::ErrorKind;
 /// A conditional put that is not answered by then is tried without the condition: some look-alikes answer
 /// it with an error that reads like a passing one.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Writers that race for one object, and how often: a storage that looks and then writes lets two of them win.
+const RACERS: usize = 16;
+const RACES: usize = 4;
 
 /// Why a storage cannot hold a lake.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,10 @@ pub enum ProbeError {
         "{url} writes over an object that was to be written only if absent (`If-None-Match: *`) — two runs could publish over each other; use a storage that keeps this condition (S3, Google Cloud Storage, Azure, a current MinIO) or a folder"
     )]
     Overwrites { url: String },
+    #[error(
+        "{url} let {winners} of {RACERS} writers create the same object at once: it looks whether an object is there, and writes it later — two runs could publish over each other; use a storage that does both in one step (S3, Google Cloud Storage, Azure, a current MinIO) or a folder"
+    )]
+    Races { url: String, winners: usize },
     #[error(
         "{url} refuses to write an object only if absent (`If-None-Match: *`): {reason} — without it two runs could publish over each other; use a storage that keeps this condition (S3, Google Cloud Storage, Azure, a current MinIO) or a folder"
     )]
@@ -35,7 +42,7 @@ pub enum ProbeError {
 impl ProbeError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Overwrites { .. } | Self::Refuses { .. } => ErrorKind::User,
+            Self::Overwrites { .. } | Self::Races { .. } | Self::Refuses { .. } => ErrorKind::User,
             Self::Storage { source: Error::PermissionDenied { .. } | Error::Unauthenticated { .. }, .. } => {
                 ErrorKind::User
             }
@@ -44,8 +51,9 @@ impl ProbeError {
     }
 }
 
-/// Writes an object only if absent, twice: the second must be refused, and the first still be there. The
-/// object, which nobody else may use, is removed.
+/// Writes an object only if absent, twice: the second must be refused, and the first still be there. Then, of a storage
+/// that is reached over a network, many write one at once: one of them may win. The objects, which nobody else may use,
+/// are removed.
 ///
 /// # Errors
 /// The storage does not keep the condition, or cannot be written, read or deleted from.
@@ -54,7 +62,24 @@ pub async fn probe(url: &Url, store: &dyn ObjectStore, at: &Path) -> Result<(), 
     // Of use to nobody; a storage that cannot delete is told of where everything else went well.
     let removed = store.delete(at).await;
     tried?;
-    removed.map_err(|source| storage(url, "delete from", source))
+    removed.map_err(|source| storage(url, "delete from", source))?;
+    // The file systems of this machine create in one step.
+    let races = if matches!(url.scheme(), "file" | "memory") { 0 } else { RACES };
+    for _ in 0..races {
+        let winners = race(store, at).await;
+        store.delete(at).await.map_err(|source| storage(url, "delete from", source))?;
+        if winners > 1 {
+            return Err(ProbeError::Races { url: url.to_string(), winners });
+        }
+    }
+    Ok(())
+}
+
+/// How many of the writers of one object were told that they created it: none where the winner's answer was lost.
+async fn race(store: &dyn ObjectStore, at: &Path) -> usize {
+    let put = |racer: usize| within_patience(store.put_opts(at, racer.to_string().into(), create()));
+    let answers = futures::future::join_all((0..RACERS).map(put)).await;
+    answers.iter().filter(|answer| answer.is_ok()).count()
 }
 
 async fn try_twice(url: &Url, store: &dyn ObjectStore, at: &Path) -> Result<(), ProbeError> {
@@ -123,6 +148,15 @@ mod tests {
         let error = probed(&store).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::User);
         assert!(error.to_string().contains("two runs could publish over each other"), "{error}");
+        assert!(store.head(&Path::from("lake/_buho/probe/1")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_storage_that_looks_and_then_writes_is_refused_in_plain_words_and_left_clean() {
+        let store = LookAlike::new(Condition::LooksFirst);
+        let error = probed(&store).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::User);
+        assert!(error.to_string().contains("let 16 of 16 writers create the same object at once"), "{error}");
         assert!(store.head(&Path::from("lake/_buho/probe/1")).await.is_err());
     }
 
