@@ -52,6 +52,9 @@ pub(super) async fn bronze(
     let Some(base) = TableSnapshot::load(&context.lake, &contract.table, None).await? else {
         return Ok(0);
     };
+    if base.strangers().await?.is_some() {
+        return Ok(0);
+    }
     let newest = base.files.iter().filter_map(|file| file.last_day(NIGHT).flatten()).max();
     let bound = newest.and_then(|newest| newest.checked_sub_days(UNSETTLED));
     // A table that is there without a ledger is somebody else's.
@@ -78,6 +81,9 @@ pub(super) async fn node(context: &RunContext, lease: &Lease, node: &Node, run_i
     let Some(base) = TableSnapshot::load(&context.lake, &node.name, None).await? else {
         return Ok(0);
     };
+    if base.strangers().await?.is_some() {
+        return Ok(0);
+    }
     // What the rows were made from goes along: the next night builds on it.
     let Some(recipe) = base.note(RECIPE).await? else {
         return Ok(0);

@@ -154,6 +154,12 @@ async fn vacuumed(
     let identities = needed.iter().filter_map(|release| Some(release.tables.get(table)?.recipe.identity()));
     // An unfinished night may have left the table ahead of all releases: the next one builds on that.
     let newest = TableSnapshot::load(lake, table, None).await?;
+    if let Some(strangers) = match &newest {
+        Some(newest) => newest.strangers().await?,
+        None => None,
+    } {
+        tracing::warn!(table, "{strangers}; whoever reads the newest version sees what no audit saw");
+    }
     let ahead = match &newest {
         Some(newest) => committed_recipe(newest).await?.map(|recipe| recipe.identity()),
         None => None,

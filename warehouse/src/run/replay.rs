@@ -20,6 +20,7 @@ use super::hold::holding;
 use super::ledgers;
 use super::quarantine::{Settled, held, settle};
 use super::sink::StagedSinks;
+use super::sources::refused_strangers;
 use super::state::StagedTable;
 use crate::clock::run_id;
 use crate::failpoint;
@@ -142,6 +143,9 @@ async fn replay_held(
     let Some(base) = TableSnapshot::load(&context.lake, &contract.table, None).await? else {
         return Ok(Tried::default());
     };
+    if let Some(strangers) = base.strangers().await? {
+        return Err(RunError::refused(&contract.table, &refused_strangers(&strangers)));
+    }
     let numbered = ledgers::load(&context.lake, &contract.name, Some(&base)).await?;
     let present = in_bronze(context, &base, &chosen).await?;
     let mut wanted: BTreeMap<i64, HashSet<i64>> = BTreeMap::new();

@@ -24,7 +24,7 @@ use crate::planted::{Bug, planted};
 use crate::project::contract::{Contract, Missing};
 use crate::release::{Recipe, ReleasedTable, TableState};
 use crate::session::{Effort, register};
-use crate::table::{DataFile, PinnedTable, StagedFile, TableSnapshot};
+use crate::table::{DataFile, PinnedTable, StagedFile, Strangers, TableSnapshot};
 
 /// Sources read beside each other; each may use all threads.
 const SOURCES_AT_ONCE: usize = 4;
@@ -125,7 +125,7 @@ async fn ingest_source(
 ) -> Result<SourceOutcome, RunError> {
     let night = wanted.night;
     let started = context.clock.now();
-    let snapshot = TableSnapshot::load(&context.lake, &contract.table, None).await?;
+    let (snapshot, strangers) = own(context, contract).await?;
     let numbered = ledgers::load(&context.lake, &contract.name, snapshot.as_ref()).await?;
     let numbered = numbered.noting_columns(contract, snapshot.as_ref());
     let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, ingest::bronze_schema(contract), attempt));
@@ -134,20 +134,23 @@ async fn ingest_source(
         outcome.blocked = Some(missed.clone());
         return Ok(outcome);
     }
-    let mut outcome = match read(context, contract, &numbered, wanted, Arc::clone(&sinks)).await {
+    let read = match strangers {
+        Some(because) => Ok(Read::Refused { because }),
+        None => read(context, contract, &numbered, wanted, Arc::clone(&sinks)).await,
+    };
+    let mut outcome = match read {
         Ok(Read::Loaded(report)) => loaded(context, contract, snapshot, numbered, *report, &sinks, attempt).await?,
         Ok(Read::Nothing) => unchanged(contract, snapshot, numbered),
+        Ok(Read::Refused { because }) => stays(contract, snapshot, numbered, because, ErrorKind::Data),
         Ok(Read::Waiting { path, others }) => {
-            let mut outcome = unchanged(contract, snapshot, numbered);
             let because = format!(
                 "`{path}`{} not loaded — run `buho ingest --night {night}` first, and see what it says of {}",
                 if others == 0 { " is".to_owned() } else { format!(" and {others} more deliveries are") },
                 contract.name
             );
-            outcome.blocked = Some(Blocked { because, failed: Some(ErrorKind::User) });
-            outcome
+            stays(contract, snapshot, numbered, because, ErrorKind::User)
         }
-        Err(error) => failed(contract, snapshot, numbered, &error),
+        Err(error) => stays(contract, snapshot, numbered, error.to_string(), error.kind()),
     };
     if let Err(error) = judge_freshness(context, contract, night, &mut outcome) {
         outcome.blocked = Some(Blocked { because: error.to_string(), failed: Some(error.kind()) });
@@ -158,6 +161,26 @@ async fn ingest_source(
     Ok(outcome)
 }
 
+/// A bronze table as our own commits left it; and where another program's lie on top, what there is to say of them.
+async fn own(context: &RunContext, contract: &Contract) -> Result<(Option<TableSnapshot>, Option<String>), RunError> {
+    let newest = TableSnapshot::load(&context.lake, &contract.table, None).await?;
+    let strangers = match &newest {
+        Some(newest) => newest.strangers().await?,
+        None => None,
+    };
+    let Some(found) = strangers else { return Ok((newest, None)) };
+    let own = TableSnapshot::load(&context.lake, &contract.table, Some(found.own)).await?;
+    Ok((own, Some(refused_strangers(&found))))
+}
+
+/// What is said where another program committed to a bronze table, and the way out.
+pub(super) fn refused_strangers(found: &Strangers) -> String {
+    format!(
+        "{found} — bronze has what was delivered and nothing else: deliver what is meant to be there as a file, take {} out of the table's folder, and run again",
+        found.entries()
+    )
+}
+
 /// What there was to read of a source.
 enum Read {
     Nothing,
@@ -166,6 +189,10 @@ enum Read {
     Waiting {
         path: String,
         others: usize,
+    },
+    /// The table is not as our own commits left it.
+    Refused {
+        because: String,
     },
 }
 
@@ -276,14 +303,16 @@ fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, ledger: Numbe
     }
 }
 
-fn failed(
+/// A source that failed stays as it was.
+fn stays(
     contract: &Contract,
     snapshot: Option<TableSnapshot>,
     ledger: NumberedLedger,
-    error: &IngestError,
+    because: String,
+    kind: ErrorKind,
 ) -> SourceOutcome {
     let mut outcome = unchanged(contract, snapshot, ledger);
-    outcome.blocked = Some(Blocked { because: error.to_string(), failed: Some(error.kind()) });
+    outcome.blocked = Some(Blocked { because, failed: Some(kind) });
     outcome
 }
 

@@ -101,8 +101,26 @@ impl Work {
         Computed { node: self.name, recipe, seconds, result }
     }
 
+    /// Refuses to build on what other programs committed, unless somebody asked for the table anew.
+    async fn refuse_strangers(&self) -> Result<(), RunError> {
+        let is_rebuilt = matches!(self.method, Method::Whole | Method::Windowed(_));
+        let Some(base) = self.base.as_ref().filter(|_| self.may_resume || !is_rebuilt) else { return Ok(()) };
+        let Some(strangers) = base.strangers().await? else { return Ok(()) };
+        let (name, entries) = (&self.name, strangers.entries());
+        let advice = match is_rebuilt {
+            true => format!(
+                "write the table anew over it with `buho run --select {name} --full-refresh`, or take {entries} out of its folder"
+            ),
+            false => format!(
+                "the table keeps rows of past nights: go back with `buho releases rollback`, or take {entries} out of its folder, then run again"
+            ),
+        };
+        Err(RunError::refused(name, &format!("{strangers} — {advice}")))
+    }
+
     /// What an earlier attempt committed or staged of the same recipe, else the computation.
     async fn outcome(&self, model: &Model, recipe: &Recipe) -> Result<Outcome, RunError> {
+        self.refuse_strangers().await?;
         if let Some(base) = self.base.as_ref().filter(|_| self.may_resume && self.ahead)
             && publish::committed_recipe(base).await?.as_ref() == Some(recipe)
         {

@@ -23,6 +23,8 @@ use crate::failpoint;
 use crate::planted::{Bug, planted};
 use crate::project::types::ColumnType;
 
+/// What every commit of ours says: the run that made it.
+pub(super) const RUN_NOTE: &str = "buhoRun";
 /// Commits between two checkpoints: a reader opens at most this many small files.
 const CHECKPOINT_EVERY: u64 = if cfg!(test) { 4 } else { 10 };
 
@@ -172,7 +174,7 @@ fn log_entry(base: Option<&TableSnapshot>, change: &Change) -> Result<bytes::Byt
     info.engine_info = Some(format!("buho {}", env!("CARGO_PKG_VERSION")));
     actions.insert(0, Action::CommitInfo(info));
     let mut notes = change.notes.clone();
-    notes.insert("buhoRun".to_owned(), json!(change.run_id));
+    notes.insert(RUN_NOTE.to_owned(), json!(change.run_id));
     let mut transactions = vec![Transaction::new_with_last_update(&change.app_id, change.sequence, Some(millis))];
     transactions.extend(change.token.map(|token| fence_transaction(token, millis)));
     CommitData::new(actions, operation, notes, transactions).get_bytes().map_err(|error| defect(&error))

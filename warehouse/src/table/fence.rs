@@ -19,7 +19,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::commit::actions_of;
+use super::commit::{RUN_NOTE, actions_of};
 use super::error::TableError;
 use super::lake::Lake;
 use super::snapshot::TableSnapshot;
@@ -131,7 +131,7 @@ fn fence_entry(table: &str, token: u64, run_id: &str, millis: i64) -> Result<byt
     let mut info = operation.get_commit_info();
     info.timestamp = Some(millis);
     info.engine_info = Some(format!("buho {}", env!("CARGO_PKG_VERSION")));
-    let notes = HashMap::from([("buhoRun".to_owned(), json!(run_id))]);
+    let notes = HashMap::from([(RUN_NOTE.to_owned(), json!(run_id))]);
     CommitData::new(vec![Action::CommitInfo(info)], operation, notes, vec![fence_transaction(token, millis)])
         .get_bytes()
         .map_err(|error| TableError::defect(table, error))

@@ -6,8 +6,9 @@ use arrow::datatypes::SchemaRef;
 use deltalake::DeltaTable;
 use serde_json::Value;
 
-use super::commit::actions_of;
+use super::commit::{RUN_NOTE, actions_of};
 use super::error::TableError;
+use super::fence::is_fence;
 use super::lake::Lake;
 use super::layout::PartitionValues;
 use crate::project::types::ColumnType;
@@ -24,6 +25,39 @@ pub struct DataFile {
     pub stats: Option<String>,
     /// The one value that each partition column has in it.
     pub partition: PartitionValues,
+}
+
+/// Commits of other programs on top of a table's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strangers {
+    pub table: String,
+    /// The newest of their versions.
+    pub version: u64,
+    /// The newest version before theirs.
+    pub own: u64,
+    /// What wrote it, as its commit says.
+    pub by: String,
+}
+
+impl std::fmt::Display for Strangers {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { table, version, own, by } = self;
+        write!(
+            out,
+            "version {version} of {table} was committed by {by}, not by buho; nothing was overwritten, and no release names a version after {own}"
+        )
+    }
+}
+
+impl Strangers {
+    /// Their entries of the log.
+    pub fn entries(&self) -> String {
+        let first = format!("`_delta_log/{:020}.json`", self.own + 1);
+        match self.version - self.own {
+            0 | 1 => first,
+            _ => format!("{first} to `{:020}.json`", self.version),
+        }
+    }
 }
 
 /// One version of a table, pinned: later commits do not change it.
@@ -120,16 +154,8 @@ impl TableSnapshot {
     /// # Errors
     /// [`TableError::Read`] where the log cannot be read.
     pub async fn note(&self, key: &str) -> Result<Option<Value>, TableError> {
-        let log_store = self.delta.log_store();
         for version in (0..=self.version).rev() {
-            let entry = log_store.read_commit_entry(version).await.map_err(|source| TableError::Read {
-                table: self.table.clone(),
-                url: format!("_delta_log, version {version}"),
-                source: Box::new(source),
-            })?;
-            let Some(entry) = entry else {
-                return Ok(None);
-            };
+            let Some(entry) = self.entry(version).await? else { return Ok(None) };
             let actions = actions_of(&entry);
             if let Some(note) = actions.iter().find_map(|action| action.get("commitInfo")?.get(key)) {
                 return Ok(Some(note.clone()));
@@ -139,6 +165,43 @@ impl TableSnapshot {
             }
         }
         Ok(None)
+    }
+
+    /// The commits of other programs that lie on top of our own, fences looked through. A log whose entries are gone is
+    /// believed to be ours: only `buho maintain` cleans it.
+    ///
+    /// # Errors
+    /// [`TableError::Read`] where the log cannot be read.
+    pub async fn strangers(&self) -> Result<Option<Strangers>, TableError> {
+        let mut found: Option<Strangers> = None;
+        for version in (0..=self.version).rev() {
+            let Some(entry) = self.entry(version).await? else { break };
+            if is_fence(&entry) {
+                continue;
+            }
+            let info = actions_of(&entry).into_iter().find_map(|action| action.get("commitInfo").cloned());
+            let says = |key: &str| info.as_ref()?.get(key)?.as_str().map(str::to_owned);
+            if says(RUN_NOTE).is_some() {
+                return Ok(found.map(|strangers| Strangers { own: version, ..strangers }));
+            }
+            let by = || says("engineInfo").or_else(|| says("clientVersion"));
+            found.get_or_insert_with(|| Strangers {
+                table: self.table.clone(),
+                version,
+                own: version,
+                by: by().unwrap_or_else(|| "another program".to_owned()),
+            });
+        }
+        Ok(found)
+    }
+
+    async fn entry(&self, version: u64) -> Result<Option<bytes::Bytes>, TableError> {
+        let entry = self.delta.log_store().read_commit_entry(version).await;
+        entry.map_err(|source| TableError::Read {
+            table: self.table.clone(),
+            url: format!("_delta_log, version {version}"),
+            source: Box::new(source),
+        })
     }
 
     /// Whether it has the rows and columns of another version: nothing but fences lies between them.

@@ -19,6 +19,7 @@ mod replay;
 mod selected;
 mod simulator;
 mod stages;
+mod strangers;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

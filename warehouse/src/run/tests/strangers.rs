@@ -1,0 +1,89 @@
+//! Commits of other programs on our tables: noticed, told of, never built upon and never overwritten unasked.
+
+use serde_json::json;
+
+use super::materialize::status;
+use super::*;
+use crate::release::TableState;
+
+/// Writes the next version of a table as another program does: the rows of one of its files twice, or none at all.
+async fn meddle(shop: &Shop, table: &str) -> u64 {
+    let context = shop.open().await;
+    let newest = TableSnapshot::load(&context.lake, table, None).await.unwrap().unwrap();
+    let (version, file) = (newest.version + 1, &newest.files[0]);
+    let folder = shop.root.path().join("lake").join(table.replace('.', "/"));
+    let copy = format!("stranger-{version}.parquet");
+    std::fs::copy(folder.join(&file.path), folder.join(&copy)).unwrap();
+    let entry = [
+        json!({ "commitInfo": { "timestamp": 0, "operation": "WRITE", "engineInfo": "delta-rs:1.6.1" } }),
+        json!({ "add": {
+            "path": copy, "partitionValues": {}, "size": file.size, "modificationTime": 0, "dataChange": true,
+            "stats": file.stats,
+        } }),
+    ];
+    let lines: Vec<String> = entry.iter().map(ToString::to_string).collect();
+    std::fs::write(log_entry(shop, table, version), lines.join("\n")).unwrap();
+    version
+}
+
+fn log_entry(shop: &Shop, table: &str, version: u64) -> PathBuf {
+    shop.root.path().join("lake").join(table.replace('.', "/")).join(format!("_delta_log/{version:020}.json"))
+}
+
+fn message(report: &RunReport, node: &str) -> String {
+    report.node_reports.iter().find(|report| report.node == node).and_then(|report| report.message.clone()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_does_not_build_on_what_somebody_else_committed_and_a_full_refresh_writes_over_it() {
+    let shop = Shop::new();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.00")]);
+    shop.night("2026-02-01").await;
+    let version = meddle(&shop, "marts.daily").await;
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "20.00")]);
+    let report = shop.night("2026-02-02").await;
+    assert_eq!(status(&report, "marts.daily"), "failed", "{report:#?}");
+    assert_eq!(report.exit_kind.as_deref(), Some("data"));
+    let told = message(&report, "marts.daily");
+    assert!(told.contains(&format!("version {version} of marts.daily was committed by delta-rs:1.6.1")), "{told}");
+    assert!(told.contains("buho run --select marts.daily --full-refresh"), "{told}");
+    let context = shop.open().await;
+    let newest = TableSnapshot::load(&context.lake, "marts.daily", None).await.unwrap().unwrap();
+    assert_eq!(newest.version, version, "nothing was overwritten");
+    // Readers of releases see what was audited.
+    let held = shop.ask("select count(*) as days from marts.daily").await;
+    assert!(held.contains("| 1 "), "{held}");
+
+    let request = RunRequest { night: "2026-02-02".parse().unwrap(), full_refresh: true, ..RunRequest::default() };
+    let refreshed = run_night(&shop.open().await, &request).await.unwrap();
+    assert_eq!(refreshed.status, RunStatus::Done, "{refreshed:#?}");
+    let days = shop.ask("select count(*) as days from marts.daily").await;
+    assert!(days.contains("| 2 "), "{days}");
+    assert_eq!(shop.night("2026-02-02").await.status, RunStatus::Skipped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_somebody_else_put_into_bronze_are_not_read_and_taking_their_entry_out_mends_it() {
+    let shop = Shop::new();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.00")]);
+    let first = shop.night("2026-02-01").await;
+    let version = meddle(&shop, "bronze.orders").await;
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "20.00")]);
+    let report = shop.night("2026-02-02").await;
+    assert_eq!(report.exit_kind.as_deref(), Some("data"), "{report:#?}");
+    let told = report.sources.iter().find_map(|source| source.message.clone()).unwrap();
+    assert!(told.contains("bronze has what was delivered and nothing else"), "{told}");
+    assert!(told.contains(&format!("take `_delta_log/{version:020}.json` out")), "{told}");
+    let rows = shop.ask("select count(*) as n from bronze.orders").await;
+    assert!(rows.contains("| 1 "), "{rows}");
+    let context = shop.open().await;
+    let released = release::latest(&context.lake).await.unwrap().unwrap();
+    let bronze = &released.tables["bronze.orders"];
+    assert!(bronze.version < version && released.run_id != first.run_id, "{released:#?}");
+    assert_eq!((bronze.night, bronze.state), ("2026-02-01".parse().unwrap(), TableState::Failed));
+
+    std::fs::remove_file(log_entry(&shop, "bronze.orders", version)).unwrap();
+    assert_eq!(shop.night("2026-02-02").await.status, RunStatus::Done);
+    let rows = shop.ask("select count(*) as n from bronze.orders").await;
+    assert!(rows.contains("| 2 "), "{rows}");
+}
