@@ -7,7 +7,7 @@ use datafusion::execution::context::SessionContext;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::RwLock;
 
-use super::build::{Build, Scene};
+use super::build::{Build, Scene, Staged};
 use super::context::RunContext;
 use super::decide::blocked;
 use super::error::{RunError, is_out_of_memory};
@@ -25,7 +25,7 @@ use crate::session::Effort;
 use crate::table::DataFile;
 
 /// A build of which every staged table was judged, and those that failed are held with all below
-/// them; made by [`audit`] alone.
+/// them; made of a [`Staged`] by [`audit`] alone.
 #[derive(Debug)]
 pub(super) struct Audited<'a> {
     build: Build<'a>,
@@ -50,11 +50,12 @@ impl<'a> Audited<'a> {
     }
 }
 
-/// Judges a build.
+/// Judges what was staged.
 ///
 /// # Errors
 /// Where the lake cannot be read; an audit that cannot be asked has failed.
-pub(super) async fn audit<'a>(context: &RunContext, mut build: Build<'a>) -> Result<Audited<'a>, RunError> {
+pub(super) async fn audit<'a>(context: &RunContext, staged: Staged<'a>) -> Result<Audited<'a>, RunError> {
+    let mut build = staged.into_build();
     let reports = audit_all(context, &build, build.night()).await?;
     tell_unasked(&mut build);
     hold_failed(context, &mut build, &reports);

@@ -58,6 +58,24 @@ pub(super) struct Build<'a> {
     gate: Arc<RwLock<()>>,
 }
 
+/// A build of which every node has come to a state: staged, as it was, held or failed. Made by [`Build::staged`], and by
+/// [`Build::placed`] of tables that are restored.
+#[derive(Debug)]
+pub(super) struct Staged<'a> {
+    build: Build<'a>,
+}
+
+impl<'a> Staged<'a> {
+    pub fn build(&self) -> &Build<'a> {
+        &self.build
+    }
+
+    /// For the audits, which hold what fails.
+    pub(super) fn into_build(self) -> Build<'a> {
+        self.build
+    }
+}
+
 impl<'a> Build<'a> {
     /// Starts from what the ingest phase brought.
     pub fn new(
@@ -130,8 +148,19 @@ impl<'a> Build<'a> {
         self.run_id
     }
 
-    /// Brings every node to a state. Nodes whose inputs are settled run beside each other.
-    pub async fn run(&mut self) -> Result<(), RunError> {
+    /// Brings every node to a state.
+    pub async fn staged(mut self) -> Result<Staged<'a>, RunError> {
+        self.run().await?;
+        Ok(Staged { build: self })
+    }
+
+    /// Where every table was set as it is to be ([`Self::place`]), nothing is left to compute.
+    pub fn placed(self) -> Staged<'a> {
+        Staged { build: self }
+    }
+
+    /// Nodes whose inputs are settled run beside each other.
+    async fn run(&mut self) -> Result<(), RunError> {
         let graph = Arc::clone(&self.context.graph);
         let mut waiting: Vec<&Node> = graph.nodes.iter().collect();
         let mut running = FuturesUnordered::new();

@@ -5,10 +5,10 @@
 //!  fence     bronze     nodes     what was   each       one link    ops tables,
 //!            committed  staged    staged     table      one file    run object
 //!
-//!           Build ──────────────► Audited ─► Committed ─► Release
+//!           Build ──► Staged ───► Audited ─► Committed ─► Released
 //! ```
 //! Each arrow of the lower row consumes the value before it, and nothing else makes one: what was not
-//! audited cannot be committed, what was not committed cannot be released.
+//! staged cannot be audited, what was not audited cannot be committed, what was not committed cannot be released.
 //!
 //! | dies | leaves | the next run of the night |
 //! |---|---|---|

@@ -129,18 +129,18 @@ async fn phases(
     }
     clock.next(report, "build").await;
 
-    let mut staged = Build::new(context, request, built_for, &run_id, previous.as_ref(), &sources);
-    staged.take_decisions().await?;
-    staged.run().await?;
-    tell_rebuilt(previous.as_ref(), &staged, report);
+    let mut build = Build::new(context, request, built_for, &run_id, previous.as_ref(), &sources);
+    build.take_decisions().await?;
+    let staged = build.staged().await?;
+    tell_rebuilt(previous.as_ref(), staged.build(), report);
     if request.stage.is_some_and(Stage::computes) {
-        report.take_nodes(&staged, &sources);
+        report.take_nodes(staged.build(), &sources);
         report.conclude_stage();
         clock.end(report);
         return Ok(());
     }
     clock.next(report, "audit").await;
-    staged.refuse_unbuilt()?;
+    staged.build().refuse_unbuilt()?;
 
     let audited = audit(context, staged).await?;
     report.audits = audited.reports().to_vec();
@@ -150,11 +150,11 @@ async fn phases(
     let bronze = released_sources(context, &sources, built_for, previous.as_ref()).await?;
     #[cfg(test)]
     super::publish::released_first(context, lease, &audited, bronze.clone(), previous.as_ref()).await?;
-    let committed = commit_all(context, lease, &audited, bronze, previous.as_ref()).await?;
+    let committed = commit_all(context, lease, audited, bronze, previous.as_ref()).await?;
     let released = committed.release(context, lease, previous.as_ref()).await?;
     clock.end(report);
-    report.take_nodes(audited.build(), &sources);
-    report.conclude(released.as_ref());
+    report.take_nodes(released.build(), &sources);
+    report.conclude(released.release());
     Ok(())
 }
 

@@ -28,7 +28,8 @@ const COMMITS_AT_ONCE: usize = 8;
 
 /// Every table of a night at the version that its release will name; made by [`commit_all`] alone.
 #[derive(Debug)]
-pub(super) struct Committed {
+pub(super) struct Committed<'a> {
+    audited: Audited<'a>,
     night: NaiveDate,
     run_id: String,
     tables: BTreeMap<String, ReleasedTable>,
@@ -41,13 +42,13 @@ pub(super) struct Committed {
 ///
 /// # Errors
 /// Where a table was written by somebody else meanwhile, or the lake cannot be written.
-pub(super) async fn commit_all(
+pub(super) async fn commit_all<'a>(
     context: &RunContext,
     lease: &Lease,
-    audited: &Audited<'_>,
+    audited: Audited<'a>,
     bronze: BTreeMap<String, ReleasedTable>,
     previous: Option<&Release>,
-) -> Result<Committed, RunError> {
+) -> Result<Committed<'a>, RunError> {
     let build = audited.build();
     let created = build.candidates.iter().filter_map(|(name, candidate)| match candidate {
         Candidate::Staged(staged) if staged.base.is_none() => {
@@ -70,6 +71,7 @@ pub(super) async fn commit_all(
         tables: bronze.into_iter().chain(nodes).collect(),
         views: views(context, build, previous),
         restores: None,
+        audited,
     })
 }
 
@@ -94,17 +96,23 @@ pub(super) async fn released_first(
             tables.insert(name.clone(), ReleasedTable { version, night: build.night(), state, recipe: recipe.clone() });
         }
     }
-    let committed = Committed {
+    let release = Release {
+        format: LAKE_FORMAT,
         night: build.night(),
+        sequence: 0,
         run_id: build.run_id().to_owned(),
+        at: context.clock.now(),
         tables,
         views: BTreeMap::new(),
         restores: None,
     };
-    committed.release(context, lease, previous).await.map(drop)
+    if previous.is_none_or(|previous| !says_the_same(previous, &release)) {
+        lease.publish(&context.lake, release).await?;
+    }
+    Ok(())
 }
 
-impl Committed {
+impl<'a> Committed<'a> {
     /// As a release of an earlier one's tables under the night readers get: each table from the night it
     /// was from, bronze as it was then, the views' text too.
     pub(super) fn restoring(mut self, latest: &Release, target: &Release) -> Self {
@@ -115,13 +123,13 @@ impl Committed {
         Self { night: latest.night, views: target.views.clone(), restores: Some(target.id()), ..self }
     }
 
-    /// Publishes the release, under the lease; `None` where it would tell readers nothing new.
+    /// Publishes the release, under the lease, unless it would tell readers nothing new.
     pub(super) async fn release(
         self,
         context: &RunContext,
         lease: &Lease,
         previous: Option<&Release>,
-    ) -> Result<Option<Release>, RunError> {
+    ) -> Result<Released<'a>, RunError> {
         let release = Release {
             format: LAKE_FORMAT,
             night: self.night,
@@ -132,10 +140,31 @@ impl Committed {
             views: self.views,
             restores: self.restores.map(|restored| restored.to_string()),
         };
-        if previous.is_some_and(|previous| says_the_same(previous, &release)) {
-            return Ok(None);
-        }
-        Ok(Some(lease.publish(&context.lake, release).await?))
+        let says_nothing = previous.is_some_and(|previous| says_the_same(previous, &release));
+        let release = if says_nothing { None } else { Some(lease.publish(&context.lake, release).await?) };
+        Ok(Released { release, audited: self.audited })
+    }
+}
+
+/// What a night came to, its release published; made by [`Committed::release`] alone.
+#[derive(Debug)]
+pub(super) struct Released<'a> {
+    /// `None` where it would have told readers nothing new.
+    release: Option<Release>,
+    audited: Audited<'a>,
+}
+
+impl<'a> Released<'a> {
+    pub fn build(&self) -> &Build<'a> {
+        self.audited.build()
+    }
+
+    pub fn release(&self) -> Option<&Release> {
+        self.release.as_ref()
+    }
+
+    pub fn into_release(self) -> Option<Release> {
+        self.release
     }
 }
 

@@ -40,12 +40,12 @@ async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &st
         return Err(RunError::User { message: format!("release {to} is what readers see already; nothing to do") });
     }
     let request = RunRequest { night: target.night, ..RunRequest::default() };
-    let mut staged = Build::new(context, &request, target.night, run_id, Some(&latest), &[]);
+    let mut build = Build::new(context, &request, target.night, run_id, Some(&latest), &[]);
     for (name, table) in &target.tables {
         let (candidate, state) = restored(context, name, table, &latest).await?;
-        staged.place(name, candidate, state);
+        build.place(name, candidate, state);
     }
-    let audited = audit(context, staged).await?;
+    let audited = audit(context, build.placed()).await?;
     failpoint::reached("rollback.audited");
     if let Some((node, message)) = audited.first_failure() {
         return Err(RunError::refused(
@@ -55,9 +55,9 @@ async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &st
             ),
         ));
     }
-    let committed = commit_all(context, lease, &audited, BTreeMap::new(), Some(&latest)).await?;
+    let committed = commit_all(context, lease, audited, BTreeMap::new(), Some(&latest)).await?;
     let published = committed.restoring(&latest, &target).release(context, lease, Some(&latest)).await?;
-    published.ok_or_else(|| RunError::User {
+    published.into_release().ok_or_else(|| RunError::User {
         message: format!("release {to} says what {} says; nothing to do", latest.id()),
     })
 }
