@@ -1,7 +1,8 @@
 //! The leak check: a past snapshot's features, computed again from what there was by its night.
 //!
-//! All models behind the features are computed from raw data without what happened later; a value that differs from
-//! the one that was learnt from knew what came after, and is an error. A second pass leaves out what was delivered later
+//! All models behind the features, the spine too, are computed from raw data without what happened later. A value that
+//! differs from the one that was learnt from, or another choice of entities, knew what came after, and is an error. A
+//! second pass leaves out what was delivered later
 //! too, of sources whose files are dated: what differs then is late data, counted and said, for no feature can help it.
 //!
 //! What cannot be seen: sources without `event_time`, whose rows have no history.
@@ -21,7 +22,7 @@ use object_store::ObjectStoreExt;
 
 use super::differ::{Difference, Side, first_differences, shown};
 use super::gather::Gather;
-use super::rows::in_types;
+use super::rows::{first_row, in_types};
 use crate::graph::schemas::model_schema;
 use crate::graph::{Moment, Node};
 use crate::materialize::{self, DELTA, ROWS};
@@ -34,7 +35,7 @@ use crate::run::state::Candidate;
 use crate::run::views::{self, Cut};
 use crate::run::work::in_order;
 use crate::session::register;
-use crate::sql_text::column;
+use crate::sql_text::{column, table};
 use crate::table::{PinnedTable, StagedFile};
 
 /// Entities whose features are computed again.
@@ -43,6 +44,7 @@ const ENTITIES: usize = 200;
 const FIRST_YEAR: i32 = 1700;
 
 const SAMPLE: &str = "buho.sample";
+const CHOSEN: &str = "buho.chosen";
 const USED: &str = "buho.used";
 /// The sampled entities, where the tables that are compared have one of their name.
 const SAMPLED: &str = "buho_sampled";
@@ -177,18 +179,16 @@ impl Snapshot<'_> {
         let lake = &work.context.lake;
         let spine = self.gather.model(&node.spec.spine)?;
         let features = self.gather.model(&node.spec.features)?;
-        for (name, model, files) in [(SAMPLE, spine, self.spine), (USED, features, self.features)] {
+        for (name, model, files) in [(CHOSEN, spine, self.spine), (USED, features, self.features)] {
             let all = format!("{name}_all");
             let rows = PinnedTable::from_staged(lake, &work.name, &model_schema(model), files)?;
             register(session, &all, Arc::new(rows))?;
-            let entity = column(&node.spec.entity);
-            let some = match name {
-                SAMPLE => format!(" ORDER BY md5(cast({entity} AS VARCHAR)), {entity} LIMIT {ENTITIES}"),
-                _ => String::new(),
-            };
-            let sql = format!("SELECT * FROM {all} WHERE night = DATE '{}'{some}", self.night);
+            let sql = format!("SELECT * FROM {all} WHERE night = DATE '{}'", self.night);
             views::register_view(session, name, &sql, self.night).await.map_err(ComputeError::Other)?;
         }
+        let entity = column(&node.spec.entity);
+        let some = format!("SELECT * FROM {CHOSEN} ORDER BY md5(cast({entity} AS VARCHAR)), {entity} LIMIT {ENTITIES}");
+        views::register_view(session, SAMPLE, &some, self.night).await.map_err(ComputeError::Other)?;
         for raw in self.raw {
             let rows = views::bronze_cut(lake, &raw.contract, &raw.candidate, self.night, cut);
             register(session, &raw.contract.table, rows.map_err(ComputeError::Other)?)?;
@@ -196,14 +196,47 @@ impl Snapshot<'_> {
         let mut staged = Vec::new();
         for behind in self.behind() {
             let model = self.gather.model(&behind.name)?;
+            staged.extend(self.as_of(session, model, cut).await?);
             if behind.name == node.spec.spine.as_str() {
+                if cut == Cut::ByEvent {
+                    self.same_entities(session, model).await?;
+                }
+                session.deregister_table(behind.name.as_str())?;
                 let sample = format!("SELECT * FROM {SAMPLE}");
                 views::register_view(session, &behind.name, &sample, self.night).await.map_err(ComputeError::Other)?;
-                continue;
             }
-            staged.extend(self.as_of(session, model, cut).await?);
         }
         Ok(staged)
+    }
+
+    /// The entities that were learnt from are those that the spine gives of what had happened by its night; of a sample,
+    /// those of it.
+    async fn same_entities(&self, session: &SessionContext, spine: &Model) -> Result<(), ComputeError> {
+        let (node, entity) = (self.gather.node, column(&self.gather.node.spec.entity));
+        let again = format!("SELECT {entity} FROM {} WHERE night = DATE '{}'", table(&spine.name), self.night);
+        let chosen = format!("SELECT {entity} FROM {CHOSEN}");
+        let sides = match node.spec.sample {
+            // Whoever is not in the sample is not missing from it.
+            Some(_) => vec![(&chosen, &again, "is", "is not")],
+            None => vec![(&chosen, &again, "is", "is not"), (&again, &chosen, "is not", "is")],
+        };
+        for (side, other, used, again) in sides {
+            let query = format!("SELECT count(*), min(cast({entity} AS VARCHAR)) FROM ({side} EXCEPT {other})");
+            if let Some([count, one]) = first_row(session, &query).await?.as_deref()
+                && count != "0"
+            {
+                return Err(ComputeError::Other(RunError::refused(
+                    &self.gather.work.name,
+                    &format!(
+                        "{} {one} {used} in `{}` at night {}, and {again} by what had happened until then; so of {count} in all: whom it picks must not hang on what came after — compare its dates with `$night`",
+                        node.spec.entity.as_str(),
+                        spine.name,
+                        self.night
+                    ),
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Registers a model as its rows of the night: a view as it is, a stored table computed once.
