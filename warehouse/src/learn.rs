@@ -14,7 +14,7 @@ use chrono::NaiveDate;
 use crate::project::ml::{MlNode, Section};
 
 /// Part of what identifies a training: another version of it trains anew.
-pub const LEARN_VERSION: u32 = 2;
+pub const LEARN_VERSION: u32 = 3;
 
 /// Fits models and reads them back.
 pub trait Learner: fmt::Debug + Send + Sync {
@@ -160,6 +160,20 @@ pub fn promised(report: &serde_json::Value, metric: &str) -> Option<f64> {
     found.get("value")?.as_f64()
 }
 
+/// What backtests call the lift of a tenth of the scores, 1 the highest: its mean label over that of all.
+pub fn lift_of(decile: usize) -> String {
+    format!("lift_{decile}")
+}
+
+/// What a column measures, whatever the days it looks back: `orders` of `orders_90d` and of `orders_trend`.
+pub fn family(column: &str) -> &str {
+    let Some((stem, last)) = column.rsplit_once('_') else { return column };
+    let days = last.strip_suffix('d').filter(|days| !days.is_empty());
+    let is_window = days.is_some_and(|days| days.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_one = !stem.is_empty() && (is_window || last == "trend");
+    if is_one { stem } else { column }
+}
+
 /// Scores of rows, in their order.
 #[derive(Debug, Clone, Default)]
 pub struct Scored {
@@ -171,12 +185,12 @@ pub struct Scored {
     pub reasons: Vec<Vec<Reason>>,
 }
 
-/// What one column did to one score.
+/// What the columns of one [`family`] did to one score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reason {
-    /// Place among the columns that are learnt from.
+    /// The one that did most of it: its place among the columns that are learnt from.
     pub column: usize,
-    /// By how much it moved the score, on the model's linear scale.
+    /// By how much all of them moved the score, on the model's linear scale.
     pub contribution: f64,
 }
 
@@ -198,5 +212,18 @@ impl Learner for NoLearner {
 
     fn open(&self, _artefact: &[u8]) -> Result<Box<dyn Scorer>, LearnError> {
         Err(LearnError::new("this engine has no models"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::family;
+
+    #[test]
+    fn a_family_is_a_column_without_the_days_it_looks_back() {
+        let families = ["orders_90d", "orders_trend", "orders", "average_order_value_365d"].map(family);
+        assert_eq!(families, ["orders", "orders", "orders", "average_order_value"]);
+        let alone = ["days_since_last_order", "is_d", "d_", "_30d", "categories_x3d", "mean_gap_days"];
+        assert_eq!(alone.map(family), alone);
     }
 }

@@ -1,13 +1,14 @@
 //! A recipe on rows that it has not seen: later nights, or other entities where there is no time.
 
 use models::metrics::{
-    CalibrationBin, Comparison, Metric, MetricError, PairedBootstrap, PredictionBin, calibration_bins, prediction_bins,
+    CalibrationBin, Comparison, Metric, MetricError, PairedBootstrap, PredictionBin, calibration_bins, lift_table,
+    prediction_bins,
 };
 use models::recipe::{Part, Recipe, Scores, fit};
 use models::split::{Fold, grouped_folds, time_split};
 use ndarray::{Array1, ArrayView1};
 use serde_json::{Value, json};
-use warehouse::learn::{LearnError, Training};
+use warehouse::learn::{CHAMPION, LearnError, Training, lift_of};
 use warehouse::project::ml::MlKind;
 
 use super::table::{Table, day_number};
@@ -72,6 +73,8 @@ pub(super) struct Backtest {
     pub metrics: Vec<(Metric, f64)>,
     /// Against what is said without a look at any column; why it could not be compared.
     chance: Result<Comparison, String>,
+    /// Lift of each tenth of the scores, the highest first; none where it cannot be told.
+    lifts: Vec<f64>,
     pub calibration: Vec<Value>,
     pub importance: Vec<Value>,
     pub rows: usize,
@@ -99,6 +102,7 @@ impl Backtest {
         Ok(Self {
             metrics: metrics.collect(),
             chance: over_chance(kind, &test, scores).map_err(|error| error.to_string()),
+            lifts: lifts(kind, &y, scores),
             calibration: bins(kind, &y, &found),
             importance: columns::report(&model, &table.identifiers),
             rows: test.labels.len(),
@@ -125,13 +129,14 @@ impl Backtest {
         }
     }
 
-    /// One row a metric, and one of chance.
+    /// One row a metric, one a tenth's lift, and one of chance.
     pub fn report(&self, recipe: &Recipe) -> impl Iterator<Item = Value> {
         let (family, recipe, rows) = (recipe.family().name(), recipe.to_string(), self.rows);
-        let own = self.metrics.iter().map(move |(metric, value)| {
+        let metrics = self.metrics.iter().map(|(metric, value)| (metric.name().to_owned(), *value));
+        let lifts = self.lifts.iter().enumerate().map(|(tenth, lift)| (lift_of(tenth + 1), *lift));
+        let own = metrics.chain(lifts).map(move |(metric, value)| {
             json!({
-                "role": "champion", "family": family, "recipe": recipe,
-                "metric": metric.name(), "value": value, "rows": rows,
+                "role": CHAMPION, "family": family, "recipe": recipe, "metric": metric, "value": value, "rows": rows,
             })
         });
         let chance = self.chance.iter().map(move |found| {
@@ -161,6 +166,23 @@ pub(super) fn above_median(values: &[f64]) -> Vec<f64> {
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
     let is_greatest = sorted.last() == Some(&median);
     values.iter().map(|value| f64::from(u8::from(*value > median || (is_greatest && *value == median)))).collect()
+}
+
+/// Mean label of each tenth of the scores, the highest first, over that of all.
+fn lifts(kind: MlKind, y: &ArrayView1<'_, f64>, scores: &Array1<f64>) -> Vec<f64> {
+    match kind {
+        MlKind::Classifier => {
+            let parts = lift_table(y.view(), scores.view(), None, BINS).unwrap_or_default();
+            parts.iter().map(|part| part.lift).collect()
+        }
+        MlKind::Regressor => {
+            let tenths = prediction_bins(y.view(), scores.view(), None, BINS).unwrap_or_default();
+            // Predictions that are all one are in one bin.
+            let is_told = tenths.len() == BINS;
+            let mean = y.mean().filter(|mean| is_told && *mean != 0.0);
+            mean.map_or_else(Vec::new, |mean| tenths.iter().rev().map(|tenth| tenth.observed / mean).collect())
+        }
+    }
 }
 
 /// What was said and what came, by tenths of the test rows.

@@ -7,7 +7,7 @@ use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
-use models::encode::{Action, ColumnReport, Dropped, Warning};
+use models::encode::{Action, ColumnKind, ColumnReport, Dropped, Warning};
 use models::recipe::FittedModel;
 use serde_json::{Value, json};
 use warehouse::learn::TrainingRows;
@@ -52,16 +52,23 @@ fn prepared(column: &ColumnReport) -> String {
         Action::Dropped(Dropped::Constant) => "left out: one value in every row".to_owned(),
         Action::Dropped(Dropped::AllMissing) => "left out: no value in any row".to_owned(),
         Action::Dropped(Dropped::Identifier) => "left out: a category with nearly as many levels as rows".to_owned(),
+        Action::Kept if column.kind == ColumnKind::Categorical => {
+            "levels as they are, missing values too; a level not seen before is as missing".to_owned()
+        }
         Action::Kept if column.missing > 0 => "as it is, missing values too".to_owned(),
         Action::Kept => "as it is".to_owned(),
         Action::Filled { .. } if column.missing == 0 => "as it is".to_owned(),
         Action::Filled { median, indicator: true } => format!("missing is {median}, and a column says where"),
         Action::Filled { median, indicator: false } => format!("missing is {median}"),
-        Action::OneHot { levels, pooled: 0 } => format!("a column for each of {levels} levels"),
-        Action::OneHot { levels, pooled } => {
-            format!("a column for each of {levels} levels, one for {pooled} rare ones")
+        Action::OneHot { levels, pooled: 0 } => {
+            format!("a column for each of {levels} levels; a level not seen before is none of them")
         }
-        Action::TargetStatistic { levels } => format!("the mean label of each of {levels} levels"),
+        Action::OneHot { levels, pooled } => {
+            format!("a column for each of {levels} levels, one for {pooled} rare ones and those not seen before")
+        }
+        Action::TargetStatistic { levels } => {
+            format!("the mean label of each of {levels} levels; of one not seen before, that of all rows")
+        }
     }
 }
 

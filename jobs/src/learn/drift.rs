@@ -1,5 +1,8 @@
 //! How far tonight's rows are from those learnt from.
 
+use std::collections::HashSet;
+
+use arrow::array::cast::AsArray;
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::{concat, concat_batches};
 use arrow::datatypes::DataType;
@@ -49,11 +52,25 @@ pub(super) fn measure(task: &Training) -> Result<Drift, LearnError> {
             drift.rows.push(json!({ "column_name": field.name(), "measure": "psi", "value": index.value }));
         }
     }
+    drift.rows.extend(unseen(&task.rows.features, &task.tonight));
     drift.auc = told_apart(reference, &task.tonight)?;
     if let Some(auc) = drift.auc {
         drift.rows.push(json!({ "measure": "c2st", "value": auc }));
     }
     Ok(drift)
+}
+
+/// For each column of texts the share of tonight's rows with a level that no row that is learnt from has.
+fn unseen(learnt: &RecordBatch, tonight: &RecordBatch) -> Vec<Value> {
+    let schema = learnt.schema();
+    let columns = schema.fields().iter().zip(learnt.columns()).zip(tonight.columns());
+    let texts = columns.filter(|((field, _), _)| *field.data_type() == DataType::Utf8);
+    let share = texts.map(|((field, learnt), tonight)| {
+        let known: HashSet<&str> = learnt.as_string::<i32>().iter().flatten().collect();
+        let new = tonight.as_string::<i32>().iter().flatten().filter(|level| !known.contains(level)).count();
+        json!({ "column_name": field.name(), "measure": "unseen", "value": new as f64 / tonight.len().max(1) as f64 })
+    });
+    share.collect()
 }
 
 /// A column of both sides as numbers; texts by one numbering of their levels.
@@ -72,7 +89,6 @@ fn codes(before: &RecordBatch, now: &RecordBatch, place: usize) -> Result<(Array
 }
 
 fn as_numbers(column: &dyn Array, through: &DataType) -> Result<Vec<f64>, LearnError> {
-    use arrow::array::cast::AsArray;
     let unreadable = |error: arrow::error::ArrowError| LearnError::new(error.to_string());
     let column = arrow::compute::cast(column, through).map_err(unreadable)?;
     let column = arrow::compute::cast(&column, &DataType::Float64).map_err(unreadable)?;
@@ -81,7 +97,6 @@ fn as_numbers(column: &dyn Array, through: &DataType) -> Result<Vec<f64>, LearnE
 }
 
 fn levels(column: &dyn Array) -> Vec<f64> {
-    use arrow::array::cast::AsArray;
     let mut known = std::collections::BTreeMap::new();
     let code = |text: Option<&str>| {
         let Some(text) = text else { return f64::NAN };

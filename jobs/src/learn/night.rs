@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use models::metrics::Metric;
 use models::recipe::{
-    FittedModel, Judgement, Judging, Part, Recipe, RecipeError, Search, SearchRecord, Standing, Verdict as Ruling, fit,
-    judge, refit_ships,
+    FittedModel, Judgement, Judging, Part, Recipe, RecipeError, Search, SearchRecord, Standing, Training as Rows,
+    Tried, Verdict as Ruling, fit, judge, refit_ships,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,6 +23,10 @@ const CANDIDATES: usize = 12;
 /// Fits x rows of a search, in times the rows there are; at most so many.
 const BUDGET_ROUNDS: u64 = 40;
 const MOST_BUDGET: u64 = 5_000_000;
+/// Of that, what a night between two searches spends on the best few of the last.
+const USUAL_PART: u64 = 8;
+/// Candidates that are fitted anew on a night between two searches.
+const FEW: usize = 3;
 /// Challengers that a judgement hears.
 const CHALLENGERS: usize = 2;
 /// Tonight differs from what was learnt by so much that a search is due (AUC of telling them apart), where that is so
@@ -35,6 +39,8 @@ const MORE_DRIFTED: f64 = 0.05;
 struct Memory {
     /// The night of the last search.
     searched_on: Option<NaiveDate>,
+    /// The night on which the champion was chosen among others last.
+    judged_on: Option<NaiveDate>,
     search: SearchRecord,
     /// How well that night could be told from what was learnt.
     drift: Option<f64>,
@@ -108,23 +114,62 @@ impl Night<'_> {
         days >= i64::from(self.task.node.spec.gate.challenge_every_days) || (days > 0 && drifted)
     }
 
-    fn search(&self, last: &SearchRecord) -> Result<SearchRecord, LearnError> {
-        let spaces = candidates::spaces(&self.task.node)?;
-        let budget = (BUDGET_ROUNDS * self.table.labels.len() as u64).min(MOST_BUDGET);
-        let search = Search { candidates: CANDIDATES.max(spaces.len()), budget, metric: self.metric };
-        // What judges a candidate later has not chosen it.
+    /// The first night on which challengers are heard again: a search that drift asks for waits for it.
+    fn next_judgement(&self, memory: &Memory) -> Option<NaiveDate> {
+        let days = Days::new(self.task.node.spec.gate.challenge_every_days.into());
+        memory.judged_on.or(memory.searched_on)?.checked_add_days(days)
+    }
+
+    /// Runs a search on the rows before the cut: what judges a candidate later has not chosen it.
+    fn on_earlier_rows(
+        &self,
+        search: impl Fn(&Rows<'_>) -> Result<SearchRecord, RecipeError>,
+    ) -> Result<SearchRecord, RecipeError> {
         let whole = self.table.rows();
         let earlier = Part::of(&whole, &self.cut.fold.train);
-        let found = match search.run(&spaces, &earlier.training(&whole), last) {
+        let found = match search(&earlier.training(&whole)) {
             // One night alone is before the cut: other entities choose.
-            Err(RecipeError::Split(_)) => search.run(&spaces, &earlier.training(&whole).without_days(), last),
+            Err(RecipeError::Split(_)) => search(&earlier.training(&whole).without_days()),
             found => found,
         };
         match found {
             Ok(found) if !found.best(1).is_empty() => Ok(found),
             // So few rows, or of one class, are before the cut that all have to choose.
-            _ => search.run(&spaces, &whole, last).map_err(|error| refused(&error)),
+            _ => search(&whole),
         }
+    }
+
+    fn budget(&self) -> u64 {
+        (BUDGET_ROUNDS * self.table.labels.len() as u64).min(MOST_BUDGET)
+    }
+
+    fn search(&self, last: &SearchRecord) -> Result<SearchRecord, LearnError> {
+        let spaces = candidates::spaces(&self.task.node)?;
+        let candidates = CANDIDATES.max(spaces.len());
+        let search = Search { candidates, budget: self.budget(), metric: self.metric };
+        let found = self.on_earlier_rows(|rows| search.run(&spaces, rows, last));
+        found.map_err(|error| refused(&error))
+    }
+
+    /// The best few of the last search, fitted anew. Rows that are too few for them leave what is known of them.
+    fn best_few(&self, last: &SearchRecord) -> SearchRecord {
+        let search = Search { candidates: FEW, budget: self.budget() / USUAL_PART, metric: self.metric };
+        match last.tried.is_empty() {
+            true => last.clone(),
+            false => self.on_earlier_rows(|rows| search.again(rows, last)).unwrap_or_else(|_| last.clone()),
+        }
+    }
+
+    /// What candidates came to on rows that they had not learnt from, as rows of the backtests.
+    fn tried(&self, search: &SearchRecord) -> Vec<Value> {
+        let value = |loss: f64| if self.metric.higher_is_better() { -loss } else { loss };
+        let row = |tried: &Tried| {
+            json!({
+                "role": "candidate", "family": tried.recipe.family().name(), "recipe": tried.recipe.to_string(),
+                "metric": self.metric.name(), "value": tried.loss.map(value), "rows": tried.rows,
+            })
+        };
+        search.tried.iter().map(row).collect()
     }
 
     /// Why no candidate could be fitted: what the first says of all rows.
@@ -139,8 +184,9 @@ impl Night<'_> {
         let search = self.search(&SearchRecord::default())?;
         let recipe = search.best(1).pop().ok_or_else(|| self.why_none(&search))?;
         let reason = format!("the best of {} candidates", search.tried.len());
-        let memory = Memory { searched_on: Some(self.task.night), search, drift: self.drift };
-        self.backtested(Chosen { recipe, memory, reason, backtests: Vec::new() }, None)
+        let (backtests, tonight) = (self.tried(&search), Some(self.task.night));
+        let memory = Memory { searched_on: tonight, judged_on: tonight, search, drift: self.drift };
+        self.backtested(Chosen { recipe, memory, reason, backtests }, None)
     }
 
     fn promoted(&self, incumbent: &Incumbent<'_>) -> Result<Verdict, LearnError> {
@@ -152,6 +198,14 @@ impl Night<'_> {
     /// The champion before the judge, against the best of a search.
     fn challenged(&self, incumbent: &Incumbent<'_>) -> Result<Verdict, LearnError> {
         let search = self.search(&incumbent.memory.search)?;
+        let (mut backtests, tonight) = (self.tried(&search), Some(self.task.night));
+        if let Some(next) = self.next_judgement(&incumbent.memory).filter(|next| *next > self.task.night) {
+            let judged_on = incumbent.memory.judged_on.or(incumbent.memory.searched_on);
+            let memory = Memory { searched_on: tonight, judged_on, search, drift: self.drift };
+            let reason = format!("searched, for tonight drifted; challengers are heard from {next} on");
+            return self
+                .backtested(Chosen { recipe: incumbent.recipe.clone(), memory, reason, backtests }, Some(incumbent));
+        }
         let mut challengers = search.best(CHALLENGERS + 1);
         challengers.retain(|recipe| *recipe != incumbent.recipe);
         challengers.truncate(CHALLENGERS);
@@ -161,8 +215,8 @@ impl Night<'_> {
         }
         let judgement = judge(&incumbent.recipe, &challengers, &self.table.rows(), &judging);
         let judgement = judgement.map_err(|error| refused(&error))?;
-        let memory = Memory { searched_on: Some(self.task.night), search, drift: self.drift };
-        let backtests = heard(&judgement);
+        let memory = Memory { searched_on: tonight, judged_on: tonight, search, drift: self.drift };
+        backtests.extend(heard(&judgement));
         let winner = match judgement.verdict {
             Ruling::Ship { challenger } => judgement.challengers.get(challenger),
             Ruling::Keep => None,
@@ -183,8 +237,10 @@ impl Night<'_> {
 
     fn usual(&self, incumbent: &Incumbent<'_>) -> Result<Verdict, LearnError> {
         let reason = format!("refitted with the rows of {}", self.task.night);
-        let (recipe, memory) = (incumbent.recipe.clone(), incumbent.memory.clone());
-        self.backtested(Chosen { recipe, memory, reason, backtests: Vec::new() }, Some(incumbent))
+        let search = self.best_few(&incumbent.memory.search);
+        let backtests = self.tried(&search);
+        let memory = Memory { search, ..incumbent.memory.clone() };
+        self.backtested(Chosen { recipe: incumbent.recipe.clone(), memory, reason, backtests }, Some(incumbent))
     }
 
     /// Judges a recipe on rows it has not seen, holds it against the gate and against chance, and ships its fit of all

@@ -149,16 +149,8 @@ impl Search {
             if rows < LEAST_ROWS {
                 return Err(RecipeError::TooFewRows { rows, needed: LEAST_ROWS });
             }
-            let mut some: Vec<usize> = order.iter().take(rows).copied().collect();
-            some.sort_unstable();
-            let train = Part::of(training, &some);
-            let mut losses = Vec::with_capacity(candidates.len());
-            for recipe in candidates {
-                let loss = self.loss(&recipe, &train.training(training), &test).ok();
-                record.tried.push(Tried { recipe: recipe.clone(), rows, loss });
-                losses.extend(loss.map(|loss| (recipe, loss)));
-            }
-            record.spent += fits * rows as u64;
+            let some = order.get(..rows).unwrap_or(&order);
+            let mut losses = self.rung(&candidates, training, some, &test, &mut record);
             losses.sort_by(|a, b| a.1.total_cmp(&b.1));
             let kept = losses.len().div_ceil(KEPT_OF);
             candidates = losses.into_iter().take(kept).map(|(recipe, _)| recipe).collect();
@@ -166,6 +158,49 @@ impl Search {
                 return Ok(record);
             }
         }
+    }
+
+    /// Fits the best few of the last search anew, on as many rows as the budget gives each: for a night between two
+    /// searches. Nothing is drawn, and the searches so far stay as many.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn again(&self, training: &Training<'_>, last: &SearchRecord) -> Result<SearchRecord, RecipeError> {
+        let few = last.best(self.candidates.min(KEPT_OF));
+        let mut record = SearchRecord { searches: last.searches, spent: 0, tried: Vec::new() };
+        let Some(kind) = few.first().map(Recipe::kind) else { return Ok(last.clone()) };
+        let cut = training.held_out(kind, None)?;
+        let order = by_entity(training, &cut.train);
+        let fits: u64 = few.iter().map(fits_of).sum();
+        let rows = (self.budget / fits.max(1)).min(order.len() as u64) as usize;
+        if rows < LEAST_ROWS {
+            return Err(RecipeError::TooFewRows { rows, needed: LEAST_ROWS });
+        }
+        let some = order.get(..rows).unwrap_or(&order);
+        self.rung(&few, training, some, &Part::of(training, &cut.test), &mut record);
+        Ok(record)
+    }
+
+    /// Fits each candidate on some rows and remembers what it lost; gives those that could be fitted.
+    fn rung(
+        &self,
+        candidates: &[Recipe],
+        training: &Training<'_>,
+        rows: &[usize],
+        test: &Part<'_>,
+        record: &mut SearchRecord,
+    ) -> Vec<(Recipe, f64)> {
+        let mut some = rows.to_vec();
+        some.sort_unstable();
+        let train = Part::of(training, &some);
+        let mut losses = Vec::with_capacity(candidates.len());
+        for recipe in candidates {
+            let loss = self.loss(recipe, &train.training(training), test).ok();
+            record.tried.push(Tried { recipe: recipe.clone(), rows: rows.len(), loss });
+            losses.extend(loss.map(|loss| (recipe.clone(), loss)));
+            record.spent += fits_of(recipe) * rows.len() as u64;
+        }
+        losses
     }
 
     fn candidates(&self, spaces: &[Space], seed: u64, last: &SearchRecord) -> Result<Vec<Recipe>, RecipeError> {

@@ -1,4 +1,4 @@
--- Tonight's score of everybody who bought within the year before, with what acting on it is worth: what a contact
+-- Tonight's score of everybody who was scored: who bought within the year before, with what acting on it is worth: what a contact
 -- keeps of the value at risk, less what it costs. The best of those who may be contacted get a contact, as many
 -- as can be made and no one on whom it would lose money.
 -- The joins are nested to the right so that an engine holds what is narrow and streams the rows with words past it.
@@ -22,7 +22,7 @@ with tonight as (
     inner join ml.churn_scores as scores
         on features.customer_id = scores.customer_id
         and features.night = scores.night
-    where scores.night = $night and features.days_since_last_order < 365
+    where scores.night = $night
 ),
 
 history as (

@@ -30,6 +30,7 @@ outcomes as (
         / nullif(sum(case when decile > 0 then cast("rows" as double) end), 0) as live_calibration_error,
         max(case when decile = 0 then mean_score end) as live_mean_score,
         max(case when decile = 0 then mean_label end) as live_mean_label,
+        max(case when decile = 1 then promised_lift end) as promised_top_lift,
         max(case when decile = 1 then lift end) as live_top_lift
     from ml.outcomes
     where night <= $night
@@ -61,6 +62,7 @@ select
     outcomes.live_calibration_error,
     outcomes.live_mean_score,
     outcomes.live_mean_label,
+    outcomes.promised_top_lift,
     outcomes.live_top_lift
 from ml.model_versions as versions
 left join calibration

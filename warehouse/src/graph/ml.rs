@@ -62,15 +62,24 @@ impl<'a, F: Fn(&str) -> Option<&'a BTreeSet<String>> + Copy> Walk<'_, F> {
 struct Query<'a> {
     node: &'a MlNode,
     key: &'static str,
-    sql: &'a Located<String>,
+    sql: Located<String>,
 }
+
+/// The condition of who is learnt from and scored.
+const POPULATION: &str = "population";
 
 impl<'a> Query<'a> {
     fn all(node: &'a MlNode) -> impl Iterator<Item = Self> {
         let spec = &node.spec;
         let value = spec.value.as_ref().and_then(|value| value.sql.as_ref());
         let named = [("label", Some(&spec.label)), ("horizon", spec.horizon.sql.as_ref()), ("value", value)];
-        named.into_iter().filter_map(move |(key, sql)| Some(Self { node, key, sql: sql? }))
+        let named = named.into_iter().filter_map(move |(key, sql)| Some(Self { node, key, sql: sql?.clone() }));
+        let population = spec.population.as_ref().map(|condition| {
+            let (entity, features) = (spec.entity.as_str(), spec.features.as_str());
+            let value = format!("select {entity} from {features} where ({}\n)", condition.as_str());
+            Self { node, key: POPULATION, sql: Located { value, line: condition.line } }
+        });
+        named.chain(population)
     }
 
     fn at(&self) -> At {
@@ -78,7 +87,7 @@ impl<'a> Query<'a> {
     }
 
     fn parsed(&self) -> Result<Parsed, GraphError> {
-        parse(&self.node.file, self.sql).map_err(|error| self.wrong(&error))
+        parse(&self.node.file, &self.sql).map_err(|error| self.wrong(&error))
     }
 
     /// A mistake without its place in the query's own text.
@@ -113,9 +122,22 @@ fn query_inputs(query: &Query<'_>, known: &BTreeSet<String>, errors: &mut Vec<Gr
         }
     };
     errors.extend(lint(&query.node.file, "ml", &parsed).iter().map(|error| query.wrong(error)));
-    let parameters: &[&str] = if query.key == "label" { &[NIGHT, HORIZON] } else { &[NIGHT] };
+    let parameters: &[&str] = match query.key {
+        "label" => &[NIGHT, HORIZON],
+        POPULATION => &[],
+        _ => &[NIGHT],
+    };
     for (parameter, _) in parsed.parameters.iter().filter(|(name, _)| !parameters.contains(&name.as_str())) {
-        errors.push(query.says(format!("there is no parameter `{parameter}` — use `{}`", parameters.join("` or `"))));
+        let advice = match parameters {
+            [] => "a row's night is its column `night`".to_owned(),
+            known => format!("use `{}`", known.join("` or `")),
+        };
+        errors.push(query.says(format!("there is no parameter `{parameter}` — {advice}")));
+    }
+    let features = query.node.spec.features.as_str();
+    for table in parsed.inputs.keys().filter(|table| query.key == POPULATION && *table != features) {
+        let message = format!("it reads `{table}` — a condition is on the columns of `{features}` alone");
+        errors.push(query.says(message));
     }
     for (table, _) in &parsed.unqualified {
         errors.push(query.says(format!("table `{table}` has no layer — write `layer.name`")));

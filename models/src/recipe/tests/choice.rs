@@ -47,6 +47,26 @@ fn a_better_recipe_ships_and_one_that_is_the_same_or_cannot_be_fitted_stays_back
 }
 
 #[test]
+fn a_challenger_that_orders_better_and_overstates_is_kept_back() {
+    let (frame, label, customers, days) = product(3200, 21);
+    let training = Training::new(&frame, &label).entities(&customers).days(&days, 60).threads(2);
+    let recipe = |text: &str| text.parse::<Recipe>().unwrap();
+    // By heart and as it comes: the order is good, the probabilities far too sure.
+    let sure = "classifier boosting trees=200 learning_rate=0.3 leaves=16 min_rows=1 patience=0 folds=2";
+    let judging = Judging::by(Metric::RocAuc).test_from(180).rounds(500);
+    let heard =
+        |challenger: &str| judge(&recipe("classifier logistic"), &[recipe(challenger)], &training, &judging).unwrap();
+    let found = heard(&format!("{sure} calibration=none"));
+    let standing = &found.challengers[0];
+    assert!(standing.comparison.unwrap().p_better <= found.level, "{found}");
+    assert!(!standing.trust.unwrap().holds(), "{standing:?}");
+    assert_eq!(found.verdict, Verdict::Keep);
+    assert!(found.to_string().contains("kept back: better, but not to be taken at its word"), "{found}");
+    let modest = heard("classifier boosting trees=40 learning_rate=0.2 leaves=6 patience=0 folds=2");
+    assert_eq!(modest.verdict, Verdict::Ship { challenger: 0 }, "{modest}");
+}
+
+#[test]
 fn a_refit_ships_unless_it_is_worse_by_more_than_chance() {
     let (frame, label, customers, _) = product(1600, 22);
     let training = Training::new(&frame, &label).entities(&customers);
@@ -80,6 +100,12 @@ fn a_search_finds_the_better_end_of_a_range_within_its_budget_and_remembers_it()
     let next = run(1, &stored);
     assert_eq!(next.searches, 2);
     assert!(next.tried.iter().any(|tried| tried.recipe == best[0]), "the best of last time is tried again");
+    let few = search.again(&training, &record).unwrap();
+    assert_eq!((few.searches, few.tried.len()), (record.searches, 3));
+    assert!(few.tried.iter().map(|tried| &tried.recipe).eq(&best), "{few:#?}");
+    assert!(few.spent <= search.budget && few.tried.iter().all(|tried| tried.rows > record.tried[0].rows));
+    assert_eq!(search.again(&training.threads(2), &record).unwrap(), few);
+    assert_eq!(search.again(&training, &SearchRecord::default()).unwrap(), SearchRecord::default());
     let poor = Search { budget: 1000, ..search };
     assert!(matches!(
         poor.run(&[space], &training, &SearchRecord::default()),

@@ -25,7 +25,7 @@ pub(in crate::project) fn check(file: &str, tree: &Node, spec: &MlFile) -> Vec<P
     if !output.strip_prefix("ml.").is_some_and(is_identifier) {
         check.refuse(spec.output.line, "output", output, "write `ml.` and a name of small letters, digits and `_`");
     }
-    for query in [Some(&spec.label), spec.horizon.sql.as_ref()].into_iter().flatten() {
+    for query in [Some(&spec.label), spec.horizon.sql.as_ref(), spec.population.as_ref()].into_iter().flatten() {
         if query.trim().is_empty() {
             check.problems.push(Problem::new(file, query.line, Fault::EmptyQuery));
         }

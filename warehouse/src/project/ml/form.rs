@@ -26,6 +26,10 @@ pub struct MlFile {
     /// The table of features, one row per entity and `night`. It reads the spine, itself or through other models;
     /// none of these may ask for `$night`: each row is a function of its own night.
     pub features: Located<String>,
+    /// A condition on the columns of the features: `days_since_last_order < 365`. Rows of which it is not true are
+    /// neither learnt from nor scored: what is asked makes no sense of them. Without it, the whole spine is scored.
+    #[serde(default)]
+    pub population: Option<Located<String>>,
     /// Columns of the features that are not learnt from. Entity and `night` never are.
     #[serde(default)]
     pub exclude: Vec<Located<String>>,

@@ -65,6 +65,14 @@ impl MlNode {
         columns.into_iter().filter(|name| !left_out(name)).collect()
     }
 
+    /// The rows of a table of features that are learnt from and scored, as what stands after FROM.
+    pub fn population(&self, features: &str) -> String {
+        match &self.spec.population {
+            Some(condition) => format!("(SELECT * FROM {features} WHERE ({}\n))", condition.as_str()),
+            None => features.to_owned(),
+        }
+    }
+
     /// Whether it learns from other nights than tonight.
     pub fn looks_back(&self) -> bool {
         let horizon = &self.spec.horizon;

@@ -62,11 +62,15 @@ impl Section {
                 (
                     "role",
                     Varchar,
-                    "`champion`: the night's recipe; `challenger`: one that was judged against it; `chance`: one score for all; `half_sample`: the night's recipe, learnt from half of the sampled entities; `refused`: what the night would have shipped, and did not",
+                    "`champion`: the night's recipe; `challenger`: one that was judged against it; `chance`: one score for all; `half_sample`: the night's recipe, learnt from half of the sampled entities; `candidate`: one that was tried on earlier rows alone, with what it came to there; `refused`: what the night would have shipped, and did not",
                 ),
                 ("family", Varchar, "Family of the candidate"),
                 ("recipe", Varchar, "Family and parameters"),
-                ("metric", Varchar, "What it is judged by"),
+                (
+                    "metric",
+                    Varchar,
+                    "What it is judged by; `lift_1` … `lift_10`: mean label of that tenth of the scores, 1 the highest, over that of all",
+                ),
                 ("value", Double, "On the test rows"),
                 ("gain", Double, "How much better than the champion; positive is better"),
                 ("gain_low", Double, "Lower end of the gain's 95 % bootstrap interval, by entity"),
@@ -74,7 +78,7 @@ impl Section {
                 ("p_better", Double, "How likely a gain as great would be by chance, one-sided"),
                 ("is_trusted", Boolean, "Whether its probabilities, or intervals, hold on the test rows"),
                 ("failure", Varchar, "Why it could not be fitted"),
-                ("rows", Bigint, "Test rows"),
+                ("rows", Bigint, "Test rows; of a `candidate`, rows that it learnt from"),
             ],
             Self::Importance => &[
                 ("column_name", Varchar, "The column"),
@@ -100,7 +104,11 @@ impl Section {
             ],
             Self::Drift => &[
                 ("column_name", Varchar, "The column; NULL for all together"),
-                ("measure", Varchar, "`psi`: population stability index; `c2st`: AUC of a two-sample classifier"),
+                (
+                    "measure",
+                    Varchar,
+                    "`psi`: population stability index; `c2st`: AUC of a two-sample classifier; `unseen`: share of the rows with a level that was not learnt from",
+                ),
                 ("value", Double, "The measure"),
             ],
         }
@@ -191,6 +199,7 @@ fn outcomes(nodes: &[Arc<MlNode>]) -> Model {
         ),
         of("value", Double, "s.percentile", "Live, on what came"),
         of("promised", Double, "t.report", "The same in the backtest of the version"),
+        of("promised_lift", Double, "t.report", "The lift of the same tenth in that backtest; deciles 1 to 10"),
     ];
     let select: Vec<String> = columns.iter().map(Made::sql).collect();
     let mut model = made_model("ml.outcomes", Some(MlRole::Outcomes(nodes.to_vec())), &columns, "");

@@ -103,7 +103,7 @@ fn learnt(node: &MlNode, features: &Model) -> Learnt {
     let columns = features.spec.columns.iter().map(|column| column.name.as_str());
     let texts: Vec<String> = node.learnt(columns).iter().map(|column| format!("cast(f.{column} as varchar)")).collect();
     let any = |texts: &[String]| format!("coalesce({}, cast(null as varchar))", texts.join(", "));
-    let read = node.spec.features.as_str();
+    let read = node.population(node.spec.features.as_str());
     if texts.len() <= MOST_COLUMNS {
         return Learnt { all: any(&texts), with: String::new(), from: format!("{read} as f") };
     }

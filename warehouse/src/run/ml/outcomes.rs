@@ -15,7 +15,7 @@ use super::gather::Gather;
 use super::judged::{Judged, Night};
 use super::rows::day;
 use super::{kept, night, report};
-use crate::learn::promised;
+use crate::learn::{lift_of, promised};
 use crate::materialize::PRIOR;
 use crate::project::ml::{LABEL_COLUMN, MlKind, MlNode, NIGHT_COLUMN};
 use crate::project::model::Model;
@@ -210,7 +210,8 @@ impl Outcomes<'_> {
         let is_classifier = node.spec.kind == MlKind::Classifier;
         let (metric, value) = if is_classifier { ("roc_auc", scores.auc()) } else { ("rmse", scores.rmse()) };
         let trained = kept::of_night(session, &node.training_table(), night).await?;
-        let promise = trained.filter(|kept| kept.version == version).and_then(|kept| promised(&kept.report, metric));
+        let trained = trained.filter(|kept| kept.version == version);
+        let promise = |metric: &str| trained.as_ref().and_then(|kept| promised(&kept.report, metric));
         let lift = |mean: Option<f64>| Some(mean? / scores.mean_label().filter(|all| *all != 0.0)?);
         let tenths = scores.tenths();
         let rows = tenths.iter().enumerate().filter(|(_, tenth)| tenth.rows > 0.0);
@@ -220,6 +221,7 @@ impl Outcomes<'_> {
                     "model": node.name, "night": night, "version": version, "decile": place + 1,
                     "rows": tenth.rows.round() as u64, "mean_score": tenth.mean_score(),
                     "mean_label": tenth.mean_label(), "lift": lift(tenth.mean_label()),
+                    "promised_lift": promise(&lift_of(place + 1)),
                 })
             })
             .collect();
@@ -227,7 +229,7 @@ impl Outcomes<'_> {
             "model": node.name, "night": night, "version": version, "decile": 0,
             "rows": scores.rows().round() as u64, "mean_score": scores.mean_score(),
             "mean_label": scores.mean_label(), "lift": lift(scores.mean_label()),
-            "metric": metric, "value": value, "promised": promise,
+            "metric": metric, "value": value, "promised": promise(metric),
         }));
         Ok(made)
     }

@@ -43,7 +43,7 @@ pub(super) fn of_kept(champion: Option<&Value>, refused: Option<&Verdict>) -> Va
         let drift = refused.sections.get(Section::Drift.key()).cloned().unwrap_or_default();
         report.insert(Section::Drift.key().to_owned(), drift.into());
         let tonight = refused.sections.get(key).cloned().unwrap_or_default().into_iter();
-        let tonight = tonight.filter(|row| has_role(row, &[CHAMPION, "challenger"]));
+        let tonight = tonight.filter(|row| has_role(row, &[CHAMPION, "challenger", "candidate"]));
         backtests.extend(tonight.map(|mut row| {
             if let Some(role) = row.get_mut("role").filter(|role| **role == CHAMPION) {
                 *role = json!("refused");

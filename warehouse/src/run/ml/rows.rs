@@ -102,8 +102,9 @@ impl Past<'_> {
         self.none_lost(&session).await?;
         let entity = self.entity();
         let unlabelled = format!(
-            "SELECT count(*), min(cast(s.{entity} AS VARCHAR)) FROM {SPINE} AS s LEFT JOIN {LABELS} AS l \
-             ON s.{entity} = l.{entity} AND s.night = l.night WHERE l.label IS NULL"
+            "SELECT count(*), min(cast(s.{entity} AS VARCHAR)) FROM {} AS s LEFT JOIN {LABELS} AS l \
+             ON s.{entity} = l.{entity} AND s.night = l.night WHERE l.label IS NULL",
+            node.population(FEATURES)
         );
         let unlabelled = self.told_of_unlabelled(first_row(&session, &unlabelled).await?);
         let (rows, room) = self.rows(&session).await?;
@@ -169,9 +170,10 @@ impl Past<'_> {
         let learnt = gather.node.learnt(features.spec.columns.iter().map(|column| column.name.as_str()));
         let chosen: Vec<String> = learnt.iter().map(|name| format!("f.{}", column(name))).collect();
         let query = format!(
-            "SELECT f.{entity}, f.night, l.label, {} FROM {FEATURES} AS f INNER JOIN {LABELS} AS l \
+            "SELECT f.{entity}, f.night, l.label, {} FROM {} AS f INNER JOIN {LABELS} AS l \
              ON f.{entity} = l.{entity} AND f.night = l.night WHERE l.label IS NOT NULL",
-            chosen.join(", ")
+            chosen.join(", "),
+            gather.node.population(FEATURES)
         );
         let room =
             MemoryConsumer::new(format!("rows of {}", gather.work.name)).register(session.task_ctx().memory_pool());
@@ -361,9 +363,10 @@ async fn some_of(
     let entity = column(&gather.node.spec.entity);
     // A hash says nothing of a row, and no two entities have one.
     let query = format!(
-        "SELECT {}, md5(concat('{salt}', cast({entity} AS VARCHAR))) AS {} FROM {from} WHERE night = DATE '{night}'",
+        "SELECT {}, md5(concat('{salt}', cast({entity} AS VARCHAR))) AS {} FROM {} AS f WHERE night = DATE '{night}'",
         columns(learnt.iter().copied()),
         column(PLACE),
+        gather.node.population(from)
     );
     let query = views::sql(session, &query).await?.sort(vec![ident(PLACE).sort(true, false)])?.limit(0, Some(most))?;
     let schema = Arc::clone(query.schema().inner());

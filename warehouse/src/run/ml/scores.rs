@@ -104,10 +104,10 @@ impl Scoring<'_> {
     async fn score(&self, scorer: Arc<dyn Scorer>) -> Result<(Vec<StagedFile>, Scores), ComputeError> {
         let learnt = self.node.learnt(self.features.spec.columns.iter().map(|column| column.name.as_str()));
         let query = format!(
-            "SELECT {}, {} FROM {} WHERE night = DATE '{}'",
+            "SELECT {}, {} FROM {} AS f WHERE night = DATE '{}'",
             column(&self.node.spec.entity),
             columns(learnt),
-            table(&self.features.name),
+            self.node.population(&table(&self.features.name)),
             self.work.night
         );
         let rows = views::sql(&self.session, &query).await?.execute_stream().await?;

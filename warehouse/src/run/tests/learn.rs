@@ -89,7 +89,7 @@ columns:
   - { name: ordered_on, type: DATE }
   - { name: amount, type: 'DECIMAL(18,2)' }
 ";
-const SPINE: &str = "select customer_id, cast($night as date) as night from staging.stg_shop__orders
+pub(super) const SPINE: &str = "select customer_id, cast($night as date) as night from staging.stg_shop__orders
 where ordered_on <= $night group by customer_id";
 const SPINE_YML: &str = "
 key: [customer_id, night]

@@ -2,7 +2,7 @@
 
 use arrow::array::cast::AsArray;
 
-use super::learn::{CHURN, NIGHT, SCORES, shop};
+use super::learn::{CHURN, NIGHT, SCORES, SPINE, shop};
 use super::materialize::status;
 use super::*;
 use crate::run::{Decision, decide_on_model, model_decisions};
@@ -19,6 +19,66 @@ async fn a_feature_that_reads_what_came_after_is_caught_with_column_entity_and_b
     assert_eq!(found.status, "failed");
     assert!(said.contains("column `orders` of `features.customer_night` is 6 for customer_id r"), "{said}");
     assert!(said.contains("at night 2026-02-16, and 5 by what had happened until then"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spine_that_picks_by_what_came_after_is_caught_by_whom_it_left_out_or_took() {
+    // Only those who would come back within five days, and all but those.
+    for (having, said) in [("max(ordered_on) > $night", "r0 is in"), ("max(ordered_on) <= $night", "r0 is not in")] {
+        let shop = shop();
+        let spine = SPINE.replace("<= $night", "<= $night + interval '5' day") + " having " + having;
+        shop.write("sql/features/shop/spine.sql", &spine);
+        let report = shop.learn("2026-04-05").await;
+        let found = report.node_reports.iter().find(|report| report.node == "ml.churn_training").unwrap();
+        let told = found.message.clone().unwrap_or_default();
+        assert_eq!(found.status, "failed", "{report:#?}");
+        assert!(told.contains(&format!("customer_id {said} `features.spine` at night 2026-02-16")), "{told}");
+        assert!(told.contains("whom it picks must not hang on what came after"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_population_is_learnt_from_and_scored() {
+    let shop = shop();
+    assert_eq!(shop.learn("2026-04-05").await.status, RunStatus::Done);
+    let scored = "select count(*) as n from ml.churn_scores";
+    let all = shop.ask(scored).await;
+    shop.write("sql/ml/churn.yml", &populated("customer_id not in ('o0', 'r0') -- who only tried"));
+    assert_eq!(shop.learn("2026-04-05").await.status, RunStatus::Done);
+    let some = shop.ask(scored).await;
+    assert!(all.contains("| 12 |") && some.contains("| 10 |"), "{all}\n{some}");
+    let learnt = shop.ask("select rows, entities, unlabelled from ml.churn_training").await;
+    assert!(learnt.contains("| 30   | 10       | 0 "), "{learnt}");
+}
+
+fn populated(condition: &str) -> String {
+    CHURN.replace("label: |", &format!("population: {condition}\nlabel: |"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_population_that_is_no_condition_on_the_features_is_the_users_mistake_with_file_and_line() {
+    for (condition, said) in [
+        ("visits > 1", "visits"),
+        ("night = $night", "there is no parameter `$night` — a row's night is its column `night`"),
+        (
+            "customer_id in (select customer_id from staging.stg_shop__orders)",
+            "it reads `staging.stg_shop__orders` — a condition is on the columns of `features.customer_night` alone",
+        ),
+        ("orders > 1) as f union all (select 1", "population"),
+    ] {
+        let shop = shop();
+        shop.write("sql/ml/churn.yml", &populated(condition));
+        let project = Project::load(shop.root.path(), &Overrides::default(), &|_| None, &[]).unwrap();
+        let clock = Arc::new(FixedClock::new("2026-05-10T03:00:00Z".parse().unwrap()));
+        let told = match RunContext::open(project, &|_| None, clock).await {
+            Err(error) => error.to_string(),
+            Ok(context) => {
+                let request = RunRequest { night: "2026-04-05".parse().unwrap(), ..RunRequest::default() };
+                run_night(&context, &request).await.unwrap_err().to_string()
+            }
+        };
+        assert!(told.contains("sql/ml/churn.yml:6") && told.contains(said), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

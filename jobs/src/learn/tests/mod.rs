@@ -5,11 +5,13 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use chrono::{Months, NaiveDate};
 use serde_json::json;
-use warehouse::learn::{Champion, Learner, Training, TrainingRows, Verdict};
+use warehouse::learn::{Champion, Learner, Training, TrainingRows, Verdict, lift_of, promised};
 use warehouse::project::{MlNode, Overrides, Project};
 
 use super::Recipes;
 use super::backtest::above_median;
+
+mod searches;
 
 const TABLE: &str = "columns:
   - { name: customer_id, type: VARCHAR }
@@ -112,11 +114,6 @@ fn promoted(recipe: &str) -> Verdict {
     Recipes.train(task(&node(FOREST), Some(asked))).unwrap()
 }
 
-/// A champion of a recipe that was searched for so long ago that challengers are heard.
-fn before_the_judge(recipe: &str) -> Training {
-    task(&node(FOREST), Some(champion(recipe, &promoted(recipe), json!(null))))
-}
-
 /// Each label beside another row: as a join by the wrong key leaves them.
 fn shuffled(task: Training) -> Training {
     let mut task = task;
@@ -132,9 +129,15 @@ fn the_first_night_ships_the_best_of_a_search_and_any_number_of_threads_gives_it
     assert!(one.artefact.is_some() && one.artefact == two.artefact);
     assert!(one.metric_value.unwrap() < 0.65, "{:?}", one.metric_value);
     assert_eq!(one.sections["importance"][0]["column_name"], "recency");
-    let roles: Vec<&str> = one.sections["backtests"].iter().filter_map(|row| row["role"].as_str()).collect();
-    assert_eq!(roles, ["champion", "champion", "champion", "chance"]);
-    assert!(one.sections["backtests"].iter().all(|row| row["rows"] == 360));
+    let of_role = |role: &str| one.sections["backtests"].iter().filter(|row| row["role"] == role).collect::<Vec<_>>();
+    let metrics: Vec<&str> = of_role("champion").iter().filter_map(|row| row["metric"].as_str()).collect();
+    assert_eq!(metrics[..3], ["log_loss", "roc_auc", "brier"]);
+    let report = json!({ "backtests": one.sections["backtests"] });
+    let lifts: Vec<f64> = (1..=10).map(|tenth| promised(&report, &lift_of(tenth)).unwrap()).collect();
+    assert!(lifts[0] > 1.3 && lifts[9] < 0.7, "{lifts:?}");
+    assert!((lifts.iter().sum::<f64>() / 10.0 - 1.0).abs() < 1e-9, "{lifts:?}");
+    assert!(of_role("champion").iter().chain(&of_role("chance")).all(|row| row["rows"] == 360));
+    assert!(of_role("candidate").iter().any(|row| row["recipe"] == one.recipe.as_str() && row["value"].is_f64()));
     let scorer = Recipes.open(one.artefact.as_deref().unwrap()).unwrap();
     let scored = scorer.score(&task.tonight, 2).unwrap();
     assert_eq!(scored.scores.len(), 200);
@@ -159,35 +162,6 @@ fn a_night_that_searches_says_what_its_sample_costs_and_a_usual_one_does_not_ask
     let memory = json!({ "searched_on": "2025-09-29", "search": { "searches": 3, "spent": 0, "tried": [] } });
     let usual = Recipes.train(sampled(Some(champion(&first.recipe, &first, memory)))).unwrap();
     assert_eq!(usual.reason, "refitted with the rows of 2025-10-01");
-}
-
-#[test]
-fn a_challenger_that_is_no_better_is_refused_and_the_champions_recipe_is_fitted_anew() {
-    let good = "classifier forest depth=6 folds=2 min_rows=5 trees=40";
-    let found = Recipes.train(before_the_judge(good)).unwrap();
-    assert!(found.reason.contains("not better by more than chance"), "{}", found.reason);
-    assert!(found.recipe.contains("trees=40"), "{}", found.recipe);
-    assert!(found.sections["backtests"].iter().any(|row| row["role"] == "challenger"));
-}
-
-#[test]
-fn a_challenger_that_is_better_by_more_than_chance_ships() {
-    let bad = "classifier logistic folds=2";
-    let found = Recipes.train(before_the_judge(bad)).unwrap();
-    let heard = &found.sections["backtests"];
-    assert!(found.reason.contains("better than logistic on later rows"), "{}: {heard:#?}", found.reason);
-    assert_eq!(found.family, "forest");
-    assert!(found.artefact.is_some());
-}
-
-#[test]
-fn a_usual_night_refits_the_champions_recipe_and_searches_nothing() {
-    let first = Recipes.train(task(&node(FOREST), None)).unwrap();
-    let memory = json!({ "searched_on": "2025-09-29", "search": { "searches": 3, "spent": 0, "tried": [] } });
-    let before = champion(&first.recipe, &first, memory);
-    let found = Recipes.train(task(&node(FOREST), Some(before))).unwrap();
-    assert_eq!(found.reason, "refitted with the rows of 2025-10-01");
-    assert_eq!(found.memory["search"]["searches"], 3);
 }
 
 #[test]
@@ -340,17 +314,6 @@ fn drift_is_of_rows_drawn_alike_and_a_column_that_tells_the_night_is_all_of_it()
     assert!((0.6..0.95).contains(&some), "{some}");
     let all = told_apart(features(600, 3), moved(1_000.0));
     assert!(all > 0.99, "{all}");
-}
-
-#[test]
-fn what_judges_a_candidate_has_not_chosen_it() {
-    let task = task(&node(FOREST), None);
-    let found = Recipes.train(task.clone()).unwrap();
-    let tried = found.memory["search"]["tried"].as_array().unwrap();
-    let most = tried.iter().filter_map(|tried| tried["rows"].as_u64()).max().unwrap();
-    let judged = found.sections["backtests"][0]["rows"].as_u64().unwrap();
-    // The nights that judge, and the one before them that chose.
-    assert!(judged > 0 && most + judged + 120 <= task.rows.labels.len() as u64, "{most} {judged}");
 }
 
 #[test]
