@@ -1,8 +1,9 @@
 """The churn night of a shop with a million customers: raw exports to `marts.churn_risk`, in an empty lake.
 
 Everything is new: features of tonight and of 24 past nights, leaks looked for, two models searched, judged
-and fitted, everybody scored with reasons. Measured once, for it takes minutes; the limits are absolute. The
-shop has two years and a horizon of history, so that there are 24 snapshots to learn from.
+and fitted, every active customer scored with reasons, everybody's spend foretold. Measured once, for it takes
+minutes; the limits are absolute. The shop has two years and a horizon of history, so that there are 24
+snapshots to learn from.
 """
 
 import json
@@ -71,13 +72,15 @@ class Buho:
         """Why it was not the whole night: somebody was left out, or less was learnt from."""
         (found,) = self.rows(
             "select (select count(*) from features.customer_spine) as customers,"
+            " (select count(*) from features.customer_night where days_since_last_order < 365) as active,"
             " (select count(*) from ml.churn_scores where reason_1 is not null) as scored,"
             " (select count(*) from ml.spend_forecast) as forecast,"
             " (select count(*) from marts.churn_risk) as at_risk,"
             " (select min(snapshots) from ml.churn_training) as snapshots,"
             " (select min(snapshots) from ml.spend_training) as spend_snapshots"
         )
-        whole = found["scored"] == found["forecast"] == found["customers"]
+        whole = found["forecast"] == found["customers"]
+        whole &= found["scored"] == found["at_risk"] == found["active"]
         learnt = found["snapshots"] == found["spend_snapshots"] == SNAPSHOTS
         if not (whole and learnt and found["at_risk"]):
             yield f"churn_night: not the night that is asked for: {found}"
@@ -92,8 +95,9 @@ def tell(buho: Buho, sample: Sample) -> None:
     parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     print(f"churn_night: {sample.seconds:.0f} s, {sample.peak_mb:.0f} MB; of the time {parts}")
     for model in ("churn", "spend"):
-        (row,) = buho.rows(f'select "rows", snapshots, reason from ml.{model}_training')
-        print(f"churn_night: {model}: {row['rows']} rows of {row['snapshots']} snapshots; {row['reason']}")
+        (row,) = buho.rows(f'select "rows", snapshots, recipe, reason from ml.{model}_training')
+        learnt = f"{row['rows']} rows of {row['snapshots']} snapshots"
+        print(f"churn_night: {model}: {learnt}; {row['recipe']}: {row['reason']}")
 
 
 def kind(node: str) -> str:

@@ -162,6 +162,32 @@ def test_a_partition_is_read_by_strangers_without_the_others(buho: Buho, project
     assert lazy.select("id").collect()["id"].sort().to_list() == [key for key, _ in ROWS[1]]
 
 
+def test_what_another_program_deletes_is_noticed_and_each_table_has_its_way_out(buho: Buho, project: Path):
+    at = buho.at(project)
+    at.night(night(0)).expect(0)
+    for name in MODELS:
+        deltalake.DeltaTable(str(project / "lake" / name.replace(".", "/"))).delete("id = 'a'")
+    deliver(project, 1)
+    run = at.night(night(1)).expect(1)
+    for name in MODELS:
+        assert f"of {name} was committed by delta-rs:" in run.stderr
+    assert {total(at, name) for name in MODELS} == {Decimal("3.75")}, "readers of releases see what was audited"
+    rebuilt = ["core.by_window", "core.by_key"]
+    at("run", "--night", night(1), "--select", " ".join(rebuilt), "--full-refresh")
+    assert [total(at, name) for name in rebuilt] == [Decimal("10.75"), Decimal("8.25")]
+    # A history is not built anew: the entry goes.
+    log = project / "lake" / "core" / "states" / "_delta_log"
+    assert f"take `_delta_log/{newest(log).name}` out of its folder" in run.stderr
+    newest(log).unlink()
+    at.night(night(1)).expect(0)
+    at.night(night(1)).expect(0)
+    assert total(at, "core.states") == Decimal("10.75")
+
+
+def newest(log: Path) -> Path:
+    return max(log.glob("*.json"))
+
+
 def test_a_night_is_run_as_three_tasks_of_an_orchestrator(buho: Buho, project: Path):
     at = buho.at(project)
     stage = ["--night", tiny.NIGHT, "--format", "json"]

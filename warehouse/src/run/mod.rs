@@ -28,6 +28,10 @@
 //! stands, and beside it what those rows were made of ([`standing`]): the note is used on the same files only, the
 //! other is named by the recipe of the commit, so neither can be taken for another's.
 //!
+//! A commit of another program on top of a table's own ([`crate::table::Strangers`]) fails that node, or that source, with the
+//! way out: nothing is built on it, and nothing is overwritten unless a full refresh or a rollback was asked for. A
+//! release names versions of ours alone.
+//!
 //! A fence on a table is a version without new rows: it makes no release, for readers have nothing to see. A table
 //! that is not there yet is announced in the lease's chain before its first commit, and fenced by an entry without
 //! columns, on top of which the table begins: so no version 0 is a stale run's either ([`crate::lease`]).
