@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -48,7 +49,12 @@ pub(crate) enum Fault {
     DeathAfterWrite,
     /// A write that hangs while others go on.
     Pause,
+    /// An answer that comes late: what was asked after it is answered before.
+    Slow,
 }
+
+/// How late a slow answer comes: many times what others take.
+const LATE: Duration = Duration::from_millis(20);
 
 /// When something goes wrong.
 #[derive(Debug)]
@@ -234,9 +240,19 @@ impl FaultyStore {
                 self.hang(location.as_ref()).await;
                 write.await
             }
+            Some(Fault::Slow) => {
+                let written = write.await;
+                self.come_late(location).await;
+                written
+            }
             Some(fault) => Err(self.inject(fault, location.as_ref())),
             None => write.await,
         }
+    }
+
+    async fn come_late(&self, location: &Path) {
+        self.note(Fault::Slow, location.as_ref());
+        tokio::time::sleep(LATE).await;
     }
 }
 
@@ -284,6 +300,10 @@ impl ObjectStore for FaultyStore {
                 let error = self.inject(Fault::TornRead, location.as_ref());
                 Ok(torn(found, error).await)
             }
+            Some(Fault::Slow) => {
+                self.come_late(location).await;
+                self.inner.get_opts(location, options).await
+            }
             Some(fault) => Err(self.inject(fault, location.as_ref())),
             None => self.inner.get_opts(location, options).await,
         }
@@ -293,8 +313,10 @@ impl ObjectStore for FaultyStore {
         if self.happens(Fault::Read) {
             return Err(self.inject(Fault::Read, location.as_ref()));
         }
-        if let Some(fault) = self.storm_fault(Operation::Get, location.as_ref()) {
-            return Err(self.inject(fault, location.as_ref()));
+        match self.storm_fault(Operation::Get, location.as_ref()) {
+            Some(Fault::Slow) => self.come_late(location).await,
+            Some(fault) => return Err(self.inject(fault, location.as_ref())),
+            None => {}
         }
         self.inner.get_ranges(location, ranges).await
     }

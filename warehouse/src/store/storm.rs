@@ -156,12 +156,13 @@ fn kind(operation: Operation, drawn: u64) -> Fault {
             Fault::Unavailable,
             Fault::Conflict,
             Fault::AppliedAndRefused,
+            Fault::Slow,
         ],
         Operation::Put { create: false } => {
-            &[Fault::BeforeWrite, Fault::AfterWrite, Fault::Timeout, Fault::Unavailable, Fault::Conflict]
+            &[Fault::BeforeWrite, Fault::AfterWrite, Fault::Timeout, Fault::Unavailable, Fault::Conflict, Fault::Slow]
         }
         Operation::Delete => &[Fault::BeforeWrite, Fault::AfterWrite, Fault::Unavailable],
-        Operation::Get => &[Fault::Read, Fault::TornRead, Fault::Timeout, Fault::Unavailable],
+        Operation::Get => &[Fault::Read, Fault::TornRead, Fault::Timeout, Fault::Unavailable, Fault::Slow],
         Operation::List => &[Fault::Listing, Fault::ShortListing, Fault::StaleListing, Fault::Unavailable],
     };
     let index = usize::try_from(drawn % kinds.len() as u64).unwrap_or(0);

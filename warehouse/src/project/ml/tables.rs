@@ -152,6 +152,12 @@ fn training(node: &Arc<MlNode>, features: &Model) -> Model {
             &all,
             "Of 200 entities of the checked snapshot, those that deliveries after its night changed",
         ),
+        Made::new(
+            "restated_rows",
+            Bigint,
+            &all,
+            "Of 200 entities of the oldest kept night that the same SQL made, those whose features come out otherwise now",
+        ),
         Made::new("leaks_checked_on", Date, &all, "The night on which leaks were looked for last"),
         text("leaks_checked_code", "Identity of the SQL that was checked"),
         text("read", "Identity of the rows that it was learnt from"),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use chrono::NaiveDate;
+use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::JoinType;
 use datafusion::error::DataFusionError;
@@ -61,8 +62,8 @@ pub(super) struct Snapshot<'a> {
     pub gather: Gather<'a>,
     pub raw: &'a [Raw],
     pub night: NaiveDate,
-    pub spine: &'a [StagedFile],
-    pub features: &'a [StagedFile],
+    pub spine: Arc<PinnedTable>,
+    pub features: Arc<PinnedTable>,
 }
 
 /// What the check came to.
@@ -105,6 +106,17 @@ impl Snapshot<'_> {
             false => 0,
         };
         Ok(Checked::Sound { late: late as u64 })
+    }
+
+    /// The rows that come out otherwise from what was delivered until that night; `None` where that cannot be computed.
+    ///
+    /// # Errors
+    /// Where the features cannot be computed.
+    pub async fn restated(&self) -> Result<Option<Vec<Difference>>, ComputeError> {
+        match self.obstacle() {
+            Some(_) => Ok(None),
+            None => self.differences(Cut::ByEventAndDelivery).await.map(Some),
+        }
     }
 
     fn behind(&self) -> Vec<&Node> {
@@ -175,14 +187,10 @@ impl Snapshot<'_> {
 
     /// A session in which every table behind the features is what it was that night.
     async fn open(&self, session: &SessionContext, cut: Cut) -> Result<Vec<StagedFile>, ComputeError> {
-        let (work, node) = (self.gather.work, self.gather.node);
-        let lake = &work.context.lake;
-        let spine = self.gather.model(&node.spec.spine)?;
-        let features = self.gather.model(&node.spec.features)?;
-        for (name, model, files) in [(CHOSEN, spine, self.spine), (USED, features, self.features)] {
+        let (lake, node) = (&self.gather.work.context.lake, self.gather.node);
+        for (name, rows) in [(CHOSEN, &self.spine), (USED, &self.features)] {
             let all = format!("{name}_all");
-            let rows = PinnedTable::from_staged(lake, &work.name, &model_schema(model), files)?;
-            register(session, &all, Arc::new(rows))?;
+            register(session, &all, Arc::clone(rows) as Arc<dyn TableProvider>)?;
             let sql = format!("SELECT * FROM {all} WHERE night = DATE '{}'", self.night);
             views::register_view(session, name, &sql, self.night).await.map_err(ComputeError::Other)?;
         }

@@ -9,6 +9,7 @@
 //! commits, releases and resumption, is that of any node.
 
 mod blocks;
+mod checks;
 mod decisions;
 mod differ;
 mod gather;
@@ -21,6 +22,7 @@ mod report;
 mod rows;
 mod scores;
 mod snapshots;
+mod stored;
 mod tiers;
 mod training;
 mod words;

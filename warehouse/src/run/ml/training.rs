@@ -8,14 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 
+use super::checks::Looked;
 use super::decisions::Decided;
 use super::gather::Gather;
 use super::kept::{self, KeptModel};
-use super::leak::{Checked, Raw, Snapshot};
+use super::leak::Raw;
 use super::rows::{Joined, Past, tonight};
-use super::{night, report, snapshots};
+use super::{checks, night, report, snapshots};
 use crate::error::ErrorKind;
-use crate::identity::word_of;
 use crate::learn::{Champion, Training, TrainingRows, Verdict};
 use crate::project::ml::{MlKind, MlNode, Section};
 use crate::project::model::Model;
@@ -51,10 +51,7 @@ struct Facts {
     mean_label: Option<f64>,
     /// How many entities the rows are a sample of.
     sample_of: Option<u64>,
-    /// Entities of the checked snapshot that late deliveries changed.
-    late: Option<u64>,
-    /// The night on which leaks were looked for last, and of which code.
-    checked: Option<(NaiveDate, String)>,
+    looked: Looked,
 }
 
 pub(super) async fn make(
@@ -142,7 +139,7 @@ async fn gathered(
     let features = gather.features(&spine).await?;
     let past = Past { gather, spine: &spine, features: &features, labels: &labels };
     let joined = Box::pin(past.join()).await?;
-    Box::pin(look_for_leaks(gather, asked, before, &past, facts)).await?;
+    facts.looked = Box::pin(checks::look_for_leaks(&past, asked.raw, before, &nights)).await?;
     facts.unlabelled = joined.unlabelled;
     let rows = &joined.rows;
     facts.nights.clone_from(&rows.nights);
@@ -152,49 +149,6 @@ async fn gathered(
     let sum: f64 = rows.labels.iter().sum();
     facts.mean_label = (facts.rows > 0).then(|| sum / facts.rows as f64);
     Ok(joined)
-}
-
-/// Looks for leaks in the middle snapshot, unless that was done lately for the same code.
-async fn look_for_leaks(
-    gather: Gather<'_>,
-    asked: &Asked<'_>,
-    before: Option<&KeptModel>,
-    past: &Past<'_>,
-    facts: &mut Facts,
-) -> Result<(), ComputeError> {
-    let (work, every) = (gather.work, i64::from(gather.node.spec.gate.challenge_every_days));
-    let code = features_code(gather);
-    let done = before
-        .and_then(|before| before.checked.clone())
-        .filter(|(night, of)| *of == code && work.night.signed_duration_since(*night).num_days() < every);
-    if done.is_some() {
-        facts.checked = done;
-        return Ok(());
-    }
-    let nights = snapshots::nights(work.night, facts.horizon, &gather.node.spec.snapshots);
-    let Some(night) = nights.get(nights.len() / 2) else { return Ok(()) };
-    let snapshot = Snapshot { gather, raw: asked.raw, night: *night, spine: past.spine, features: past.features };
-    match snapshot.check().await? {
-        Checked::Sound { late } => {
-            if late > 0 {
-                tracing::warn!(node = %work.name, "{late} of the checked entities changed after night {night} by what was delivered later");
-            }
-            facts.late = Some(late);
-            facts.checked = Some((work.night, code));
-        }
-        Checked::NotChecked { because } => {
-            tracing::warn!(node = %work.name, "leaks could not be looked for: {because}");
-        }
-    }
-    Ok(())
-}
-
-/// One word for the code of all models behind the features.
-fn features_code(gather: Gather<'_>) -> String {
-    let graph = &gather.work.context.graph;
-    let behind = graph.ancestors([gather.node.spec.features.as_str()]);
-    let nodes = graph.nodes.iter().filter(|node| behind.contains(&node.name));
-    word_of(nodes.map(|node| format!("{} {}\n", node.name, node.fingerprint)))
 }
 
 /// Why rows are too few or too much alike to learn from.
@@ -311,9 +265,10 @@ fn row(
         ("first_snapshot", json!(facts.nights.first())),
         ("last_snapshot", json!(facts.nights.last())),
         ("horizon_days", json!(facts.horizon)),
-        ("late_rows", json!(facts.late)),
-        ("leaks_checked_on", json!(facts.checked.as_ref().map(|(night, _)| night))),
-        ("leaks_checked_code", json!(facts.checked.as_ref().map(|(_, code)| code))),
+        ("late_rows", json!(facts.looked.late)),
+        ("restated_rows", json!(facts.looked.restated)),
+        ("leaks_checked_on", json!(facts.looked.checked.as_ref().map(|(night, _)| night))),
+        ("leaks_checked_code", json!(facts.looked.checked.as_ref().map(|(_, code)| code))),
         ("read", json!(asked.identity)),
         ("decision", json!(asked.decided.map_or(0, |decided| decided.number))),
     ]);

@@ -72,7 +72,8 @@ pub(super) struct Numbers {
 impl Content {
     fn random(random: &mut StdRng, numbers: &mut Numbers, day: NaiveDate) -> Self {
         let (has_misfits, is_poisoned) = (random.random_bool(0.4), random.random_bool(0.12));
-        let size = if random.random_bool(0.05) { 600 } else { random.random_range(5..60) };
+        let is_large = random.random_bool(0.08);
+        let size = if is_large { random.random_range(800..1_600) } else { random.random_range(5..60) };
         let rows: Vec<RawRow> = (0..size)
             .map(|row| {
                 numbers.rows += 1;
