@@ -31,9 +31,27 @@ def value_of(night: Night, model: str, metric: str) -> float:
     return float(night.buho.rows(query)[0]["value"])
 
 
+def calibration_error(night: Night, model: str) -> float:
+    """Mean distance of score and outcome over tenths of the later nights' rows."""
+    bins = night.buho.rows(f"select mean_score, mean_label, rows from ml.calibration where model = '{model}'")
+    rows = sum(int(one["rows"]) for one in bins)
+    return sum(abs(float(b["mean_score"]) - float(b["mean_label"])) * int(b["rows"]) for b in bins) / rows
+
+
 def test_churn_is_judged_on_later_nights_and_beats_recency_frequency_money(retail: Night):
-    churn, rfm = (value_of(retail, model, "roc_auc") for model in ("churn", "rfm"))
+    def of(metric: str) -> tuple[float, float]:
+        return value_of(retail, "churn", metric), value_of(retail, "rfm", metric)
+
+    churn, rfm = of("roc_auc")
     assert 0.70 < rfm < churn < 0.90
+    churn, rfm = of("lift_1")
+    assert 1.2 < rfm < churn
+    churn, rfm = of("lift_10")
+    assert max(churn, rfm) < 0.3
+    for loss in ("log_loss", "brier"):
+        churn, rfm = of(loss)
+        assert churn < rfm, loss
+    assert calibration_error(retail, "churn") < calibration_error(retail, "rfm")
 
 
 def test_no_snapshot_that_is_learnt_from_has_a_horizon_that_has_not_passed(retail: Night):
@@ -44,10 +62,7 @@ def test_no_snapshot_that_is_learnt_from_has_a_horizon_that_has_not_passed(retai
 
 
 def test_calibration_on_later_nights_is_within_what_the_season_moves(retail: Night):
-    bins = retail.buho.rows("select mean_score, mean_label, rows from ml.calibration where model = 'churn'")
-    rows = sum(int(one["rows"]) for one in bins)
-    error = sum(abs(float(b["mean_score"]) - float(b["mean_label"])) * int(b["rows"]) for b in bins) / rows
-    assert error < 0.15
+    assert calibration_error(retail, "churn") < 0.15
 
 
 def test_a_regressor_says_by_tenths_what_it_predicted_and_how_often_its_interval_held(demo: Night):

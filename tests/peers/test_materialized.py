@@ -171,7 +171,8 @@ def test_what_another_program_deletes_is_noticed_and_each_table_has_its_way_out(
     run = at.night(night(1)).expect(1)
     for name in MODELS:
         assert f"of {name} was committed by delta-rs:" in run.stderr
-    assert {total(at, name) for name in MODELS} == {Decimal("3.75")}, "readers of releases see what was audited"
+    # Readers of releases see what was audited.
+    assert {total(at, name) for name in MODELS} == {Decimal("3.75")}
     rebuilt = ["core.by_window", "core.by_key"]
     at("run", "--night", night(1), "--select", " ".join(rebuilt), "--full-refresh")
     assert [total(at, name) for name in rebuilt] == [Decimal("10.75"), Decimal("8.25")]

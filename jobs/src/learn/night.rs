@@ -166,7 +166,7 @@ impl Night<'_> {
         let row = |tried: &Tried| {
             json!({
                 "role": "candidate", "family": tried.recipe.family().name(), "recipe": tried.recipe.to_string(),
-                "metric": self.metric.name(), "value": tried.loss.map(value), "rows": tried.rows,
+                "metric": self.metric.name(), "value": tried.loss.map(value), "learnt_rows": tried.rows,
             })
         };
         search.tried.iter().map(row).collect()

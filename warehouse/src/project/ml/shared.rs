@@ -78,7 +78,8 @@ impl Section {
                 ("p_better", Double, "How likely a gain as great would be by chance, one-sided"),
                 ("is_trusted", Boolean, "Whether its probabilities, or intervals, hold on the test rows"),
                 ("failure", Varchar, "Why it could not be fitted"),
-                ("rows", Bigint, "Test rows; of a `candidate`, rows that it learnt from"),
+                ("rows", Bigint, "Test rows"),
+                ("learnt_rows", Bigint, "Of a `candidate`, the rows that it learnt from"),
             ],
             Self::Importance => &[
                 ("column_name", Varchar, "The column"),
