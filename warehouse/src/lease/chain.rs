@@ -53,6 +53,10 @@ pub struct Link {
     /// under way.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub creating: BTreeSet<String>,
+    /// Releases that were published and not dropped since, as far as the chain has heard: maintenance asks for them by
+    /// name, for a listing may be behind, or short.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub releases: BTreeSet<String>,
     /// What the holder was doing: `ingest`, `build`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
@@ -72,6 +76,15 @@ impl Link {
             Step::Publish { .. } => Some(self.position),
             _ => self.unfinished,
         }
+    }
+
+    /// The releases that the chain has heard of once this step is taken.
+    pub(super) fn releases_with(&self, step: &Step) -> BTreeSet<String> {
+        let mut releases = self.releases.clone();
+        if let Step::Publish { release } = step {
+            releases.insert(release.id().to_string());
+        }
+        releases
     }
 
     /// Whether its holder may have ended without a word: it did not give the lease back once its work was done.

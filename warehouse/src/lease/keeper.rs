@@ -91,6 +91,7 @@ impl Keeper {
                 at: self.clock.now(),
                 unfinished: last.link.unfinished_after(),
                 creating: last.link.creating.union(creating).cloned().collect(),
+                releases: last.link.releases_with(&step),
                 phase: last.link.phase.clone(),
                 step: step.clone(),
             };
@@ -116,6 +117,16 @@ impl Keeper {
         if matches!(last.link.step, Step::Publish { .. }) {
             last.link.step = Step::Renew;
         }
+    }
+
+    /// The releases that the chain has heard of.
+    pub(super) async fn releases(&self) -> BTreeSet<String> {
+        self.last.lock().await.link.releases.clone()
+    }
+
+    /// Notes which releases there are; the next link says it.
+    pub(super) async fn knows(&self, releases: BTreeSet<String>) {
+        self.last.lock().await.link.releases = releases;
     }
 
     /// Notes what the holder does from now on; the next link says it.

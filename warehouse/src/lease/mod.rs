@@ -39,6 +39,9 @@
 //! after it, and the new holder knows the name. It then writes the fence as version 0, without columns: nobody takes
 //! that for a table, the stale holder finds its version taken, and the table begins at the version above it
 //! ([`crate::table`]). The name is handed on from link to link until a holder has fenced it, whoever dies in between.
+//!
+//! So are the names of the releases that were published and not dropped: maintenance asks for each by its name before it
+//! takes away what none of them needs, for a listing may be behind, or short.
 
 mod chain;
 mod error;
@@ -58,7 +61,7 @@ pub use holder::{Errand, Holder};
 use crate::clock::Clock;
 use crate::failpoint;
 use crate::planted::{Bug, planted};
-use crate::release::{self, Release};
+use crate::release::{self, Release, ReleaseId};
 use crate::table::Lake;
 use chain::Chain;
 use keeper::{Keeper, Standing};
@@ -123,6 +126,7 @@ impl Lease {
                 at: clock.now(),
                 unfinished: last.as_ref().and_then(Link::unfinished_after),
                 creating: last.as_ref().map(|last| last.creating.clone()).unwrap_or_default(),
+                releases: last.as_ref().map(|last| last.releases.clone()).unwrap_or_default(),
                 phase: holder.errand.map(|_| OPENING.to_owned()),
                 step: Step::Take,
             };
@@ -160,6 +164,17 @@ impl Lease {
     /// The last link of the holder before, where that was cut short: it may not have said how it ended.
     pub fn left(&self) -> Option<&Link> {
         self.left.as_ref()
+    }
+
+    /// Releases that were published and not dropped since, as far as the chain has heard: by name, whatever a listing
+    /// shows.
+    pub async fn releases(&self) -> BTreeSet<ReleaseId> {
+        self.keeper.releases().await.iter().filter_map(|id| id.parse().ok()).collect()
+    }
+
+    /// Notes which releases there are; the next link says it.
+    pub async fn knows(&self, releases: &BTreeSet<ReleaseId>) {
+        self.keeper.knows(releases.iter().map(ToString::to_string).collect()).await;
     }
 
     /// Says what the holder does from now on, with the next link: what is known of it should it die.
@@ -292,6 +307,7 @@ pub async fn break_lease(lake: &Lake, seen: &Link, by: Holder, clock: &dyn Clock
         at: clock.now(),
         unfinished: seen.unfinished_after(),
         creating: seen.creating.clone(),
+        releases: seen.releases.clone(),
         phase: None,
         step: Step::Break,
     };

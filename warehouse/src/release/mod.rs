@@ -260,6 +260,11 @@ pub(crate) async fn next_sequence(lake: &Lake, night: NaiveDate) -> Result<u32, 
     Ok(sequence)
 }
 
+/// Whether a release is there, asked by its name.
+pub(crate) async fn is_there(lake: &Lake, id: ReleaseId) -> Result<bool, ReleaseError> {
+    exists(lake, &id.file()).await
+}
+
 async fn exists(lake: &Lake, below: &str) -> Result<bool, ReleaseError> {
     let path = lake.path(below);
     match lake.store().head(&path).await {

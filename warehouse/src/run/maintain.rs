@@ -99,7 +99,7 @@ pub(super) async fn work(
     let now = context.clock.now();
     let mut done = Maintained::default();
 
-    let (needed, unneeded) = drop_old(context, keep, now, &mut done).await?;
+    let (needed, unneeded) = drop_old(context, lease, keep, now, &mut done).await?;
 
     let tables: Vec<(String, BTreeSet<u64>)> = tables(context, &needed).await?.into_iter().collect();
     let (before, from) = tables.split_at(limits.first % tables.len().max(1));
@@ -158,7 +158,11 @@ async fn vacuumed(
         Some(newest) => newest.strangers().await?,
         None => None,
     } {
-        tracing::warn!(table, "{strangers}; whoever reads the newest version sees what no audit saw");
+        tracing::warn!(
+            table,
+            "{strangers}; whoever reads the newest version sees what no audit saw, and maintenance leaves the table alone"
+        );
+        return Ok(());
     }
     let ahead = match &newest {
         Some(newest) => committed_recipe(newest).await?.map(|recipe| recipe.identity()),
@@ -177,12 +181,13 @@ async fn vacuumed(
 /// Drops the releases past their age. Those that are kept or still read, and the ids of those that are neither.
 async fn drop_old(
     context: &RunContext,
+    lease: &Lease,
     keep: Keep,
     now: DateTime<Utc>,
     done: &mut Maintained,
 ) -> Result<(Vec<Release>, Vec<ReleaseId>), RunError> {
     let lake = &context.lake;
-    let all = release::list(lake).await?;
+    let all = all_releases(lake, lease).await?;
     let mut pins = release::pins(lake).await?;
     pins.retain(|_| !planted(Bug::PinsIgnored));
     let mut kept = keep.of(&all, &pins);
@@ -203,6 +208,7 @@ async fn drop_old(
         }
     }
     done.releases_kept = kept.len();
+    lease.knows(&kept).await;
     let mut needed: Vec<Release> = Vec::new();
     for id in &kept {
         needed.push(release::read(lake, *id).await?);
@@ -219,6 +225,18 @@ async fn drop_old(
         }
     }
     Ok((needed, unneeded))
+}
+
+/// The releases that a listing shows, and those that the chain of the lease names and that are there: a listing may be
+/// behind, or short.
+async fn all_releases(lake: &Lake, lease: &Lease) -> Result<Vec<ReleaseId>, RunError> {
+    let mut all: BTreeSet<ReleaseId> = release::list(lake).await?.into_iter().collect();
+    for id in lease.releases().await {
+        if !all.contains(&id) && release::is_there(lake, id).await? {
+            all.insert(id);
+        }
+    }
+    Ok(all.into_iter().collect())
 }
 
 /// Every table folder of the lake, with the versions that releases in use name.

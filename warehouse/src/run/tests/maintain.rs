@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use arrow::array::cast::AsArray;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future;
 use object_store::ObjectStoreExt;
@@ -75,6 +76,24 @@ async fn a_pin_keeps_its_release_also_where_no_listing_shows_it() {
     }
     let seen = revenue(&shop, "2026-02-01.1").await.unwrap();
     assert!(seen.contains("1.00"), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_releases_lose_nothing_where_no_listing_shows_them() {
+    let shop = five_nights().await;
+    for now in [LATER, TWO_HOURS_LATER] {
+        let mut context = shop.open_at(now).await;
+        let short = FaultyStore::new(Arc::clone(context.lake.store()), Rule::Unlisted("_buho/releases"));
+        context.lake = context.lake.over(Arc::new(short));
+        let done = maintain(&context, KEEP).await.unwrap();
+        assert_eq!(done.releases_kept, 2, "{done:?}");
+    }
+    for (release, sum) in [("2026-02-04.1", "4.00"), ("2026-02-05.1", "5.00")] {
+        let seen = revenue(&shop, release).await.unwrap();
+        assert!(seen.contains(sum), "{release}: {seen}");
+    }
+    let gone = revenue(&shop, "2026-02-03.1").await.unwrap_err();
+    assert!(gone.to_string().contains("does not exist"), "{gone}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,6 +255,37 @@ async fn small_files_of_a_table_that_grows_become_larger_and_the_next_night_buil
         fresh.night(&day(number)).await;
     }
     assert_eq!(shop.ask(question).await, fresh.ask(question).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_made_of_small_ones_has_its_rows_in_the_declared_order() {
+    let shop = super::materialize::every_kind();
+    let yml = std::fs::read_to_string(shop.root.path().join("sql/core/shop/by_window.yml")).unwrap();
+    shop.write("sql/core/shop/by_window.yml", &yml.replace("columns:", "sort: [amount]\ncolumns:"));
+    for number in 1..=22 {
+        let day = format!("2026-01-{number:02}");
+        let (id, at, amount) = (format!("o{number}"), format!("{day} 10:00:00"), format!("{}.00", number * 7 % 23));
+        shop.orders(&day, &[(&id, &at, &amount)]);
+        shop.night(&day).await;
+    }
+    let maintained = async |layout: &str| {
+        shop.write("sql/core/shop/by_window.yml", &yml.replace("columns:", layout));
+        let context = shop.open().await;
+        maintain(&context, Keep { nights: 35, months: 13 }).await.unwrap();
+        TableSnapshot::load(&context.lake, "core.by_window", None).await.unwrap().unwrap()
+    };
+    // Other partitions are the next night's to lay out.
+    let parted = maintained("partition_by: [delivered_on]\nsort: [amount]\ncolumns:").await;
+    assert_eq!(parted.files.len(), 22);
+    let table = maintained("sort: [amount]\ncolumns:").await;
+    let file = table.files.iter().find(|file| file.rows == Some(18)).unwrap();
+    let path = shop.root.path().join("lake/core/by_window").join(&file.path);
+    let file = std::fs::File::open(path).unwrap();
+    let rows = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let amounts: Vec<i128> = rows
+        .flat_map(|batch| batch.unwrap()["amount"].as_primitive::<arrow::datatypes::Decimal128Type>().values().to_vec())
+        .collect();
+    assert!(amounts.is_sorted() && amounts.len() == 18, "{amounts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
