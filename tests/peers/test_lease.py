@@ -1,5 +1,7 @@
 """Two runs of one lake: one works, the other says who does."""
 
+import os
+import pty
 import socket
 import subprocess
 from pathlib import Path
@@ -66,6 +68,36 @@ def test_a_person_can_take_the_lake_from_a_run_that_hangs(buho: Buho, tmp_path: 
         at("runs", "unlock", "--yes").expect(0)
         at.night(tiny.NIGHT).expect(0)
     assert tiny.total_of(at, "good") == (2, tiny.GOOD_TOTAL)
+
+
+def answered(at: Buho, answer: bytes) -> tuple[str, str]:
+    """What `buho runs unlock` says where somebody answers: on standard output, and on the terminal."""
+    ours, theirs = pty.openpty()
+    command, variables = at.command("runs", "unlock"), at.variables()
+    with subprocess.Popen(
+        command, env=variables, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True
+    ) as asking:
+        os.close(theirs)
+        os.write(ours, answer)
+        said, _ = asking.communicate(timeout=ENDS_WITHIN_S)
+    assert asking.returncode == 0
+    asked = os.read(ours, 4096).decode()
+    os.close(ours)
+    return said, asked
+
+
+def test_on_a_terminal_unlock_asks_and_anything_but_yes_leaves_the_lake_as_it_is(buho: Buho, tmp_path: Path):
+    project, lake = tiny.write_project(tmp_path / "project"), tmp_path / "lake"
+    at = buho.at(project, lake=lake)
+    with silent_server() as server, run_at_work(buho, project, server, lake) as holder:
+        said, asked = answered(at, b"\n")
+        assert f"process {holder.pid} " in said
+        assert "Take the lake from that run?" in asked
+        assert "left as it is" in said
+        at.night(tiny.NIGHT).expect(4)
+        said, _ = answered(at, b"y\n")
+        assert "done: the next run takes over" in said
+        at.night(tiny.NIGHT).expect(0)
 
 
 def test_of_many_runs_at_once_none_does_the_work_of_another(buho: Buho, tmp_path: Path):

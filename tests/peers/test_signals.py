@@ -33,6 +33,43 @@ def test_a_signal_ends_a_run_with_its_own_code_and_gives_the_lake_back(
     assert stopped["process"] == str(run.pid)
 
 
+RUN = ("run", "--night", tiny.NIGHT)
+
+
+@pytest.mark.parametrize(
+    ("command", "at"),
+    [
+        (RUN, "bronze.committed:TERM"),
+        (RUN, "nodes.audited:INT"),
+        (RUN, "tables.announced:TERM"),
+        (RUN, "table.committed:3:INT"),
+        (RUN, "tables.committed:TERM"),
+        (("maintain",), "maintain.release_dropped:TERM"),
+        (("maintain",), "maintain.vacuumed:INT"),
+        (("backfill", "--from", "2026-01-28", "--to", tiny.NIGHT), "table.committed:2:TERM"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_signal_at_any_step_ends_the_command_and_gives_the_lake_back(
+    buho: Buho, tmp_path: Path, command: tuple[str, ...], at: str
+):
+    project = tiny.write_project(tmp_path / "project")
+    with (project / "buho.toml").open("a") as settings:
+        settings.write("keep_nights = 1\nkeep_months = 1\n")
+    plain, expected = buho.at(project), (2, tiny.GOOD_TOTAL)
+    if command == ("maintain",):
+        plain.night(tiny.NIGHT).expect(0)
+        tiny.deliver(project, "good/good_2026-01-31.csv", b"id,day,amount\nc,2026-01-31,1.00\n")
+        plain.night("2026-01-31").expect(0)
+        expected = (3, "4.75")
+    told = plain.with_environment(BUHO_FAILPOINT=at)(*command)
+    told.expect(CODES[signal.Signals[f"SIG{at.rsplit(':', 1)[1]}"]])
+    last = sorted((project / "lake" / "_buho" / "lease").iterdir())[-1]
+    assert '"step":"give_back"' in last.read_text()
+    plain(*command).expect(0)
+    assert tiny.total_of(plain, "good") == expected
+
+
 def test_the_same_command_goes_on_after_a_signal(buho: Buho, tmp_path: Path):
     project, lake = tiny.write_project(tmp_path / "project"), tmp_path / "lake"
     with silent_server() as server, run_at_work(buho, project, server, lake) as run:
