@@ -85,14 +85,14 @@ pub(super) async fn released_sources(
             continue;
         };
         let before = previous.and_then(|release| release.tables.get(&source.table));
-        // Nothing of this night came in: the rows are those of the night before.
-        if let Some(before) = before.filter(|_| source.blocked.is_some() && !source.is_new) {
-            table.night = before.night;
-        }
         if let Some(before) = before.filter(|before| before.version < table.version && !source.is_new)
             && same_rows(context, source, before.version).await?
         {
             table.version = before.version;
+        }
+        // Nothing of this night came in: the rows are those of the night before.
+        if let Some(before) = before.filter(|before| source.blocked.is_some() && before.version == table.version) {
+            table.night = before.night;
         }
         released.insert(source.table.clone(), table);
     }

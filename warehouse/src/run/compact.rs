@@ -35,6 +35,9 @@ pub(super) async fn ops(context: &RunContext, table: &str, run_id: &str) -> Resu
     let Some(base) = TableSnapshot::load(&context.lake, table, None).await? else {
         return Ok(0);
     };
+    if base.strangers().await?.is_some() {
+        return Ok(0);
+    }
     let small: Vec<DataFile> = base.files.iter().filter(|file| file.size < SMALL_BYTES).cloned().collect();
     let layout = Layout::default();
     let rearranged = Rearranged { context, base: &base, layout, least: SMALL_FILES, run_id, token: None };
@@ -84,6 +87,11 @@ pub(super) async fn node(context: &RunContext, lease: &Lease, node: &Node, run_i
     if base.strangers().await?.is_some() {
         return Ok(0);
     }
+    let layout = model.spec.layout();
+    // The yml may have other partitions since: the next night lays the table out anew.
+    if base.partition_columns()? != layout.partition_by {
+        return Ok(0);
+    }
     // What the rows were made from goes along: the next night builds on it.
     let Some(recipe) = base.note(RECIPE).await? else {
         return Ok(0);
@@ -93,7 +101,6 @@ pub(super) async fn node(context: &RunContext, lease: &Lease, node: &Node, run_i
     for file in base.files.iter().filter(|file| file.size < SMALL_BYTES && settled(file)) {
         groups.entry(file.partition.clone()).or_default().push(file.clone());
     }
-    let layout = model.spec.layout();
     let rearranged =
         Rearranged { context, base: &base, layout, least: SMALL_FILES, run_id, token: Some(lease.token()) };
     rearranged.commit(groups.into_values().collect(), HashMap::from([(RECIPE.to_owned(), recipe)])).await

@@ -169,15 +169,18 @@ async fn own(context: &RunContext, contract: &Contract) -> Result<(Option<TableS
         None => None,
     };
     let Some(found) = strangers else { return Ok((newest, None)) };
-    let own = TableSnapshot::load(&context.lake, &contract.table, Some(found.own)).await?;
+    let own = match found.own {
+        Some(own) => TableSnapshot::load(&context.lake, &contract.table, Some(own)).await?,
+        None => None,
+    };
     Ok((own, Some(refused_strangers(&found))))
 }
 
 /// What is said where another program committed to a bronze table, and the way out.
 pub(super) fn refused_strangers(found: &Strangers) -> String {
     format!(
-        "{found} — bronze has what was delivered and nothing else: deliver what is meant to be there as a file, take {} out of the table's folder, and run again",
-        found.entries()
+        "{found} — bronze has what was delivered and nothing else: deliver what is meant to be there as a file, {}, and run again",
+        found.way_out()
     )
 }
 

@@ -106,13 +106,13 @@ impl Work {
         let is_rebuilt = matches!(self.method, Method::Whole | Method::Windowed(_));
         let Some(base) = self.base.as_ref().filter(|_| self.may_resume || !is_rebuilt) else { return Ok(()) };
         let Some(strangers) = base.strangers().await? else { return Ok(()) };
-        let (name, entries) = (&self.name, strangers.entries());
+        let (name, way_out) = (&self.name, strangers.way_out());
         let advice = match is_rebuilt {
             true => format!(
-                "write the table anew over it with `buho run --select {name} --full-refresh`, or take {entries} out of its folder"
+                "write the table anew over it with `buho run --select {name} --full-refresh`, or {way_out} and run again"
             ),
             false => format!(
-                "the table keeps rows of past nights: go back with `buho releases rollback`, or take {entries} out of its folder, then run again"
+                "the table keeps rows of past nights: go back with `buho releases rollback`, or {way_out}, then run again"
             ),
         };
         Err(RunError::refused(name, &format!("{strangers} — {advice}")))

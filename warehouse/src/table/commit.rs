@@ -146,7 +146,7 @@ pub(super) fn actions_of(entry: &[u8]) -> Vec<Value> {
 fn holds_transaction(entry: &[u8], change: &Change) -> bool {
     let actions = actions_of(entry);
     let has = |pointer: &str, value: Value| actions.iter().any(|action| action.pointer(pointer) == Some(&value));
-    has("/commitInfo/buhoRun", json!(change.run_id))
+    has(&format!("/commitInfo/{RUN_NOTE}"), json!(change.run_id))
         && has("/txn/appId", json!(change.app_id))
         && has("/txn/version", json!(change.sequence))
 }

@@ -60,7 +60,7 @@ impl Lake {
     }
 
     /// The Delta log of a table. Named `DefaultLogStore`, which commits by put-if-absent on every store.
-    pub(super) fn log_store(&self, table: &str) -> Result<LogStoreRef, TableError> {
+    pub(crate) fn log_store(&self, table: &str) -> Result<LogStoreRef, TableError> {
         let path = self.table_path(table);
         let mut url = self.url.clone();
         url.set_path(&format!("/{path}/"));

@@ -31,31 +31,37 @@ pub struct DataFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strangers {
     pub table: String,
-    /// The newest of their versions.
-    pub version: u64,
-    /// The newest version before theirs.
-    pub own: u64,
-    /// What wrote it, as its commit says.
-    pub by: String,
+    /// The oldest and the newest of their versions; fences of ours may lie between and above.
+    first: u64,
+    version: u64,
+    /// The table's newest version.
+    top: u64,
+    /// The newest version of ours before theirs; `None` where the log has none.
+    pub own: Option<u64>,
+    /// What wrote the newest, as its commit says.
+    by: String,
 }
 
 impl std::fmt::Display for Strangers {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { table, version, own, by } = self;
+        let Self { table, version, by, .. } = self;
         write!(
             out,
-            "version {version} of {table} was committed by {by}, not by buho; nothing was overwritten, and no release names a version after {own}"
+            "version {version} of {table} was committed by {by}, not by buho; nothing was overwritten, and no release names it"
         )
     }
 }
 
 impl Strangers {
-    /// Their entries of the log.
-    pub fn entries(&self) -> String {
-        let first = format!("`_delta_log/{:020}.json`", self.own + 1);
-        match self.version - self.own {
-            0 | 1 => first,
-            _ => format!("{first} to `{:020}.json`", self.version),
+    /// What is to be taken away so that the table is as our own commits left it.
+    pub fn way_out(&self) -> String {
+        let first = format!("`_delta_log/{:020}.json`", self.first);
+        match (self.own, self.first == self.top) {
+            (None, _) => "move its folder away".to_owned(),
+            (Some(_), true) => format!("take {first} out of its folder, with a checkpoint of that version"),
+            (Some(_), false) => {
+                format!("take {first} to `{:020}.json` out of its folder, with checkpoints of these versions", self.top)
+            }
         }
     }
 }
@@ -167,30 +173,36 @@ impl TableSnapshot {
         Ok(None)
     }
 
-    /// The commits of other programs that lie on top of our own, fences looked through. A log whose entries are gone is
-    /// believed to be ours: only `buho maintain` cleans it.
+    /// The commits of other programs that lie on top of our own, fences looked through. Of a newest version: below it,
+    /// a log whose entries are gone is believed to be ours, for `buho maintain` cleans it; its own entry stays.
     ///
     /// # Errors
     /// [`TableError::Read`] where the log cannot be read.
     pub async fn strangers(&self) -> Result<Option<Strangers>, TableError> {
         let mut found: Option<Strangers> = None;
         for version in (0..=self.version).rev() {
-            let Some(entry) = self.entry(version).await? else { break };
+            let entry = self.entry(version).await?;
+            if entry.is_none() && version < self.version {
+                break;
+            }
+            let entry = entry.unwrap_or_default();
             if is_fence(&entry) {
                 continue;
             }
             let info = actions_of(&entry).into_iter().find_map(|action| action.get("commitInfo").cloned());
             let says = |key: &str| info.as_ref()?.get(key)?.as_str().map(str::to_owned);
             if says(RUN_NOTE).is_some() {
-                return Ok(found.map(|strangers| Strangers { own: version, ..strangers }));
+                return Ok(found.map(|strangers| Strangers { own: Some(version), ..strangers }));
             }
-            let by = || says("engineInfo").or_else(|| says("clientVersion"));
-            found.get_or_insert_with(|| Strangers {
+            let strangers = found.get_or_insert_with(|| Strangers {
                 table: self.table.clone(),
+                first: version,
                 version,
-                own: version,
-                by: by().unwrap_or_else(|| "another program".to_owned()),
+                top: self.version,
+                own: None,
+                by: says("engineInfo").unwrap_or_else(|| "another program".to_owned()),
             });
+            strangers.first = version;
         }
         Ok(found)
     }

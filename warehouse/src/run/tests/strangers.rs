@@ -5,6 +5,7 @@ use serde_json::json;
 use super::materialize::status;
 use super::*;
 use crate::release::TableState;
+use crate::table::fence;
 
 /// Writes the next version of a table as another program does: the rows of one of its files twice, or none at all.
 async fn meddle(shop: &Shop, table: &str) -> u64 {
@@ -73,7 +74,7 @@ async fn rows_that_somebody_else_put_into_bronze_are_not_read_and_taking_their_e
     assert_eq!(report.exit_kind.as_deref(), Some("data"), "{report:#?}");
     let told = report.sources.iter().find_map(|source| source.message.clone()).unwrap();
     assert!(told.contains("bronze has what was delivered and nothing else"), "{told}");
-    assert!(told.contains(&format!("take `_delta_log/{version:020}.json` out")), "{told}");
+    assert!(told.contains(&format!("take `_delta_log/{version:020}.json` out of its folder")), "{told}");
     let rows = shop.ask("select count(*) as n from bronze.orders").await;
     assert!(rows.contains("| 1 "), "{rows}");
     let context = shop.open().await;
@@ -82,8 +83,34 @@ async fn rows_that_somebody_else_put_into_bronze_are_not_read_and_taking_their_e
     assert!(bronze.version < version && released.run_id != first.run_id, "{released:#?}");
     assert_eq!((bronze.night, bronze.state), ("2026-02-01".parse().unwrap(), TableState::Failed));
 
+    // A fence on top, as a run that dies leaves one, goes with it: a log has no gaps.
+    fence(&context.lake, "bronze.orders", 2, false, ("a-run", context.clock.now())).await.unwrap();
+    let newest = TableSnapshot::load(&context.lake, "bronze.orders", None).await.unwrap().unwrap();
+    assert_eq!(newest.version, version + 1);
+    let way_out = newest.strangers().await.unwrap().unwrap().way_out();
+    let both = format!("take `_delta_log/{version:020}.json` to `{:020}.json` out of its folder", version + 1);
+    assert!(way_out.starts_with(&both), "{way_out}");
+    std::fs::remove_file(log_entry(&shop, "bronze.orders", version + 1)).unwrap();
     std::fs::remove_file(log_entry(&shop, "bronze.orders", version)).unwrap();
     assert_eq!(shop.night("2026-02-02").await.status, RunStatus::Done);
     let rows = shop.ask("select count(*) as n from bronze.orders").await;
     assert!(rows.contains("| 2 "), "{rows}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_of_a_version_whose_entry_is_gone_is_nobody_of_ours() {
+    let shop = Shop::new();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.00")]);
+    shop.night("2026-02-01").await;
+    let version = meddle(&shop, "marts.daily").await;
+    let context = shop.open().await;
+    let mut delta = deltalake::DeltaTable::new(context.lake.log_store("marts.daily").unwrap());
+    delta.load().await.unwrap();
+    deltalake::checkpoints::create_checkpoint(&delta, None).await.unwrap();
+    std::fs::remove_file(log_entry(&shop, "marts.daily", version)).unwrap();
+    let newest = TableSnapshot::load(&context.lake, "marts.daily", None).await.unwrap().unwrap();
+    assert_eq!(newest.version, version);
+    let found = newest.strangers().await.unwrap().unwrap();
+    assert_eq!(found.own, Some(version - 1));
+    assert!(found.to_string().contains("was committed by another program"), "{found}");
 }

@@ -56,3 +56,20 @@ async fn files_that_lie_otherwise_than_their_table_are_refused_before_anything_i
         }
     }
 }
+
+#[tokio::test]
+async fn every_table_says_that_its_log_is_not_to_be_cleaned() {
+    let lake = lake();
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("city", DataType::Utf8, true)]));
+    let file = staged(&lake, &schema, PartitionValues::new()).await;
+    let first = commit(&lake, None, &change(&schema, &[], file)).await.unwrap();
+    // Other columns are another metadata entry: it must say so again.
+    let wider: SchemaRef = Arc::new(Schema::new(vec![schema.field(0).clone(), Field::new("n", DataType::Int64, true)]));
+    let second = change(&wider, &[], staged(&lake, &schema, PartitionValues::new()).await);
+    let second = Change { adds: Vec::new(), sequence: 2, ..second };
+    let second = commit(&lake, Some(&first), &second).await.unwrap();
+    for table in [first, second] {
+        let configuration = table.metadata().unwrap().configuration();
+        assert_eq!(configuration.get("delta.enableExpiredLogCleanup").map(String::as_str), Some("false"));
+    }
+}
