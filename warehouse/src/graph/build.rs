@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::error::{At, GraphError, GraphErrors};
-use super::fingerprint::{Fingerprint, fingerprint};
+use super::fingerprint::{Fingerprint, fingerprint, former};
 use super::lint::lint;
 use super::ml::connect;
 use super::parse::{NIGHT, Parsed, WINDOW_END, WINDOW_START, parse};
@@ -30,6 +30,8 @@ pub struct Node {
     pub inputs: BTreeSet<String>,
     pub parsed: Parsed,
     pub fingerprint: Fingerprint,
+    /// Those that older engines gave the same model, each with what has changed since.
+    pub(crate) former: Vec<(String, String)>,
     /// The word by which a run's report calls it.
     pub kind: &'static str,
 }
@@ -124,7 +126,16 @@ fn node(model: &Model, parsed: Parsed) -> Node {
         kind: model.ml.as_ref().map_or(model.spec.materialized.word(), MlRole::word),
         inputs: parsed.inputs.keys().cloned().collect(),
         fingerprint: fingerprint(model, &parsed),
+        former: former(model, &parsed),
         parsed,
+    }
+}
+
+impl Node {
+    /// What this engine makes otherwise than the one that made a table by the same model; `None` where the project
+    /// changed the model.
+    pub fn made_otherwise(&self, code: &str) -> Option<&str> {
+        self.former.iter().find(|(former, _)| former == code).map(|(_, said)| said.as_str())
     }
 }
 

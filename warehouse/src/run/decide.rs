@@ -66,7 +66,11 @@ pub(super) fn decision(
         Some(table) if !selected => Decision::Keep { released: table.clone() },
         Some(_) if request.full_refresh => Decision::Build { why: "a full refresh is asked for".to_owned() },
         Some(table) => match recipe.differs_from(&table.recipe) {
-            Some(why) => Decision::Build { why },
+            Some(why) => {
+                let otherwise = node.made_otherwise(&table.recipe.code);
+                let told = |said: &str| format!("this version of buho makes it otherwise: {said}");
+                Decision::Build { why: otherwise.map_or(why, told) }
+            }
             None if node.materialized == Materialized::Scd2 && request.looks_back(recipe.night) => {
                 Decision::Build { why: "its history is asked for earlier nights".to_owned() }
             }
