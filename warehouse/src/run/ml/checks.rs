@@ -54,7 +54,14 @@ pub(super) async fn look_for_leaks(
             if late > 0 {
                 tracing::warn!(node = %work.name, "{late} of the checked entities changed after night {night} by what was delivered later");
             }
-            let restated = told_of_restated(gather, stored::compare(gather, raw).await?);
+            let restated = match stored::compare(gather, raw).await {
+                Ok(found) => told_of_restated(gather, found),
+                Err(error) => {
+                    let error = error.of(&work.name);
+                    tracing::warn!(node = %work.name, "features could not be held against those of a past night: {error}");
+                    None
+                }
+            };
             Ok(Looked { late: Some(late), restated, checked: Some((work.night, code)) })
         }
         Checked::NotChecked { because } => {

@@ -96,7 +96,7 @@ impl Gather<'_> {
     }
 
     /// The spine with those entities alone that a hash of seed and entity chooses: the same at every night.
-    async fn sampled(&self, spine: &Model) -> Result<(Model, Option<u64>), ComputeError> {
+    pub(super) async fn sampled(&self, spine: &Model) -> Result<(Model, Option<u64>), ComputeError> {
         let Some(sample) = &self.node.spec.sample else { return Ok((spine.clone(), None)) };
         let entity = column(&self.node.spec.entity);
         let session = self.session(&self.work.scene, self.work.night).await?;

@@ -204,12 +204,16 @@ impl Snapshot<'_> {
         let mut staged = Vec::new();
         for behind in self.behind() {
             let model = self.gather.model(&behind.name)?;
-            staged.extend(self.as_of(session, model, cut).await?);
-            if behind.name == node.spec.spine.as_str() {
+            if behind.name != node.spec.spine.as_str() {
+                staged.extend(self.as_of(session, model, cut).await?);
+            } else {
                 if cut == Cut::ByEvent {
+                    // Of a sample, the sample.
+                    let (sampled, _) = self.gather.sampled(model).await?;
+                    staged.extend(self.as_of(session, &sampled, cut).await?);
                     self.same_entities(session, model).await?;
+                    session.deregister_table(behind.name.as_str())?;
                 }
-                session.deregister_table(behind.name.as_str())?;
                 let sample = format!("SELECT * FROM {SAMPLE}");
                 views::register_view(session, &behind.name, &sample, self.night).await.map_err(ComputeError::Other)?;
             }
@@ -217,18 +221,12 @@ impl Snapshot<'_> {
         Ok(staged)
     }
 
-    /// The entities that were learnt from are those that the spine gives of what had happened by its night; of a sample,
-    /// those of it.
+    /// The entities that were learnt from are those that the spine gives of what had happened by its night.
     async fn same_entities(&self, session: &SessionContext, spine: &Model) -> Result<(), ComputeError> {
         let (node, entity) = (self.gather.node, column(&self.gather.node.spec.entity));
         let again = format!("SELECT {entity} FROM {} WHERE night = DATE '{}'", table(&spine.name), self.night);
         let chosen = format!("SELECT {entity} FROM {CHOSEN}");
-        let sides = match node.spec.sample {
-            // Whoever is not in the sample is not missing from it.
-            Some(_) => vec![(&chosen, &again, "is", "is not")],
-            None => vec![(&chosen, &again, "is", "is not"), (&again, &chosen, "is not", "is")],
-        };
-        for (side, other, used, again) in sides {
+        for (side, other, used, again) in [(&chosen, &again, "is", "is not"), (&again, &chosen, "is not", "is")] {
             let query = format!("SELECT count(*), min(cast({entity} AS VARCHAR)) FROM ({side} EXCEPT {other})");
             if let Some([count, one]) = first_row(session, &query).await?.as_deref()
                 && count != "0"

@@ -78,7 +78,7 @@ impl Scoring<'_> {
         Ok(RunError::Waits { node: self.work.name.clone(), because })
     }
 
-    /// Everybody of tonight's spine is scored.
+    /// Everybody of tonight's spine has features, of whom all in the population are scored.
     async fn none_lost(&self) -> Result<(), ComputeError> {
         let (entity, night) = (column(&self.node.spec.entity), self.work.night);
         let lost = format!(

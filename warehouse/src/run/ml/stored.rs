@@ -1,8 +1,8 @@
 //! A past night's features as that night stored them, computed again.
 //!
 //! Features are a function of their night. Of the oldest night that a kept release still has, made by the very SQL of
-//! today, some entities' rows are computed again from what was delivered until then. Where they come out otherwise, an
-//! export was delivered anew, or a query is no function of its night.
+//! today, some entities' rows are computed again from what was delivered until then, where all files say of which night
+//! they are. Where they come out otherwise, an export was delivered anew, or a query is no function of its night.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::gather::Gather;
 use super::leak::{Raw, Snapshot};
 use crate::release::{self, Release, ReleasedTable, TableState};
 use crate::run::compute::ComputeError;
+use crate::run::views;
 use crate::table::{PinnedTable, TableSnapshot};
 
 /// What came of the comparison.
@@ -28,6 +29,9 @@ pub(super) struct Restated {
 /// # Errors
 /// Where the lake cannot be read, or the features cannot be computed.
 pub(super) async fn compare(gather: Gather<'_>, raw: &[Raw]) -> Result<Option<Restated>, ComputeError> {
+    if !raw.iter().all(|raw| views::is_dated(&raw.contract)) {
+        return Ok(None);
+    }
     let names = [gather.node.spec.spine.as_str(), gather.node.spec.features.as_str()];
     let Some((night, [spine, features])) = oldest(&gather, names).await? else { return Ok(None) };
     let lake = &gather.work.context.lake;
@@ -59,7 +63,11 @@ async fn oldest(
             Some(table) => TableSnapshot::load(lake, name, Some(table.version)).await,
             None => Ok(None),
         };
-        if let (Some(spine), Some(features)) = (load(spine).await?, load(features).await?) {
+        // A table that was kept has the release's night too, and the rows of an earlier one: the spine asks for its own.
+        let asked_for = release.tables.get(spine).and_then(|table| table.recipe.night);
+        if asked_for == Some(release.night)
+            && let (Some(spine), Some(features)) = (load(spine).await?, load(features).await?)
+        {
             return Ok(Some((release.night, [spine, features])));
         }
     }
