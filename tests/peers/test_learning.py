@@ -217,6 +217,14 @@ def test_a_promoted_recipe_is_fitted_anew_and_ships_and_a_rollback_ships_the_one
     strong = trained(at, "2026-02-01")
     assert (strong["outcome"], strong["family"]) == ("shipped", "logistic")
     assert strong["reason"].startswith("better than forest on later rows")
+    versions = (weak["version"], strong["version"])
+    lines = at("models", "compare", "churn", *versions, "--format", "json").expect(0).stdout.splitlines()
+    compared = {row["metric"]: row for row in map(json.loads, lines)}
+    assert {"log_loss", "roc_auc", "brier", "lift_1", "lift_10"} <= set(compared)
+    one, other = (float(compared["roc_auc"][version]) for version in versions)
+    assert float(compared["roc_auc"]["difference"]) == pytest.approx(other - one) != 0
+    assert compared["roc_auc"]["recipe_1"] == weak["recipe"]
+    assert compared["roc_auc"]["recipe_2"] == strong["recipe"]
     said = at("models", "promote", "churn", weak["version"]).expect(0).stdout
     assert f"fits the recipe of {weak['version']} anew and ships it: {weak['recipe']}" in said
     promoted = trained(at, "2026-02-02")

@@ -190,10 +190,13 @@ impl Models<'_> {
         let scores = node.spec.output.as_str();
         let found = self.rows(&format!("select night from {scores} where {whose}")).await?;
         if found.iter().all(|batch| batch.num_rows() == 0) {
+            let population =
+                node.spec.population.as_ref().map(|condition| format!(", or `{}` not true", condition.trim()));
             return Err(CommandError::user(format!(
-                "{} {entity} has no score that night — it was not in `{}`",
+                "{} {entity} has no score that night — it was not in `{}`{}",
                 node.spec.entity.as_str(),
-                node.spec.spine.as_str()
+                node.spec.spine.as_str(),
+                population.unwrap_or_default()
             )));
         }
         let reason = |place: u32| {
@@ -227,7 +230,7 @@ fn shown(name: &str, part: ModelPart, limit: usize) -> String {
         ModelPart::Backtests => (
             "night, role, family, recipe, metric, value, gain, p_better, is_trusted, rows",
             "ml.backtests",
-            "night desc, role, recipe, metric",
+            "night desc, role = 'candidate', role, metric like 'lift%', recipe, metric",
         ),
         ModelPart::Importance => {
             ("night, place, column_name, importance, treatment, warning", "ml.feature_importance", "night desc, place")
@@ -237,7 +240,7 @@ fn shown(name: &str, part: ModelPart, limit: usize) -> String {
         }
         ModelPart::Drift => ("night, measure, column_name, value", "ml.drift", "night desc, value desc"),
         ModelPart::Outcomes => (
-            "night, version, decile, rows, mean_score, mean_label, lift, metric, value, promised",
+            "night, version, decile, rows, mean_score, mean_label, lift, metric, value, promised, promised_lift",
             "ml.outcomes",
             "night desc, decile",
         ),
@@ -258,8 +261,8 @@ fn compared(name: &str, one: &str, other: &str) -> String {
         )
     };
     format!(
-        "select a.metric, a.value as {}, b.value as {}, b.value - a.value as difference, a.recipe as recipe_1, \
-         b.recipe as recipe_2 from ({}) as a full outer join ({}) as b on a.metric = b.metric order by a.metric",
+        "select coalesce(a.metric, b.metric) as metric, a.value as {}, b.value as {}, b.value - a.value as difference, a.recipe as recipe_1, \
+         b.recipe as recipe_2 from ({}) as a full outer join ({}) as b on a.metric = b.metric order by metric",
         column(one),
         column(other),
         of(one),

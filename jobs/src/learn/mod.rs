@@ -3,8 +3,9 @@
 //! | night | does |
 //! |---|---|
 //! | first | searches all candidates, backtests the best, ships its fit of all rows |
-//! | usual | refits the champion's recipe; the fit ships unless it is worse than the last by more than chance |
-//! | every `challenge_every_days`, or when tonight drifted | searches, and judges the best against the champion on later rows |
+//! | usual | refits the champion's recipe, and the best few of the last search to see what they come to; the champion's fit ships unless it is worse than the last by more than chance |
+//! | every `challenge_every_days` | searches, and judges the best against the champion on later rows |
+//! | before that, when tonight drifted | searches; what it finds is heard when challengers are due |
 //! | promoted | fits the recipe that was asked for, and ships it |
 //!
 //! What may be chance on rows that it had not seen never ships, unless it was promoted.

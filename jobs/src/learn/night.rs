@@ -108,10 +108,10 @@ impl Night<'_> {
     /// the last search.
     fn is_due(&self, memory: &Memory) -> bool {
         let Some(last) = memory.searched_on else { return true };
-        let days = self.task.night.signed_duration_since(last).num_days();
+        let is_heard = self.next_judgement(memory).is_none_or(|next| next <= self.task.night);
         let before = memory.drift.unwrap_or(0.5);
         let drifted = self.drift.is_some_and(|auc| auc > DRIFTED && auc > before + MORE_DRIFTED);
-        days >= i64::from(self.task.node.spec.gate.challenge_every_days) || (days > 0 && drifted)
+        is_heard || (drifted && self.task.night > last)
     }
 
     /// The first night on which challengers are heard again: a search that drift asks for waits for it.
@@ -151,13 +151,11 @@ impl Night<'_> {
         found.map_err(|error| refused(&error))
     }
 
-    /// The best few of the last search, fitted anew. Rows that are too few for them leave what is known of them.
-    fn best_few(&self, last: &SearchRecord) -> SearchRecord {
+    /// The best few of the last search, fitted anew; `None` where there are none, or too few rows for them.
+    fn best_few(&self, last: &SearchRecord) -> Option<SearchRecord> {
         let search = Search { candidates: FEW, budget: self.budget() / USUAL_PART, metric: self.metric };
-        match last.tried.is_empty() {
-            true => last.clone(),
-            false => self.on_earlier_rows(|rows| search.again(rows, last)).unwrap_or_else(|_| last.clone()),
-        }
+        let found = self.on_earlier_rows(|rows| search.again(rows, last)).ok();
+        found.filter(|found| !last.tried.is_empty() && !found.tried.is_empty())
     }
 
     /// What candidates came to on rows that they had not learnt from, as rows of the backtests.
@@ -237,9 +235,12 @@ impl Night<'_> {
 
     fn usual(&self, incumbent: &Incumbent<'_>) -> Result<Verdict, LearnError> {
         let reason = format!("refitted with the rows of {}", self.task.night);
-        let search = self.best_few(&incumbent.memory.search);
-        let backtests = self.tried(&search);
-        let memory = Memory { search, ..incumbent.memory.clone() };
+        let mut memory = incumbent.memory.clone();
+        let mut backtests = Vec::new();
+        if let Some(search) = self.best_few(&memory.search) {
+            backtests = self.tried(&search);
+            memory.search = search;
+        }
         self.backtested(Chosen { recipe: incumbent.recipe.clone(), memory, reason, backtests }, Some(incumbent))
     }
 

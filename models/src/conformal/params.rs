@@ -22,7 +22,8 @@ impl ConformalValidParams {
     }
 }
 
-/// Parameters of [`SplitConformal`]: records are one column of predictions for rows that were not learnt from.
+/// Parameters of [`SplitConformal`]: records are one column of predictions for rows that were not learnt from. Each counts
+/// once, whatever the weights of the dataset: exchangeable rows have none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConformalParams(ConformalValidParams);
 

@@ -222,13 +222,16 @@ fn score_columns(node: &MlNode, all: &str) -> Vec<Made> {
 fn reason_columns(node: &MlNode, place: u32, all: &str) -> Vec<Made> {
     let text = |name: String, description| Made::new(&name, ColumnType::Varchar, all, description);
     let mut columns = vec![
-        text(format!("reason_{place}"), "The column that moved the score most, next most, …"),
+        text(
+            format!("reason_{place}"),
+            "Of the columns of one measure (`orders_30d`, `orders_trend`, …) that moved the score most, next most, …, the one that did most of it",
+        ),
         text(format!("reason_{place}_value"), "Its value"),
         Made::new(
             &format!("reason_{place}_contribution"),
             ColumnType::Double,
             all,
-            "By how much it moved the score on the model's linear scale; above 0: upwards",
+            "By how much all columns of that measure moved the score on the model's linear scale; above 0: upwards",
         ),
         text(format!("reason_{place}_words"), "In words"),
     ];

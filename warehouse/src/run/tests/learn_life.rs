@@ -38,6 +38,16 @@ async fn a_spine_that_picks_by_what_came_after_is_caught_by_whom_it_left_out_or_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_delivered_late_is_counted_and_is_no_leak() {
+    let shop = shop();
+    let late = "customer_id,order_id,ordered_at,amount\nr3,late,2026-02-01 10:00:00,1.00\n";
+    shop.write("raw/orders/orders_2026-03-20.csv", late);
+    assert_eq!(shop.learn("2026-04-05").await.status, RunStatus::Done);
+    let counted = shop.ask("select outcome, late_rows, leaks_checked_on from ml.churn_training").await;
+    assert!(counted.contains("| shipped | 1         | 2026-04-05 "), "{counted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn features_of_a_past_night_are_held_against_what_that_night_stored() {
     let shop = shop();
     shop.learn("2026-04-05").await;
@@ -227,4 +237,28 @@ async fn a_night_without_a_model_yet_is_planned_and_selected_like_any_other() {
     let plan = plan_night(&context, &request).await.unwrap();
     let training = plan.nodes.iter().find(|node| node.node == "ml.churn_training").unwrap();
     assert_eq!((training.action.as_str(), training.why.as_str()), ("build", "it was never built"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_tells_what_a_newer_buho_makes_otherwise_from_what_the_project_changed() {
+    let shop = shop();
+    shop.learn("2026-04-05").await;
+    let mut context = shop.learning().await;
+    // As if an engine before this one had made the scores by the same model.
+    let fingerprint = context.graph.node("ml.churn_scores").unwrap().fingerprint.to_string();
+    let release = shop.root.path().join("lake/_buho/releases/2026-04-05-000001.json");
+    let written = std::fs::read_to_string(&release).unwrap();
+    let older = written.replace(&fingerprint, "0123");
+    assert_ne!(older, written);
+    std::fs::write(&release, older).unwrap();
+    let nodes = &mut Arc::make_mut(&mut context.graph).nodes;
+    let scores = nodes.iter_mut().find(|node| node.name == "ml.churn_scores").unwrap();
+    scores.former = vec![("0123".to_owned(), "reasons".to_owned())];
+    let request = RunRequest { night: "2026-04-05".parse().unwrap(), ..RunRequest::default() };
+    let why = async |context: &RunContext| {
+        let plan = plan_night(context, &request).await.unwrap();
+        plan.nodes.iter().find(|node| node.node == "ml.churn_scores").unwrap().why.clone()
+    };
+    assert_eq!(why(&context).await, "this version of buho makes it otherwise: reasons");
+    assert_eq!(why(&shop.learning().await).await, "its SQL or columns changed");
 }

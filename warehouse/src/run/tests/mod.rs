@@ -203,6 +203,40 @@ async fn a_failed_audit_keeps_the_mart_at_its_last_release() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_to_tables_that_an_audit_refuses_changes_nothing_and_says_so() {
+    let shop = Shop::new();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
+    shop.night("2026-02-01").await;
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "1.00")]);
+    shop.night("2026-02-02").await;
+    let two_days = "  - { name: has_two_days, sql: 'select * from (select count(*) as n from marts.daily) as days where n < 2' }\n";
+    shop.write("sql/marts/shop/daily.yml", &format!("{DAILY_YML}{two_days}"));
+    let context = shop.open().await;
+    let before = (versions(&context).await, release::list(&context.lake).await.unwrap());
+    let refused = rollback(&context, "2026-02-01.1".parse().unwrap()).await.unwrap_err();
+    assert_eq!(refused.kind(), crate::error::ErrorKind::Data);
+    let told = refused.to_string();
+    assert!(told.contains("audit has_two_days failed on 1 rows") && told.contains("nothing was changed"), "{told}");
+    assert_eq!((versions(&context).await, release::list(&context.lake).await.unwrap()), before);
+    shop.write("sql/marts/shop/daily.yml", DAILY_YML);
+    rollback(&shop.open().await, "2026-02-01.1".parse().unwrap()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_that_is_older_than_the_release_is_built_for_the_highest_and_the_run_says_so() {
+    let shop = Shop::new();
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "1.00")]);
+    shop.night("2026-02-02").await;
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
+    let report = shop.night("2026-02-01").await;
+    let said = "night 2026-02-01 is older than release 2026-02-02.1: its deliveries are taken in, and the tables are built for night 2026-02-02";
+    assert!(report.warnings.iter().any(|warning| warning == said), "{:?}", report.warnings);
+    assert_eq!(report.release.as_deref(), Some("2026-02-02.2"));
+    let both = shop.ask("select count(*) as days from marts.daily").await;
+    assert!(both.contains("| 2 "), "{both}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_does_not_fit_is_kept_with_file_record_line_and_reason() {
     let shop = Shop::new();
     shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50"), ("b", "2026-02-31 10:00:00", "1.00")]);
