@@ -133,6 +133,14 @@ async fn past_scores_are_held_against_what_came_once_their_horizon_has_passed() 
     let first = shop.ask("select night, rows, metric, value from ml.outcomes where decile = 0 order by night").await;
     assert!(first.contains("| 2026-03-01 | 12   | roc_auc | 1.0 "), "{first}");
     assert_eq!(first.matches("roc_auc").count(), 1, "{first}");
+    let promised = "select decile, rows, lift, promised, promised_lift from ml.outcomes order by decile";
+    let promised = shop.ask(promised).await;
+    for row in
+        ["| 0      | 12   | 1.0  | 0.875    |               |", "| 3      | 6    | 2.0  |          | 1.75          |"]
+    {
+        assert!(promised.contains(row), "{promised}");
+    }
+    assert!(promised.contains("| 8      | 6    | 0.0  |          | 0.25 "), "{promised}");
     shop.learn("2026-03-22").await;
     let both =
         shop.ask("select night, sum(rows) as n from ml.outcomes where decile > 0 group by night order by night").await;

@@ -28,8 +28,8 @@ use crate::table::Lake;
 /// Bytes that queries may take.
 pub(super) const MEMORY: u64 = 64 << 20;
 
-/// Where the lake is said to be: a bucket, for a folder would be looked for on the disk.
-const URL: &str = "s3://simulated/lake";
+/// Where the lake is said to be: no bucket, whose storage would be raced for an object, and no folder on the disk.
+const URL: &str = "memory://simulated/lake";
 const FOLDER: &str = "lake";
 
 /// What broke, in words.
