@@ -261,8 +261,8 @@ fn compared(name: &str, one: &str, other: &str) -> String {
         )
     };
     format!(
-        "select coalesce(a.metric, b.metric) as metric, a.value as {}, b.value as {}, b.value - a.value as difference, a.recipe as recipe_1, \
-         b.recipe as recipe_2 from ({}) as a full outer join ({}) as b on a.metric = b.metric order by metric",
+        "select coalesce(a.metric, b.metric) as metric, a.value as {}, b.value as {}, b.value - a.value as difference, \
+         a.recipe as recipe_1, b.recipe as recipe_2 from ({}) as a full outer join ({}) as b on a.metric = b.metric order by metric",
         column(one),
         column(other),
         of(one),

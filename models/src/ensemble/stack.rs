@@ -75,6 +75,16 @@ impl<'a, K: Task, F> ParamGuard for Stack<'a, K, F> {
     }
 }
 
+/// Fits what linfa gives, as the rows of a stack.
+fn on_rows<D: Data<Elem = f64>, T: AsSingleTargets<Elem = f64>, R>(
+    dataset: &DatasetBase<ArrayBase<D, Ix2>, T>,
+    fit: impl FnOnce(Rows<'_>) -> R,
+) -> R {
+    let weights = input::dataset_weights(&dataset.weights);
+    let weights = weights.as_ref().map(|weights| weights.view());
+    fit(Rows { x: dataset.records.view(), y: dataset.targets.as_single_targets(), weights })
+}
+
 impl<F, D, T> Fit<ArrayBase<D, Ix2>, T, EnsembleError> for ValidStack<'_, Classifier, F>
 where
     F: Fitted,
@@ -85,10 +95,7 @@ where
 
     /// Over stratified folds, as [`StackValidParams::fit`].
     fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<Self::Object, EnsembleError> {
-        let weights = input::dataset_weights(&dataset.weights);
-        let weights = weights.as_ref().map(|weights| weights.view());
-        let rows = Rows { x: dataset.records.view(), y: dataset.targets.as_single_targets(), weights };
-        self.params.fit(&self.learners, rows)
+        on_rows(dataset, |rows| self.params.fit(&self.learners, rows))
     }
 }
 
@@ -102,10 +109,7 @@ where
 
     /// Over shuffled folds, as [`StackValidParams::fit_regressors`].
     fn fit(&self, dataset: &DatasetBase<ArrayBase<D, Ix2>, T>) -> Result<Self::Object, EnsembleError> {
-        let weights = input::dataset_weights(&dataset.weights);
-        let weights = weights.as_ref().map(|weights| weights.view());
-        let rows = Rows { x: dataset.records.view(), y: dataset.targets.as_single_targets(), weights };
-        Ok(self.params.fit_regressors(&self.learners, rows)?.0)
+        on_rows(dataset, |rows| Ok(self.params.fit_regressors(&self.learners, rows)?.0))
     }
 }
 

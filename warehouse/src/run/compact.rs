@@ -35,9 +35,6 @@ pub(super) async fn ops(context: &RunContext, table: &str, run_id: &str) -> Resu
     let Some(base) = TableSnapshot::load(&context.lake, table, None).await? else {
         return Ok(0);
     };
-    if base.strangers().await?.is_some() {
-        return Ok(0);
-    }
     let small: Vec<DataFile> = base.files.iter().filter(|file| file.size < SMALL_BYTES).cloned().collect();
     let layout = Layout::default();
     let rearranged = Rearranged { context, base: &base, layout, least: SMALL_FILES, run_id, token: None };
@@ -55,9 +52,6 @@ pub(super) async fn bronze(
     let Some(base) = TableSnapshot::load(&context.lake, &contract.table, None).await? else {
         return Ok(0);
     };
-    if base.strangers().await?.is_some() {
-        return Ok(0);
-    }
     let newest = base.files.iter().filter_map(|file| file.last_day(NIGHT).flatten()).max();
     let bound = newest.and_then(|newest| newest.checked_sub_days(UNSETTLED));
     // A table that is there without a ledger is somebody else's.
@@ -84,9 +78,6 @@ pub(super) async fn node(context: &RunContext, lease: &Lease, node: &Node, run_i
     let Some(base) = TableSnapshot::load(&context.lake, &node.name, None).await? else {
         return Ok(0);
     };
-    if base.strangers().await?.is_some() {
-        return Ok(0);
-    }
     let layout = model.spec.layout();
     // The yml may have other partitions since: the next night lays the table out anew.
     if base.partition_columns()? != layout.partition_by {

@@ -108,6 +108,9 @@ pub(super) async fn work(
             done.tables_left = tables.len() - place;
             return Ok(done);
         }
+        if is_left_alone(lake, table).await? {
+            continue;
+        }
         done.files_compacted += compacted(context, lease, table, run_id).await?;
         vacuumed(context, table, versions, &needed, now, &mut done).await?;
     }
@@ -121,6 +124,17 @@ pub(super) async fn work(
         failpoint::reached("maintain.release_forgotten");
     }
     Ok(done)
+}
+
+/// Whether another program's commits lie on top of a table, which is said: nothing of it is put together or removed.
+async fn is_left_alone(lake: &Lake, table: &str) -> Result<bool, RunError> {
+    let Some(newest) = TableSnapshot::load(lake, table, None).await? else { return Ok(false) };
+    let Some(strangers) = newest.strangers().await? else { return Ok(false) };
+    tracing::warn!(
+        table,
+        "{strangers}; whoever reads the newest version sees what no audit saw, and maintenance leaves the table alone"
+    );
+    Ok(true)
 }
 
 /// Small files of a table made larger. Rows of the quarantine are found by the names of their files: those stay.
@@ -154,16 +168,6 @@ async fn vacuumed(
     let identities = needed.iter().filter_map(|release| Some(release.tables.get(table)?.recipe.identity()));
     // An unfinished night may have left the table ahead of all releases: the next one builds on that.
     let newest = TableSnapshot::load(lake, table, None).await?;
-    if let Some(strangers) = match &newest {
-        Some(newest) => newest.strangers().await?,
-        None => None,
-    } {
-        tracing::warn!(
-            table,
-            "{strangers}; whoever reads the newest version sees what no audit saw, and maintenance leaves the table alone"
-        );
-        return Ok(());
-    }
     let ahead = match &newest {
         Some(newest) => committed_recipe(newest).await?.map(|recipe| recipe.identity()),
         None => None,

@@ -235,6 +235,10 @@ fn a_regressor_says_by_tenths_what_it_predicted_what_came_and_how_often_its_inte
     }
     let covered: f64 = bins.iter().map(|bin| of(bin, "rows") * of(bin, "coverage")).sum::<f64>() / 360.0;
     assert!((0.85..0.97).contains(&covered), "intervals of 90 %: {covered}");
+    let report = json!({ "backtests": found.sections["backtests"] });
+    let lifts: Vec<f64> = (1..=10).map(|tenth| promised(&report, &lift_of(tenth)).unwrap()).collect();
+    assert!(lifts.is_sorted_by(|a, b| a > b), "the highest predictions first: {lifts:?}");
+    assert!((lifts.iter().sum::<f64>() / 10.0 - 1.0).abs() < 0.01, "{lifts:?}");
 }
 
 /// The task with columns beside its own.

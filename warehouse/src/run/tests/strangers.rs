@@ -7,6 +7,9 @@ use super::*;
 use crate::release::TableState;
 use crate::table::fence;
 
+/// Files are stamped by the machine's clock: this is later.
+const LATER: &str = "2096-01-01T03:00:00Z";
+
 /// Writes the next version of a table as another program does: the rows of one of its files twice, or none at all.
 async fn meddle(shop: &Shop, table: &str) -> u64 {
     let context = shop.open().await;
@@ -54,6 +57,13 @@ async fn a_night_does_not_build_on_what_somebody_else_committed_and_a_full_refre
     // Readers of releases see what was audited.
     let held = shop.ask("select count(*) as days from marts.daily").await;
     assert!(held.contains("| 1 "), "{held}");
+    // Maintenance takes nothing from such a table, and what no version needs once it is ours again.
+    shop.write("lake/marts/daily/nobodys.parquet", "");
+    let orphan = shop.root.path().join("lake/marts/daily/nobodys.parquet");
+    let maintained =
+        async || maintain(&shop.open_at(LATER).await, release::Keep { nights: 2, months: 1 }).await.unwrap();
+    maintained().await;
+    assert!(orphan.exists());
 
     let request = RunRequest { night: "2026-02-02".parse().unwrap(), full_refresh: true, ..RunRequest::default() };
     let refreshed = run_night(&shop.open().await, &request).await.unwrap();
@@ -61,6 +71,8 @@ async fn a_night_does_not_build_on_what_somebody_else_committed_and_a_full_refre
     let days = shop.ask("select count(*) as days from marts.daily").await;
     assert!(days.contains("| 2 "), "{days}");
     assert_eq!(shop.night("2026-02-02").await.status, RunStatus::Skipped);
+    maintained().await;
+    assert!(!orphan.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
