@@ -24,12 +24,13 @@ pub fn run(context: &Context, args: &MaintainArgs) -> Result<Exit, CommandError>
 
 fn text(done: &Maintained) -> String {
     format!(
-        "releases  {} kept, {} dropped (their files stay for an hour)\nfiles     {} small ones compacted, {} removed\nlogs      {} entries removed\nwon back  {:.1} MB\n",
+        "releases  {} kept, {} dropped (their files stay for an hour)\nfiles     {} small ones compacted, {} removed\nlogs      {} entries removed, {} checkpoints written\nwon back  {:.1} MB\n",
         done.releases_kept,
         done.releases_dropped,
         done.files_compacted,
         done.files_removed,
         done.log_entries_removed,
+        done.checkpoints_written,
         done.bytes_removed as f64 / 1e6
     )
 }

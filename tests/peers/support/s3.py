@@ -1,6 +1,9 @@
 """A real S3 server over HTTP on the loopback interface, for as long as a test needs it."""
 
+import random
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,6 +76,60 @@ class Silent:
         self.closed.wait()
         start_response("503 Service Unavailable", [("Content-Type", "application/xml")])
         return [b"<Error><Code>ServiceUnavailable</Code><Message>closed</Message></Error>"]
+
+
+class Overloaded:
+    """A service on a bad day, by seed: asks to come again later, loses answers, is late, breaks off.
+
+    `injected` counts what was done to requests. A write that is to be made only if absent can meet a 409, as
+    where another is at work on the same object.
+    """
+
+    REFUSED = "503, come again later"
+    LOST = "500, though it was done"
+    CONFLICT = "409, another is at work"
+    LATE = "late"
+    TORN = "broken off"
+    KINDS = (REFUSED, LOST, CONFLICT, LATE, TORN)
+
+    def __init__(self, application: Application, chance: float, seed: int):
+        self.application = application
+        self.chance = chance
+        self.random = random.Random(seed)
+        self.lock = threading.Lock()
+        self.injected: Counter[str] = Counter()
+
+    def fault(self, environ) -> str | None:
+        is_read = environ["REQUEST_METHOD"] == "GET"
+        kinds = [self.REFUSED, self.LATE, self.TORN if is_read else self.LOST]
+        if "HTTP_IF_NONE_MATCH" in environ:
+            kinds.append(self.CONFLICT)
+        with self.lock:
+            if self.random.random() >= self.chance:
+                return None
+            kind = self.random.choice(kinds)
+            self.injected[kind] += 1
+            return kind
+
+    def __call__(self, environ, start_response):
+        kind = self.fault(environ)
+        if kind == self.REFUSED:
+            return refuse(start_response, "503 Slow Down", "SlowDown", ("Retry-After", "1"))
+        if kind == self.CONFLICT:
+            return refuse(start_response, "409 Conflict", "ConditionalRequestConflict")
+        if kind == self.LOST:
+            b"".join(self.application(environ, lambda *_: None))
+            return refuse(start_response, "500 Internal Server Error", "InternalError")
+        if kind == self.LATE:
+            time.sleep(0.2)
+        answer = b"".join(self.application(environ, start_response))
+        # The length that was announced is that of the whole: who reads sees the connection end early.
+        return [answer[: len(answer) // 2] if kind == self.TORN else answer]
+
+
+def refuse(start_response, status: str, code: str, *headers: tuple[str, str]) -> list[bytes]:
+    start_response(status, [("Content-Type", "application/xml"), *headers])
+    return [f"<Error><Code>{code}</Code><Message>{status}</Message></Error>".encode()]
 
 
 class Quiet(WSGIRequestHandler):

@@ -23,7 +23,7 @@ use crate::lease::{Holder, Lease};
 use crate::planted::{Bug, planted};
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
 use crate::release::{self, Keep, Release, ReleaseId};
-use crate::table::{Lake, TableError, TableSnapshot, vacuum};
+use crate::table::{Lake, TableError, TableSnapshot, catch_up_checkpoint, vacuum};
 
 /// How long what an unfinished night has staged is kept for it.
 const UNFINISHED: TimeDelta = TimeDelta::days(2);
@@ -37,6 +37,8 @@ pub struct Maintained {
     pub files_compacted: usize,
     pub files_removed: u64,
     pub log_entries_removed: u64,
+    /// Checkpoints that tables were behind with.
+    pub checkpoints_written: usize,
     /// Bytes won back.
     pub bytes_removed: u64,
     /// Tables that the time did not suffice for.
@@ -172,6 +174,11 @@ async fn vacuumed(
         Some(newest) => committed_recipe(newest).await?.map(|recipe| recipe.identity()),
         None => None,
     };
+    if let Some(newest) = &newest
+        && catch_up_checkpoint(lake, newest).await?
+    {
+        done.checkpoints_written += 1;
+    }
     standing::forget_old(lake, table, &identities.chain(ahead).collect(), now - UNFINISHED).await?;
     proofs::forget_old(lake, table, needed, now - UNFINISHED).await?;
     let won = vacuum(lake, table, versions, &staged, now - GRACE).await?;

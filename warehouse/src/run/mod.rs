@@ -83,6 +83,7 @@ mod sources;
 mod stage;
 mod standing;
 mod state;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod turns;

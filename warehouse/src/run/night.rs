@@ -15,6 +15,7 @@ use super::publish::commit_all;
 use super::report::{Failure, NodeReport, RunReport, RunStatus};
 use super::sources::{Blocked, SourceOutcome, Wanted, ingest_all};
 use super::state::NodeState;
+use super::strangers::warn_of_strangers;
 use super::{evolution, left, maintain, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
@@ -139,6 +140,7 @@ async fn phases(
         clock.end(report);
         return Ok(());
     }
+    warn_of_strangers(context, previous.as_ref(), &staged.build().states, report).await;
     clock.next(report, "audit").await;
     staged.build().refuse_unbuilt()?;
 

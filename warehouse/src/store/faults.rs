@@ -68,7 +68,7 @@ pub(crate) enum Rule {
     },
     /// The first listings fail, as many as this.
     Listings(AtomicU64),
-    /// Listings of folders that are named like this are empty: what was written shows only much later.
+    /// Listings do not show what has this in its path: what was written shows only much later.
     Unlisted(&'static str),
     /// A range of more bytes than this cannot be read, but from the start of an object.
     LongReads(u64),
@@ -356,8 +356,11 @@ impl ObjectStore for FaultyStore {
             return futures::stream::once(async { Err(error) }).boxed();
         }
         let location = prefix.map(ToString::to_string).unwrap_or_default();
-        if matches!(*self.rule, Rule::Unlisted(folder) if location.ends_with(folder)) {
-            return futures::stream::empty().boxed();
+        if let Rule::Unlisted(hidden) = *self.rule {
+            let is_hidden = move |entry: &Result<ObjectMeta>| {
+                entry.as_ref().is_ok_and(|entry| entry.location.as_ref().contains(hidden))
+            };
+            return self.inner.list(prefix).filter(move |entry| std::future::ready(!is_hidden(entry))).boxed();
         }
         match self.storm_fault(Operation::List, &location) {
             None => self.inner.list(prefix),

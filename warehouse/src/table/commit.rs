@@ -18,6 +18,7 @@ use super::fence::{fence_of, fence_transaction, is_fence, refuse_stale};
 use super::lake::Lake;
 use super::layout::for_log;
 use super::snapshot::TableSnapshot;
+use super::vacuum::{LAST_CHECKPOINT, LOG};
 use super::writer::StagedFile;
 use crate::failpoint;
 use crate::planted::{Bug, planted};
@@ -92,17 +93,34 @@ pub async fn commit(lake: &Lake, base: Option<&TableSnapshot>, change: &Change) 
         .await?
         .ok_or_else(|| TableError::MissingVersion { table: change.table.clone(), version })?;
     if version > 0 && version.is_multiple_of(CHECKPOINT_EVERY) {
-        checkpoint(&snapshot).await;
-        failpoint::reached("table.checkpointed");
+        write_checkpoint(&snapshot).await;
     }
     Ok(snapshot)
 }
 
-/// A checkpoint only makes reading faster: where it fails, the next one will do.
-async fn checkpoint(snapshot: &TableSnapshot) {
-    if let Err(error) = deltalake::checkpoints::create_checkpoint(snapshot.delta(), None).await {
+/// A checkpoint only makes reading faster: where it fails, the next one will do. Whether it was written.
+async fn write_checkpoint(snapshot: &TableSnapshot) -> bool {
+    let written = deltalake::checkpoints::create_checkpoint(snapshot.delta(), None).await;
+    if let Err(error) = &written {
         tracing::warn!(table = %snapshot.table, version = snapshot.version, %error, "no checkpoint was written");
     }
+    failpoint::reached("table.checkpointed");
+    written.is_ok()
+}
+
+/// Writes the checkpoint that a table's newest version is behind with, where one failed or a fence took the version
+/// that would have had it. Whether one was written.
+///
+/// # Errors
+/// [`TableError::Read`] where the log's note of its last checkpoint cannot be read.
+pub async fn catch_up_checkpoint(lake: &Lake, newest: &TableSnapshot) -> Result<bool, TableError> {
+    let note = lake.table_path(&newest.table).join(LOG).join(LAST_CHECKPOINT);
+    let last = lake.read_path(&note, &newest.table).await?;
+    let last = last.and_then(|note| serde_json::from_slice::<Value>(&note).ok()?.get("version")?.as_u64());
+    if newest.version - last.unwrap_or(0).min(newest.version) < CHECKPOINT_EVERY {
+        return Ok(false);
+    }
+    Ok(write_checkpoint(newest).await)
 }
 
 /// What has the version that could not be put.

@@ -142,13 +142,17 @@ impl Lake {
 
     /// Reads a small object below the lake, or `None` where there is none.
     pub async fn read(&self, below: &str) -> Result<Option<bytes::Bytes>, TableError> {
-        let path = self.path(below);
+        self.read_path(&self.path(below), below).await
+    }
+
+    /// Reads a small object of a table, or `None` where there is none.
+    pub(super) async fn read_path(&self, path: &Path, table: &str) -> Result<Option<bytes::Bytes>, TableError> {
         let failed = |error: object_store::Error| TableError::Read {
-            table: below.to_owned(),
+            table: table.to_owned(),
             url: path.to_string(),
             source: Box::new(error.into()),
         };
-        match self.store.get(&path).await {
+        match self.store.get(path).await {
             Ok(found) => Ok(Some(found.bytes().await.map_err(failed)?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(error)),

@@ -22,7 +22,7 @@ mod stats;
 mod vacuum;
 mod writer;
 
-pub use commit::{Change, commit};
+pub use commit::{Change, catch_up_checkpoint, commit};
 pub use error::TableError;
 pub use fence::fence;
 pub use lake::Lake;

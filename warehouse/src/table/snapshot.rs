@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use arrow::datatypes::SchemaRef;
 use deltalake::DeltaTable;
+use deltalake::logstore::LogStore;
 use serde_json::Value;
 
 use super::commit::{RUN_NOTE, actions_of};
@@ -64,6 +65,21 @@ impl Strangers {
             }
         }
     }
+}
+
+async fn entry_of(log: &dyn LogStore, table: &str, version: u64) -> Result<Option<bytes::Bytes>, TableError> {
+    log.read_commit_entry(version).await.map_err(|source| TableError::Read {
+        table: table.to_owned(),
+        url: format!("_delta_log, version {version}"),
+        source: Box::new(source),
+    })
+}
+
+/// What the info of a commit says under a key.
+fn said_in(entry: &[u8], key: &str) -> Option<String> {
+    let actions = actions_of(entry);
+    let info = actions.iter().find_map(|action| action.get("commitInfo"))?;
+    info.get(key)?.as_str().map(str::to_owned)
 }
 
 /// One version of a table, pinned: later commits do not change it.
@@ -189,9 +205,7 @@ impl TableSnapshot {
             if is_fence(&entry) {
                 continue;
             }
-            let info = actions_of(&entry).into_iter().find_map(|action| action.get("commitInfo").cloned());
-            let says = |key: &str| info.as_ref()?.get(key)?.as_str().map(str::to_owned);
-            if says(RUN_NOTE).is_some() {
+            if said_in(&entry, RUN_NOTE).is_some() {
                 return Ok(found.map(|strangers| Strangers { own: Some(version), ..strangers }));
             }
             let strangers = found.get_or_insert_with(|| Strangers {
@@ -200,20 +214,36 @@ impl TableSnapshot {
                 version,
                 top: self.version,
                 own: None,
-                by: says("engineInfo").unwrap_or_else(|| "another program".to_owned()),
+                by: said_in(&entry, "engineInfo").unwrap_or_else(|| "another program".to_owned()),
             });
             strangers.first = version;
         }
         Ok(found)
     }
 
+    /// The commits of other programs above a version of ours: entries are asked for by name until there is none, so a
+    /// table with nothing above costs one request.
+    ///
+    /// # Errors
+    /// [`TableError::Read`] where the log cannot be read.
+    pub async fn strangers_above(lake: &Lake, table: &str, version: u64) -> Result<Option<Strangers>, TableError> {
+        let log_store = lake.log_store(table)?;
+        for version in version + 1.. {
+            let Some(entry) = entry_of(log_store.as_ref(), table, version).await? else { break };
+            if is_fence(&entry) || said_in(&entry, RUN_NOTE).is_some() {
+                continue;
+            }
+            let newest = Self::load(lake, table, None).await?;
+            return match newest {
+                Some(newest) => newest.strangers().await,
+                None => Ok(None),
+            };
+        }
+        Ok(None)
+    }
+
     async fn entry(&self, version: u64) -> Result<Option<bytes::Bytes>, TableError> {
-        let entry = self.delta.log_store().read_commit_entry(version).await;
-        entry.map_err(|source| TableError::Read {
-            table: self.table.clone(),
-            url: format!("_delta_log, version {version}"),
-            source: Box::new(source),
-        })
+        entry_of(self.delta.log_store().as_ref(), &self.table, version).await
     }
 
     /// Whether it has the rows and columns of another version: nothing but fences lies between them.

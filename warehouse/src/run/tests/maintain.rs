@@ -13,7 +13,7 @@ use crate::release::{Keep, Pin, ReleaseId};
 use crate::run::hold::holding;
 use crate::run::maintain::{Limits, work};
 use crate::store::faults::{FaultyStore, Rule};
-use crate::table::vacuum;
+use crate::table::{Lake, Reclaimed, vacuum};
 
 /// Files are stamped by the machine's clock: these are later.
 const LATER: &str = "2096-01-01T03:00:00Z";
@@ -175,6 +175,48 @@ async fn maintenance_after_maintenance_finds_what_the_newest_commit_took_over_fr
         let found = vacuum(&context.lake, "marts.daily", &BTreeSet::new(), &HashSet::new(), committed).await;
         assert!(found.is_ok(), "{found:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_removed_below_a_version_that_no_listing_shows() {
+    let shop = five_nights().await;
+    let context = shop.open().await;
+    let newest = TableSnapshot::load(&context.lake, "marts.daily", None).await.unwrap().unwrap().version;
+    assert_eq!(newest, 4);
+    // The checkpoint of the version goes with its entry: a listing that is behind shows neither.
+    let hidden = Rule::Unlisted("marts/daily/_delta_log/00000000000000000004");
+    let note = "marts/daily/_delta_log/_last_checkpoint";
+    context.lake.store().delete(&context.lake.path(note)).await.unwrap();
+    let behind = context.lake.over(Arc::new(FaultyStore::new(Arc::clone(context.lake.store()), hidden)));
+    let listed = TableSnapshot::load(&behind, "marts.daily", None).await.unwrap().unwrap();
+    assert_eq!(listed.version, 3);
+    let later: DateTime<Utc> = LATER.parse().unwrap();
+    let vacuumed = async |lake: &Lake| vacuum(lake, "marts.daily", &BTreeSet::new(), &HashSet::new(), later).await;
+    assert_eq!(vacuumed(&behind).await.unwrap(), Reclaimed::default());
+    assert!(shop.ask("select count(*) as days from marts.daily").await.contains("| 5 "));
+    assert!(vacuumed(&context.lake).await.unwrap().files > 0);
+    assert!(shop.ask("select count(*) as days from marts.daily").await.contains("| 5 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_was_not_written_at_its_commit_is_written_by_maintenance() {
+    let shop = five_nights().await;
+    let context = shop.open().await;
+    let log = shop.root.path().join("lake/marts/daily/_delta_log");
+    let checkpoint = log.join("00000000000000000004.checkpoint.parquet");
+    assert!(checkpoint.exists());
+    let before = shop.ask("select * from marts.daily order by ordered_on").await;
+    // As where the storage failed just then.
+    std::fs::remove_file(&checkpoint).unwrap();
+    std::fs::remove_file(log.join("_last_checkpoint")).unwrap();
+    let first = maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    assert!(checkpoint.exists(), "{first:?}");
+    assert_eq!(first.checkpoints_written, 1, "{first:?}");
+    let newest = TableSnapshot::load(&context.lake, "marts.daily", None).await.unwrap().unwrap();
+    assert_eq!(newest.version, 4);
+    assert_eq!(shop.ask("select * from marts.daily order by ordered_on").await, before);
+    let second = maintain(&shop.open_at(TWO_HOURS_LATER).await, KEEP).await.unwrap();
+    assert_eq!(second.checkpoints_written, 0, "{second:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

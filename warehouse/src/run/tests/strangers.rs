@@ -110,6 +110,31 @@ async fn rows_that_somebody_else_put_into_bronze_are_not_read_and_taking_their_e
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_night_that_keeps_a_table_tells_of_what_somebody_else_committed_to_it() {
+    let shop = Shop::new();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.00")]);
+    shop.night("2026-02-01").await;
+    assert_eq!(shop.night("2026-02-01").await.warnings, [""; 0]);
+    let version = meddle(&shop, "marts.daily").await;
+    // A fence on top hides nothing.
+    fence(&shop.open().await.lake, "marts.daily", 2, false, ("a-run", shop.open().await.clock.now())).await.unwrap();
+    let again = shop.night("2026-02-01").await;
+    assert_eq!(again.status, RunStatus::Skipped, "{again:#?}");
+    let [told] = &again.warnings[..] else { panic!("{again:#?}") };
+    assert!(told.contains(&format!("version {version} of marts.daily was committed by delta-rs:1.6.1")), "{told}");
+    assert!(told.contains("the newest version shows what no audit saw"), "{told}");
+    // Held by a selection it is told of, too.
+    let select = Some(BTreeSet::from(["staging.stg_shop__orders".to_owned()]));
+    let request = RunRequest { night: "2026-02-01".parse().unwrap(), select, ..RunRequest::default() };
+    let held = run_night(&shop.open().await, &request).await.unwrap();
+    assert!(held.warnings.iter().any(|told| told.contains("committed by delta-rs:1.6.1")), "{held:#?}");
+    let request = RunRequest { night: "2026-02-01".parse().unwrap(), full_refresh: true, ..RunRequest::default() };
+    let refreshed = run_night(&shop.open().await, &request).await.unwrap();
+    assert_eq!((refreshed.status, refreshed.warnings), (RunStatus::Done, Vec::new()));
+    assert_eq!(shop.night("2026-02-01").await.warnings, [""; 0], "a table that was written anew is ours");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_of_a_version_whose_entry_is_gone_is_nobody_of_ours() {
     let shop = Shop::new();
     shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.00")]);
