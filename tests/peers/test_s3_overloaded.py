@@ -16,8 +16,8 @@ from tests.peers.support.s3 import Overloaded, Server, s3_server, served
 SEED = int(os.environ.get("BUHO_KILLS_SEED", date.today().toordinal()))
 BUCKET = "overloaded"
 NIGHTS = kills.NIGHTS[:4]
-# Of twelve requests one.
-CHANCE = 1 / 12
+# Of ten requests one.
+CHANCE = 1 / 10
 # A run whose request was refused more often than its client asks ends with 3, and is started again.
 ATTEMPTS, RETRY = 3, 3
 

@@ -103,7 +103,7 @@ class Overloaded:
         is_read = environ["REQUEST_METHOD"] == "GET"
         kinds = [self.REFUSED, self.LATE, self.TORN if is_read else self.LOST]
         if "HTTP_IF_NONE_MATCH" in environ:
-            kinds.append(self.CONFLICT)
+            kinds = [self.CONFLICT, self.CONFLICT, self.LOST]
         with self.lock:
             if self.random.random() >= self.chance:
                 return None

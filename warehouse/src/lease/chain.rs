@@ -180,10 +180,10 @@ impl Chain {
         if self.lake.create(&path, body).await.map_err(|source| LeaseError::storage(&path, source))? {
             return Ok(None);
         }
-        let there = self
-            .read(link.position)
-            .await?
-            .ok_or_else(|| LeaseError::Form { path: path.to_string(), reason: "it is taken, but not there".into() })?;
+        let Some(there) = self.read(link.position).await? else {
+            let source = "it was refused as if it were there, and it is not".into();
+            return Err(LeaseError::storage(&path, object_store::Error::Generic { store: "lease", source }));
+        };
         Ok((!there.is(link)).then_some(there))
     }
 

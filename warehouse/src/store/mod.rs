@@ -3,6 +3,7 @@
 //! Credentials come from the environment variables each cloud's own tools read; a URL that carries a
 //! secret is refused, so that none ends in a log.
 
+mod bucket;
 #[cfg(test)]
 mod conformance;
 mod durable;
@@ -31,6 +32,7 @@ use url::Url;
 
 use crate::error::ErrorKind;
 
+use bucket::BucketStore;
 pub use durable::{DurableStore, FsyncTotals, fsync_totals};
 use inside::InsideStore;
 pub use inside::LeadsOut;
@@ -228,5 +230,5 @@ fn open_bucket(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, Pa
         }
     };
     let root = Path::from_url_path(url.path()).map_err(|source| built(object_store::Error::InvalidPath { source }))?;
-    Ok((store, root))
+    Ok((Arc::new(BucketStore::new(store)), root))
 }
