@@ -92,6 +92,10 @@ pub struct ReleasedTable {
     pub state: TableState,
     /// What it was made from; equal means nothing to do.
     pub recipe: Recipe,
+    /// What its audits asked, and what they compared it with; equal means nothing to ask. Empty where that is not
+    /// known: sources have no audits, and older releases do not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub audited: String,
 }
 
 /// All that a table's rows depend on.

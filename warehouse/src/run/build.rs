@@ -19,6 +19,7 @@ use super::ml::Decisions;
 use super::report::NodeReport;
 use super::sources::SourceOutcome;
 use super::state::{Candidate, NodeState};
+use super::unasked::UNKNOWN;
 use super::views;
 use super::work::{Computed, Method, Outcome, Work};
 use crate::error::ErrorKind;
@@ -295,7 +296,8 @@ impl<'a> Build<'a> {
             Ok(Outcome::Committed(version, recipe)) => {
                 tracing::info!(node = %node, version, "committed already by a run that did not get to its release");
                 self.note(found, "built", None, seconds);
-                let released = ReleasedTable { version, night: self.night, state: TableState::Fresh, recipe };
+                let (state, audited) = (TableState::Fresh, UNKNOWN.to_owned());
+                let released = ReleasedTable { version, night: self.night, state, recipe, audited };
                 self.keep(found, &released);
                 self.states.insert(node, NodeState::Current { released });
             }

@@ -13,13 +13,14 @@ use super::error::RunError;
 use super::forecast::{Ahead, Pending, WindowsPlan};
 use super::held::Hold;
 use super::state::{Candidate, NodeState};
+use super::unasked::are_others;
 use super::{diff, evolution, views};
 use super::{ledgers, ml};
 use crate::ingest::{self, FreshnessState, IngestError, Reason};
 use crate::project::contract::{Contract, Missing};
 use crate::project::model::Materialized;
 use crate::project::types::ColumnType;
-use crate::release::{self, Release};
+use crate::release::{self, Release, ReleasedTable};
 use crate::table::TableSnapshot;
 
 /// Sources listed beside each other.
@@ -62,7 +63,7 @@ pub struct SourcePlan {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NodePlan {
     pub node: String,
-    /// `build`, `skip`, `view` or `hold`.
+    /// `build`, `audit`, `skip`, `view` or `hold`.
     pub action: String,
     pub why: String,
     /// Columns that would be added, dropped or changed.
@@ -203,7 +204,8 @@ async fn plan_nodes(
         let (action, why, identity) = match decision(node, &states, released, &made_from, request) {
             Decision::Build { why } => ("build", why, made_from.identity()),
             Decision::Keep { released } => {
-                ("skip", "nothing it depends on changed".to_owned(), released.recipe.identity())
+                let (action, why) = kept(context, &node.name, &released);
+                (action, why.to_owned(), released.recipe.identity())
             }
             Decision::View => ("view", view_reason(previous, node.name.as_str()), made_from.identity()),
             Decision::Hold(hold) => {
@@ -227,6 +229,14 @@ async fn plan_nodes(
         plans.push(NodePlan { node: node.name.clone(), action: action.to_owned(), why, columns, windows, unknown });
     }
     Ok(plans)
+}
+
+/// What is done with a table that stays as it is, and why.
+fn kept(context: &RunContext, name: &str, released: &ReleasedTable) -> (&'static str, &'static str) {
+    match context.project.models.get(name).is_some_and(|model| are_others(released, model)) {
+        true => ("audit", "nothing it depends on changed; its audits did"),
+        false => ("skip", "nothing it depends on changed"),
+    }
 }
 
 /// What the run would start from.
@@ -274,6 +284,6 @@ impl NightPlan {
     /// Whether a run would have nothing to do.
     pub fn is_empty(&self) -> bool {
         self.sources.iter().all(|source| source.new.is_empty() && source.corrected.is_empty())
-            && self.nodes.iter().all(|node| node.action != "build")
+            && self.nodes.iter().all(|node| !matches!(node.action.as_str(), "build" | "audit"))
     }
 }

@@ -12,6 +12,7 @@ use super::context::RunContext;
 use super::error::RunError;
 use super::stage;
 use super::state::{Candidate, NodeState, StagedTable};
+use super::unasked::asked_and_compared;
 use crate::failpoint;
 use crate::lease::Lease;
 use crate::planted::{Bug, planted};
@@ -93,7 +94,8 @@ pub(super) async fn released_first(
     for (name, candidate) in &build.candidates {
         if let (Candidate::Staged(staged), Some(NodeState::Built { recipe })) = (candidate, build.states.get(name)) {
             let (version, state) = (staged.next_version(), TableState::Fresh);
-            tables.insert(name.clone(), ReleasedTable { version, night: build.night(), state, recipe: recipe.clone() });
+            let (recipe, audited) = (recipe.clone(), String::new());
+            tables.insert(name.clone(), ReleasedTable { version, night: build.night(), state, recipe, audited });
         }
     }
     let release = Release {
@@ -176,8 +178,9 @@ pub(super) async fn committed_recipe(table: &TableSnapshot) -> Result<Option<Rec
 
 /// Whether a release would tell readers nothing new.
 fn says_the_same(previous: &Release, next: &Release) -> bool {
-    let rows = |release: &Release| -> BTreeMap<String, (u64, TableState)> {
-        release.tables.iter().map(|(name, table)| (name.clone(), (table.version, table.state))).collect()
+    let rows = |release: &Release| -> BTreeMap<String, (u64, TableState, String)> {
+        let says = |table: &ReleasedTable| (table.version, table.state, table.audited.clone());
+        release.tables.iter().map(|(name, table)| (name.clone(), says(table))).collect()
     };
     previous.night == next.night && rows(previous) == rows(next) && previous.views == next.views
 }
@@ -192,6 +195,8 @@ async fn release_node(
     let night = build.night();
     let before = previous.and_then(|release| release.tables.get(name));
     let kept = |state: TableState| before.map(|table| ReleasedTable { state, ..table.clone() });
+    let model = context.project.models.get(name);
+    let audited = model.map(|model| asked_and_compared(build, model)).unwrap_or_default();
     let table = match build.states.get(name) {
         Some(NodeState::Built { recipe }) => match build.candidates.get(name) {
             Some(Candidate::Staged(staged)) => {
@@ -202,12 +207,14 @@ async fn release_node(
                 };
                 let version = commit_under(context, lease, staged, &change).await?.version;
                 stage::forget(&context.lake, name).await;
-                Some(ReleasedTable { version, night, state: TableState::Fresh, recipe: recipe.clone() })
+                Some(ReleasedTable { version, night, state: TableState::Fresh, recipe: recipe.clone(), audited })
             }
             _ => None,
         },
         Some(NodeState::Current { released }) => {
-            Some(ReleasedTable { night, state: TableState::Fresh, ..released.clone() })
+            // What is not known of it is known once all that can change it has been asked.
+            let audited = if released.audited.is_empty() { String::new() } else { audited };
+            Some(ReleasedTable { night, state: TableState::Fresh, audited, ..released.clone() })
         }
         Some(NodeState::Held(_)) if planted(Bug::HeldAsFresh) => kept(TableState::Fresh),
         Some(NodeState::Held(_)) => kept(TableState::Held),

@@ -78,7 +78,7 @@ impl SourceOutcome {
             Candidate::Unchanged { snapshot, .. } => snapshot.as_ref()?.version,
             Candidate::Files { .. } => return None,
         };
-        Some(ReleasedTable { version, night, state, recipe: Recipe::default() })
+        Some(ReleasedTable { version, night, state, recipe: Recipe::default(), audited: String::new() })
     }
 }
 

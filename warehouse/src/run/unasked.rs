@@ -6,7 +6,9 @@ use super::audits::passed_before;
 use super::build::Build;
 use super::state::NodeState;
 use crate::audit::{self, Check};
-use crate::project::model::Model;
+use crate::identity::word_of;
+use crate::project::model::{Materialized, Model};
+use crate::release::ReleasedTable;
 
 /// Audits that a note names.
 const NAMED: usize = 3;
@@ -15,8 +17,31 @@ const NAMED: usize = 3;
 pub(super) struct Asking {
     /// Names of the checks.
     pub checks: BTreeSet<String>,
-    /// Whether the node is as it was, and only what its checks compare it with was not there before.
+    /// Whether the node is as it was, and its audits or what they compare it with are not.
     pub is_late: bool,
+}
+
+/// What stands for a table that was committed by a run that did not get to its release: nothing is known of what its
+/// audits saw beside it.
+pub(super) const UNKNOWN: &str = "unknown";
+/// Between the word for what is asked and the word for what it is compared with.
+const AND: char = '.';
+
+/// What the audits of a table ask.
+pub(super) fn asked_of(model: &Model) -> String {
+    word_of([audit::fingerprint(model).to_hex().to_string()])
+}
+
+/// What the audits of a table ask, and what the rows are made of that they compare it with.
+pub(super) fn asked_and_compared(build: &Build<'_>, model: &Model) -> String {
+    let compared = audit::tables_read(model);
+    let identities = compared.iter().map(|table| build.identity(table).unwrap_or_default().to_owned());
+    format!("{}{AND}{}", asked_of(model), word_of(identities))
+}
+
+/// Whether audits were changed since a table was released.
+pub(super) fn are_others(released: &ReleasedTable, model: &Model) -> bool {
+    !released.audited.is_empty() && released.audited.split(AND).next() != Some(&asked_of(model))
 }
 
 /// What is to be asked of a model's rows; `None` where nothing is.
@@ -27,13 +52,50 @@ pub(super) fn asking(build: &Build<'_>, model: &Model) -> Option<Asking> {
         NodeState::Built { .. } if !passed_before(build, model) => {
             Some(Asking { checks: names(&mut checks()), is_late: false })
         }
-        NodeState::Current { .. } => {
-            let is_late = |check: &Check| check.compares_with().iter().any(|table| is_first(build, table));
-            let late = names(&mut checks().filter(is_late));
+        NodeState::Current { released } => {
+            let late = late(build, model, released);
+            let late = names(&mut checks().filter(|check| late.covers(check)));
             (!late.is_empty()).then_some(Asking { checks: late, is_late: true })
         }
         _ => None,
     }
+}
+
+/// What of a table's audits is to be asked though the table is as it was.
+enum Late {
+    Nothing,
+    /// What compares it with one of these.
+    With(BTreeSet<String>),
+    All,
+}
+
+impl Late {
+    fn covers(&self, check: &Check) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::With(tables) => check.compares_with().iter().any(|table| tables.contains(table)),
+            Self::All => true,
+        }
+    }
+}
+
+fn late(build: &Build<'_>, model: &Model, released: &ReleasedTable) -> Late {
+    let compared = audit::tables_read(model);
+    if are_others(released, model) {
+        Late::All
+    } else if !released.audited.is_empty() {
+        let is_same = released.audited == asked_and_compared(build, model);
+        if is_same { Late::Nothing } else { Late::With(compared) }
+    } else {
+        let is_changed = |table: &String| is_rebuilt(build, table) || is_first(build, table);
+        Late::With(compared.into_iter().filter(is_changed).collect())
+    }
+}
+
+/// Whether a stored table has other rows than before; a view counts as built in every run.
+fn is_rebuilt(build: &Build<'_>, table: &str) -> bool {
+    let is_stored = build.context.graph.node(table).is_some_and(|node| node.materialized != Materialized::View);
+    is_stored && matches!(build.states.get(table), Some(NodeState::Built { .. }))
 }
 
 /// Whether no release named a table that this run has, so that nothing was ever compared with it.

@@ -73,3 +73,60 @@ async fn a_pair_that_may_part_goes_out_with_a_warning() {
         assert!(shop.ask(COUNTED).await.contains("| 2 "));
     }
 }
+
+/// Two nights: in the second, the day that `marts.counted` counts is gone from the table it is compared with.
+async fn a_day_that_only_one_of_them_loses(shop: &Shop) -> RunReport {
+    shop.write("sql/marts/shop/daily.sql", &DAILY_SQL.replace("group by", "where amount > 1 group by"));
+    shop.write(
+        "sql/marts/shop/counted.sql",
+        "select cast('2026-02-01' as date) as ordered_on, cast(1 as bigint) as orders",
+    );
+    shop.night("2026-02-01").await;
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "0.50")]);
+    shop.night("2026-02-02").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_is_asked_of_a_table_that_stays_where_only_what_it_compares_with_changed() {
+    let shop = counted("");
+    let report = a_day_that_only_one_of_them_loses(&shop).await;
+    assert_eq!((report.nodes.failed, report.nodes.held), (1, 1), "{report:#?}");
+    assert_eq!(report.exit_kind.as_deref(), Some("data"));
+    assert!(message(&report, "marts.counted").contains("relationships_ordered_on failed on 1 rows"), "{report:#?}");
+    assert!(shop.ask("select count(*) as days from marts.daily").await.contains("| 1 "), "readers see a pair");
+    // It is asked again until it is mended, and then no more.
+    let again = shop.night("2026-02-02").await;
+    assert_eq!(again.exit_kind.as_deref(), Some("data"), "{again:#?}");
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "2.50")]);
+    let mended = shop.night("2026-02-02").await;
+    assert_eq!(mended.status, RunStatus::Done, "{mended:#?}");
+    assert!(mended.audits.iter().any(|audit| audit.node == "marts.counted"), "{:#?}", mended.audits);
+    let idle = shop.night("2026-02-02").await;
+    assert_eq!((&idle.status, idle.audits.len()), (&RunStatus::Skipped, 0), "{idle:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_that_is_added_is_asked_of_the_rows_that_are_there() {
+    let shop = counted("");
+    shop.night("2026-02-01").await;
+    let daily = |audit: &str| {
+        shop.write("sql/marts/shop/daily.yml", &DAILY_YML.replace("audits:", &format!("audits:\n  - {audit}")));
+    };
+    daily("{ name: none_above_ten, sql: 'select * from marts.daily where revenue > 10' }");
+    let context = shop.open().await;
+    let request = RunRequest { night: "2026-02-01".parse().unwrap(), ..RunRequest::default() };
+    let plan = plan_night(&context, &request).await.unwrap();
+    let action = plan.nodes.iter().find(|node| node.node == "marts.daily").map(|node| node.action.as_str());
+    assert_eq!((action, plan.is_empty()), (Some("audit"), false), "{plan:#?}");
+    for _ in 0..2 {
+        let report = shop.night("2026-02-01").await;
+        assert_eq!(report.exit_kind.as_deref(), Some("data"), "{report:#?}");
+        assert!(message(&report, "marts.daily").contains("none_above_ten failed on 1 rows"), "{report:#?}");
+    }
+    daily("{ name: none_above_ten, sql: 'select * from marts.daily where revenue > 20' }");
+    let report = shop.night("2026-02-01").await;
+    assert_eq!((&report.status, report.nodes.built), (&RunStatus::Done, 0), "{report:#?}");
+    assert!(report.audits.iter().any(|audit| audit.audit == "none_above_ten" && audit.passed), "{report:#?}");
+    let idle = shop.night("2026-02-01").await;
+    assert_eq!((&idle.status, idle.audits.len()), (&RunStatus::Skipped, 0), "{idle:#?}");
+}
