@@ -172,6 +172,23 @@ impl Lease {
         self.keeper.releases().await.iter().filter_map(|id| id.parse().ok()).collect()
     }
 
+    /// The release that readers get, also where a listing does not show it.
+    ///
+    /// # Errors
+    /// Where the releases cannot be read.
+    pub async fn latest(&self, lake: &Lake) -> Result<Option<Release>, ReleaseError> {
+        let listed = release::list(lake).await?.pop();
+        for id in self.releases().await.into_iter().rev().take_while(|id| listed.is_none_or(|listed| *id > listed)) {
+            if release::is_there(lake, id).await? {
+                return release::read(lake, id).await.map(Some);
+            }
+        }
+        match listed {
+            Some(id) => release::read(lake, id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Notes which releases there are; the next link says it.
     pub async fn knows(&self, releases: &BTreeSet<ReleaseId>) {
         self.keeper.knows(releases.iter().map(ToString::to_string).collect()).await;

@@ -350,6 +350,7 @@ impl<'a> Build<'a> {
             context: self.context.clone(),
             may_resume: !self.request.full_refresh,
             may_compute: self.request.includes(Stage::of(&node.name, self.context)),
+            is_stage: self.request.stage.is_some(),
             is_fed: self.is_fed(&node.name),
             ahead,
             name: node.name.clone(),

@@ -145,6 +145,7 @@ impl Ahead<'_> {
             context: self.build.context.clone(),
             may_resume: false,
             may_compute: false,
+            is_stage: false,
             is_fed: true,
             ahead: false,
             name: node.name.clone(),

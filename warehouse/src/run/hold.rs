@@ -50,7 +50,7 @@ async fn fence_tables(context: &RunContext, lease: &Lease, run_id: &str) -> Resu
     if !lease.must_fence() || planted(Bug::NoFence) {
         return Ok(());
     }
-    let previous = release::latest(&context.lake).await?;
+    let previous = lease.latest(&context.lake).await?;
     let sources = context.project.contracts.values().map(|contract| contract.table.clone());
     let nodes = context.graph.nodes.iter().map(|node| node.name.clone());
     let released = previous.iter().flat_map(|release| release.tables.keys().cloned());

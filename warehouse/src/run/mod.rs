@@ -89,6 +89,7 @@ mod tests;
 mod turns;
 mod unasked;
 pub mod views;
+mod waiting;
 mod windowed;
 mod work;
 

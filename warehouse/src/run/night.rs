@@ -16,6 +16,7 @@ use super::report::{Failure, NodeReport, RunReport, RunStatus};
 use super::sources::{Blocked, SourceOutcome, Wanted, ingest_all};
 use super::state::NodeState;
 use super::strangers::warn_of_strangers;
+use super::waiting::refuse_nothing;
 use super::{evolution, left, maintain, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
@@ -96,7 +97,7 @@ async fn phases(
     lease: &Lease,
     report: &mut RunReport,
 ) -> Result<(), RunError> {
-    let previous = release::latest(&context.lake).await?;
+    let previous = lease.latest(&context.lake).await?;
     evolution::check(context, request, previous.as_ref()).await?;
     let built_for = night_to_build(request.night, previous.as_ref(), report);
     warn_of_rollback(previous.as_ref(), report);
@@ -105,14 +106,17 @@ async fn phases(
 
     let mut missed = BTreeMap::new();
     for night in &request.earlier {
-        let wanted = Wanted { night: *night, may_load: true, tables: None, missed: missed.clone() };
+        let wanted = Wanted { missed: missed.clone(), ..Wanted::all(*night) };
         let sources = ingest_all(context, &wanted, &attempt(&run_id, *night)).await?;
         report.take_sources(&sources);
         missed.extend(Wanted::missing(&sources));
         commit_sources(context, lease, sources, &run_id).await?;
     }
     let may_load = request.includes(Stage::Ingest);
-    let wanted = Wanted { night: request.night, may_load, tables: wanted_tables(context, request), missed };
+    let read = wanted_tables(context, request);
+    let tables = read.clone().filter(|_| request.stage == Some(Stage::Ingest));
+    let publishes = request.stage == Some(Stage::Publish);
+    let wanted = Wanted { night: request.night, may_load, tables, read, publishes, missed };
     let sources = ingest_all(context, &wanted, &attempt(&run_id, request.night)).await?;
     failpoint::reached("sources.staged");
     report.take_sources(&sources);
@@ -155,14 +159,18 @@ async fn phases(
     let committed = commit_all(context, lease, audited, bronze, previous.as_ref()).await?;
     let released = committed.release(context, lease, previous.as_ref()).await?;
     clock.end(report);
+    if released.release().is_none() {
+        refuse_nothing(&sources)?;
+    }
     report.take_nodes(released.build(), &sources);
     report.conclude(released.release());
     Ok(())
 }
 
-/// The ingest stage alone loads what the selected nodes are made from; a whole run takes in all that came.
+/// What the selected nodes are made from. The stages look at no more of what was delivered; a whole run takes in all
+/// that came.
 fn wanted_tables(context: &RunContext, request: &RunRequest) -> Option<BTreeSet<String>> {
-    let selected = request.select.as_ref().filter(|_| request.stage == Some(Stage::Ingest))?;
+    let selected = request.select.as_ref().filter(|_| request.stage.is_some())?;
     Some(context.graph.ancestors(selected.iter().map(String::as_str)))
 }
 

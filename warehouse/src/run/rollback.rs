@@ -35,7 +35,7 @@ pub async fn rollback(context: &RunContext, to: ReleaseId) -> Result<Release, Ru
 
 async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &str) -> Result<Release, RunError> {
     let target = release::read(&context.lake, to).await?;
-    let latest = release::latest(&context.lake).await?.unwrap_or_else(|| target.clone());
+    let latest = lease.latest(&context.lake).await?.unwrap_or_else(|| target.clone());
     if latest.id() == to {
         return Err(RunError::User { message: format!("release {to} is what readers see already; nothing to do") });
     }

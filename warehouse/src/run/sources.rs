@@ -18,6 +18,7 @@ use super::ledgers::{self, NumberedLedger};
 use super::report::SourceReport;
 use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
+use super::waiting::{self, Waits};
 use crate::error::ErrorKind;
 use crate::ingest::{self, Freshness, FreshnessState, IngestError, LoadFailure, LoadOptions, LoadReport};
 use crate::planted::{Bug, planted};
@@ -45,6 +46,8 @@ pub(super) struct SourceOutcome {
     pub is_new: bool,
     /// Why what reads it must stay at the last release, and whether the source itself failed.
     pub blocked: Option<Blocked>,
+    /// What there is to say of a delivery that waits, where that blocks nothing.
+    pub waits: Option<String>,
     pub warnings: Vec<String>,
 }
 
@@ -89,12 +92,21 @@ pub(super) struct Wanted {
     pub may_load: bool,
     /// Only sources of these bronze tables; `None` is all.
     pub tables: Option<BTreeSet<String>>,
+    /// What is read for what was asked for; `None` is all.
+    pub read: Option<BTreeSet<String>>,
+    /// Whether what is built already goes out, and nothing else.
+    pub publishes: bool,
     /// Sources that storage did not give for an earlier night of the run: they stay as they are, for what a later
     /// night finds of theirs would be the later night's.
     pub missed: BTreeMap<String, Blocked>,
 }
 
 impl Wanted {
+    /// All that came for a night.
+    pub fn all(night: NaiveDate) -> Self {
+        Self { night, may_load: true, tables: None, read: None, publishes: false, missed: BTreeMap::new() }
+    }
+
     /// Notes which sources storage did not give.
     pub fn missing(outcomes: &[SourceOutcome]) -> impl Iterator<Item = (String, Blocked)> {
         let missed = outcomes.iter().filter_map(|outcome| Some((outcome.source.clone(), outcome.blocked.clone()?)));
@@ -143,12 +155,15 @@ async fn ingest_source(
         Ok(Read::Nothing) => unchanged(contract, snapshot, numbered),
         Ok(Read::Refused { because }) => stays(contract, snapshot, numbered, because, ErrorKind::Data),
         Ok(Read::Waiting { path, others }) => {
-            let because = format!(
-                "`{path}`{} not loaded — run `buho ingest --night {night}` first, and see what it says of {}",
-                if others == 0 { " is".to_owned() } else { format!(" and {others} more deliveries are") },
-                contract.name
-            );
-            stays(contract, snapshot, numbered, because, ErrorKind::User)
+            let because = waiting::told(&path, others, wanted, &contract.name);
+            match wanted.where_one_waits(contract) {
+                Waits::Blocks => stays(contract, snapshot, numbered, because, ErrorKind::User),
+                Waits::IsNothing => unchanged(contract, snapshot, numbered),
+                Waits::IsTold => {
+                    let outcome = unchanged(contract, snapshot, numbered);
+                    SourceOutcome { waits: Some(because.clone()), warnings: vec![because], ..outcome }
+                }
+            }
         }
         Err(error) => stays(contract, snapshot, numbered, error.to_string(), error.kind()),
     };
@@ -271,6 +286,7 @@ async fn loaded(
         quarantine: report.quarantine,
         is_new: false,
         blocked: None,
+        waits: None,
         warnings,
     })
 }
@@ -302,6 +318,7 @@ fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, ledger: Numbe
         is_new: false,
         report: empty_report(contract),
         blocked: None,
+        waits: None,
         warnings: Vec::new(),
     }
 }

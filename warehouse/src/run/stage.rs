@@ -1,7 +1,8 @@
 //! What an attempt has staged, so that the next one need not compute it again.
 //!
 //! `_buho/stage/<table>/<recipe>.json` names the files of a node that was computed in full. The recipe's
-//! identity is made of code, night and the rows of all inputs: where it is the same, so are the rows.
+//! identity is made of code, night and the rows of all inputs: where it is the same, so are the rows. What a stage could
+//! not compute is noted in `_buho/failed`.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -19,6 +20,7 @@ use crate::planted::{Bug, planted};
 use crate::table::{Lake, StagedFile, TableError, TableSnapshot};
 
 const FOLDER: &str = "_buho/stage";
+const FAILED: &str = "_buho/failed";
 
 fn file(table: &str, identity: &str) -> String {
     let identity = if planted(Bug::AnyStagedNote) { "any" } else { identity };
@@ -72,10 +74,29 @@ pub(super) async fn find(lake: &Lake, table: &str, identity: &str) -> Result<Opt
     Ok(Some(note))
 }
 
+/// Notes why a stage could not make a node, so that the one that publishes holds it and lets the rest go out.
+pub(super) async fn note_failure(lake: &Lake, table: &str, identity: &str, because: &str) {
+    let path = lake.path(&failure_file(table, identity));
+    if let Err(error) = lake.store().put(&path, because.as_bytes().to_vec().into()).await {
+        tracing::warn!(table, %error, "that the node failed could not be noted: `buho publish` will say that it is not built");
+    }
+}
+
+/// Why an earlier stage could not make a node of the same recipe.
+pub(super) async fn failure(lake: &Lake, table: &str, identity: &str) -> Result<Option<String>, RunError> {
+    let found = lake.read(&failure_file(table, identity)).await?;
+    Ok(found.map(|because| String::from_utf8_lossy(&because).into_owned()))
+}
+
+fn failure_file(table: &str, identity: &str) -> String {
+    format!("{FAILED}/{table}/{identity}.txt")
+}
+
 /// Files that an unfinished night has staged since `since`; notes before that are forgotten.
 pub(super) async fn in_use(lake: &Lake, table: &str, since: DateTime<Utc>) -> Result<HashSet<String>, RunError> {
     let below = format!("{FOLDER}/{table}");
     remove_old(lake, &below, since, |_| true).await?;
+    remove_old(lake, &format!("{FAILED}/{table}"), since, |_| true).await?;
     let folder = lake.path(&below);
     let failed = |source: object_store::Error| TableError::Read {
         table: table.to_owned(),

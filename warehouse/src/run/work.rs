@@ -69,6 +69,8 @@ pub(super) struct Work {
     pub may_resume: bool,
     /// Whether what no attempt finished may be computed.
     pub may_compute: bool,
+    /// Whether others publish what it makes, and have to know where it failed.
+    pub is_stage: bool,
     /// Whether anything was ever delivered of what it is made from.
     pub is_fed: bool,
     /// Whether the table has versions that no release names.
@@ -97,6 +99,13 @@ impl Work {
             Some(model) => self.outcome(model, &recipe).await,
             None => Err(RunError::Defect { what: format!("{} is in the graph but not in the project", self.name) }),
         };
+        if let Err(error) = &result
+            && self.is_stage
+            && self.may_compute
+            && !matches!(error, RunError::Waits { .. } | RunError::NotBuilt { .. })
+        {
+            stage::note_failure(&self.context.lake, &self.name, &recipe.identity(), &error.to_string()).await;
+        }
         let seconds = (self.context.clock.now() - started).as_seconds_f64();
         Computed { node: self.name, recipe, seconds, result }
     }
@@ -134,7 +143,11 @@ impl Work {
             return self.same().await;
         }
         if !self.may_compute {
-            return Err(RunError::NotBuilt { node: self.name.clone() });
+            let failed = stage::failure(&self.context.lake, &self.name, &identity).await?;
+            return Err(match failed {
+                Some(because) => RunError::refused(&self.name, &because),
+                None => RunError::NotBuilt { node: self.name.clone() },
+            });
         }
         let Some(made) = self.attempts(model, &identity).await? else {
             return self.same().await;

@@ -214,3 +214,69 @@ async fn a_selection_of_the_ingest_stage_loads_what_the_selected_tables_are_made
     assert_eq!((loaded, report.rows.ingested), (vec!["orders"], 2));
     assert!(TableSnapshot::load(&context.lake, "bronze.other", None).await.unwrap().is_none());
 }
+
+/// A second mart that a division by zero keeps from being made.
+fn with_a_mart_that_cannot_be_made(shop: &Shop) {
+    shop.write("sql/marts/shop/broken.sql", "select ordered_on, 1 / (sum(amount) - sum(amount)) as nothing from staging.stg_shop__orders group by ordered_on");
+    let yml = "key: [ordered_on]\ncolumns:\n  - { name: ordered_on, type: DATE }\n  - { name: nothing, type: 'DECIMAL(38,6)' }\n";
+    shop.write("sql/marts/shop/broken.yml", yml);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stage_could_not_make_is_held_by_publish_and_the_rest_goes_out() {
+    let night = "2026-02-01";
+    let whole = delivered();
+    with_a_mart_that_cannot_be_made(&whole);
+    let expected = whole.night(night).await;
+    assert_eq!((&expected.status, expected.nodes.failed), (&RunStatus::Partial, 1), "{expected:#?}");
+    let parts = delivered();
+    with_a_mart_that_cannot_be_made(&parts);
+    stage(&parts, night, Stage::Ingest).await.unwrap();
+    let built = stage(&parts, night, Stage::Build).await.unwrap();
+    assert_eq!((&built.status, built.nodes.failed), (&RunStatus::Failed, 1), "{built:#?}");
+    let published = stage(&parts, night, Stage::Publish).await.unwrap();
+    assert_eq!((&published.status, &published.nodes), (&expected.status, &expected.nodes), "{published:#?}");
+    let told = |report: &RunReport| report.failed.clone().map(|failed| failed.message);
+    assert!(told(&published).is_some_and(|message| message.contains(&told(&built).unwrap())), "{published:#?}");
+    assert_eq!(parts.ask(DAILY).await, whole.ask(DAILY).await);
+    // Once it can be made, it goes out.
+    parts.write(
+        "sql/marts/shop/broken.sql",
+        "select ordered_on, cast(1 as decimal(38, 6)) as nothing from staging.stg_shop__orders group by ordered_on",
+    );
+    stage(&parts, night, Stage::Build).await.unwrap();
+    assert_eq!(stage(&parts, night, Stage::Publish).await.unwrap().status, RunStatus::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_comes_between_build_and_publish_is_told_of_and_waits() {
+    let shop = delivered();
+    stage(&shop, "2026-02-01", Stage::Ingest).await.unwrap();
+    stage(&shop, "2026-02-01", Stage::Build).await.unwrap();
+    shop.orders("2026-01-31", &[("z", "2026-01-31 12:00:00", "7.00")]);
+    let published = stage(&shop, "2026-02-01", Stage::Publish).await.unwrap();
+    assert_eq!((&published.status, published.release.as_deref()), (&RunStatus::Done, Some("2026-02-01.1")));
+    let told = published.warnings.iter().any(|said| said.contains("orders_2026-01-31.csv` is not loaded"));
+    assert!(told, "{published:#?}");
+    assert!(shop.ask(DAILY).await.contains("11.50"));
+    // Who forgets to load and to build is not told that all is well.
+    let error = stage(&shop, "2026-02-01", Stage::Publish).await.unwrap_err();
+    assert!(error.to_string().contains("is not loaded — run `buho ingest"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stage_of_selected_nodes_does_not_wait_for_deliveries_of_others() {
+    let shop = delivered();
+    let contract = std::fs::read_to_string(shop.root.path().join("sql/sources/orders.yml")).unwrap();
+    shop.write("sql/sources/others.yml", &contract.replace("orders", "others"));
+    shop.write("raw/others/others_2026-02-01.csv", "order_id,ordered_at,amount\nz,2026-02-01 12:00:00,7.00\n");
+    let select = Some(BTreeSet::from(["marts.daily".to_owned(), "staging.stg_shop__orders".to_owned()]));
+    let context = shop.open().await;
+    for stage in [Stage::Ingest, Stage::Build, Stage::Publish] {
+        let (night, select) = ("2026-02-01".parse().unwrap(), select.clone());
+        let request = RunRequest { night, stage: Some(stage), select, ..RunRequest::default() };
+        let report = run_night(&context, &request).await.unwrap();
+        assert_eq!(report.status, RunStatus::Done, "{stage:?}: {report:#?}");
+    }
+    assert!(shop.ask(DAILY).await.contains("11.50"));
+}

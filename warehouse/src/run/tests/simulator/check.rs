@@ -161,6 +161,11 @@ impl World {
             rows: BTreeMap::new(),
         };
         seen.moment.night = release.night;
+        let gone =
+            before.and_then(|before| before.release.tables.keys().find(|name| !release.tables.contains_key(*name)));
+        if let Some(name) = gone {
+            return Err(format!("{id}: {name} was released before, and is not any more"));
+        }
         for model in self.design.models.clone() {
             let name = &model.table;
             let Some(table) = release.tables.get(name) else { continue };
