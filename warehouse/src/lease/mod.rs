@@ -176,15 +176,15 @@ impl Lease {
     ///
     /// # Errors
     /// Where the releases cannot be read.
-    pub async fn latest(&self, lake: &Lake) -> Result<Option<Release>, ReleaseError> {
+    pub async fn latest(&self, lake: &Lake) -> Result<Option<Release>, LeaseError> {
         let listed = release::list(lake).await?.pop();
         for id in self.releases().await.into_iter().rev().take_while(|id| listed.is_none_or(|listed| *id > listed)) {
             if release::is_there(lake, id).await? {
-                return release::read(lake, id).await.map(Some);
+                return Ok(Some(release::read(lake, id).await?));
             }
         }
         match listed {
-            Some(id) => release::read(lake, id).await.map(Some),
+            Some(id) => Ok(Some(release::read(lake, id).await?)),
             None => Ok(None),
         }
     }

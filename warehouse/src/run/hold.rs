@@ -10,7 +10,6 @@ use super::left;
 use crate::failpoint;
 use crate::lease::{Holder, Lease};
 use crate::planted::{Bug, planted};
-use crate::release;
 use crate::table::fence;
 
 /// Logs fenced beside each other.

@@ -2,7 +2,7 @@
 
 use super::crash::{attempt, second_night};
 use super::*;
-use crate::store::faults::Rule;
+use crate::store::faults::{FaultyStore, Rule};
 use crate::store::storm::Storm;
 use crate::table::TableError;
 
@@ -265,4 +265,45 @@ async fn a_rollback_that_died_before_its_release_leaves_no_gap_in_a_history() {
         assert_eq!(shop.ask(question).await, expected, "died at write {write} of {writes}");
     }
     assert!(ahead > 0, "no rollback died behind its commit of the history");
+}
+
+/// A lake of two nights whose listings do not show the release of the second.
+async fn behind() -> (Shop, RunContext) {
+    let shop = Shop::new();
+    for (day, amount) in [("2026-02-01", "1.00"), (DAY, "2.00")] {
+        shop.orders(day, &[(day, &format!("{day} 10:00:00"), amount)]);
+        shop.night(day).await;
+    }
+    let mut context = shop.open().await;
+    let hidden = Rule::Unlisted("_buho/releases/2026-02-02");
+    context.lake = context.lake.over(Arc::new(FaultyStore::new(Arc::clone(context.lake.store()), hidden)));
+    assert_eq!(release::latest(&context.lake).await.unwrap().unwrap().night, "2026-02-01".parse().unwrap());
+    (shop, context)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_builds_on_the_newest_release_also_where_no_listing_shows_it() {
+    let (shop, context) = behind().await;
+    let request = RunRequest { night: DAY.parse().unwrap(), ..RunRequest::default() };
+    assert_eq!(run_night(&context, &request).await.unwrap().status, RunStatus::Skipped);
+    // A night that fails keeps the table at the newest release.
+    shop.orders("2026-02-03", &[("c", "2026-02-03 10:00:00", "-1.00")]);
+    let request = RunRequest { night: "2026-02-03".parse().unwrap(), ..RunRequest::default() };
+    let report = run_night(&context, &request).await.unwrap();
+    assert_eq!(report.nodes.failed, 1, "{report:#?}");
+    assert!(shop.ask("select count(*) as days from marts.daily").await.contains("| 2 "));
+    // An older night is older.
+    let (_shop, context) = behind().await;
+    let request = RunRequest { night: "2026-02-01".parse().unwrap(), ..RunRequest::default() };
+    let report = run_night(&context, &request).await.unwrap();
+    let told = report.warnings.iter().any(|said| said.contains("is older than release 2026-02-02.1"));
+    assert!(told, "{report:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_takes_back_the_newest_release_also_where_no_listing_shows_it() {
+    let (shop, context) = behind().await;
+    let restored = rollback(&context, "2026-02-01.1".parse().unwrap()).await.unwrap();
+    assert_eq!(restored.id().to_string(), "2026-02-02.2");
+    assert!(shop.ask("select count(*) as days from marts.daily").await.contains("| 1 "));
 }
