@@ -352,6 +352,7 @@ impl<'a> Build<'a> {
             may_compute: self.request.includes(Stage::of(&node.name, self.context)),
             is_stage: self.request.stage.is_some(),
             is_fed: self.is_fed(&node.name),
+            released: released.map(|table| table.version),
             ahead,
             name: node.name.clone(),
             scene,

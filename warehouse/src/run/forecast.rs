@@ -148,6 +148,7 @@ impl Ahead<'_> {
             is_stage: false,
             is_fed: true,
             ahead: false,
+            released: None,
             name: node.name.clone(),
             scene: self.build.scene(&node.inputs).await?,
             base,

@@ -22,7 +22,8 @@ use crate::clock::run_id;
 use crate::error::ErrorKind;
 use crate::failpoint;
 use crate::lease::{Errand, Holder, Lease, LeaseError, OPENING};
-use crate::release::{self, Release};
+use crate::project::model::Materialized;
+use crate::release::{self, Release, ReleaseId};
 
 /// Runs a night and records it. What failed inside it is in the report; an error means that the run
 /// itself could not go on.
@@ -100,31 +101,11 @@ async fn phases(
     let previous = lease.latest(&context.lake).await?;
     evolution::check(context, request, previous.as_ref()).await?;
     let built_for = night_to_build(request.night, previous.as_ref(), report);
-    warn_of_rollback(previous.as_ref(), report);
+    warn_of_rollback(context, previous.as_ref(), report);
     let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context, lease, report, "ingest").await;
 
-    let mut missed = BTreeMap::new();
-    for night in &request.earlier {
-        let wanted = Wanted { missed: missed.clone(), ..Wanted::all(*night) };
-        let sources = ingest_all(context, &wanted, &attempt(&run_id, *night)).await?;
-        report.take_sources(&sources);
-        missed.extend(Wanted::missing(&sources));
-        commit_sources(context, lease, sources, &run_id).await?;
-    }
-    let may_load = request.includes(Stage::Ingest);
-    let read = wanted_tables(context, request);
-    let tables = read.clone().filter(|_| request.stage == Some(Stage::Ingest));
-    let publishes = request.stage == Some(Stage::Publish);
-    let wanted = Wanted { night: request.night, may_load, tables, read, publishes, missed };
-    let sources = ingest_all(context, &wanted, &attempt(&run_id, request.night)).await?;
-    failpoint::reached("sources.staged");
-    report.take_sources(&sources);
-    warn_of_nothing(context, &sources, report);
-    if wanted.tables.is_none() {
-        tell_unused_packs(context, &sources);
-    }
-    let sources = commit_sources(context, lease, sources, &run_id).await?;
+    let sources = take_in(context, request, lease, report).await?;
     failpoint::reached("sources.committed");
     if request.stage == Some(Stage::Ingest) {
         report.take_source_nodes(&sources);
@@ -167,6 +148,37 @@ async fn phases(
     Ok(())
 }
 
+/// Loads what came for the nights of a run, and commits it.
+async fn take_in(
+    context: &RunContext,
+    request: &RunRequest,
+    lease: &Lease,
+    report: &mut RunReport,
+) -> Result<Vec<SourceOutcome>, RunError> {
+    let run_id = report.run_id.clone();
+    let mut missed = BTreeMap::new();
+    for night in &request.earlier {
+        let wanted = Wanted { missed: missed.clone(), ..Wanted::all(*night) };
+        let sources = ingest_all(context, &wanted, &attempt(&run_id, *night)).await?;
+        report.take_sources(&sources);
+        missed.extend(Wanted::missing(&sources));
+        commit_sources(context, lease, sources, &run_id).await?;
+    }
+    let may_load = request.includes(Stage::Ingest);
+    let read = wanted_tables(context, request);
+    let tables = read.clone().filter(|_| request.stage == Some(Stage::Ingest));
+    let publishes = request.stage == Some(Stage::Publish);
+    let wanted = Wanted { night: request.night, may_load, tables, read, publishes, missed };
+    let sources = ingest_all(context, &wanted, &attempt(&run_id, request.night)).await?;
+    failpoint::reached("sources.staged");
+    report.take_sources(&sources);
+    warn_of_nothing(context, &sources, report);
+    if wanted.tables.is_none() {
+        tell_unused_packs(context, &sources);
+    }
+    commit_sources(context, lease, sources, &run_id).await
+}
+
 /// What the selected nodes are made from. The stages look at no more of what was delivered; a whole run takes in all
 /// that came.
 fn wanted_tables(context: &RunContext, request: &RunRequest) -> Option<BTreeSet<String>> {
@@ -204,7 +216,7 @@ fn tell_unused_packs(context: &RunContext, sources: &[SourceOutcome]) {
 }
 
 /// What was rolled back comes again, unless what made it was mended.
-fn warn_of_rollback(previous: Option<&Release>, report: &mut RunReport) {
+fn warn_of_rollback(context: &RunContext, previous: Option<&Release>, report: &mut RunReport) {
     let Some((release, restored)) = previous.and_then(|release| Some((release, release.restores.as_ref()?))) else {
         return;
     };
@@ -214,6 +226,20 @@ fn warn_of_rollback(previous: Option<&Release>, report: &mut RunReport) {
     );
     tracing::warn!("{said}");
     report.warnings.push(said);
+    let histories = context.graph.nodes.iter().filter(|node| node.materialized == Materialized::Scd2);
+    let histories: Vec<&str> = histories.map(|node| node.name.as_str()).collect();
+    let first = restored.parse().ok().and_then(|restored: ReleaseId| restored.night.succ_opt());
+    if let Some(first) =
+        first.filter(|first| *first < report.night && !histories.is_empty() && report.earlier.is_empty())
+    {
+        let said = format!(
+            "the nights from {first} on are taken back, and their states are in no history any more: `buho backfill --from {first} --to {}` adds them to {}",
+            report.night,
+            histories.join(", ")
+        );
+        tracing::warn!("{said}");
+        report.warnings.push(said);
+    }
 }
 
 /// Names what a run built again after a rollback.

@@ -22,7 +22,7 @@ use crate::planted::{Bug, planted};
 use crate::project::model::Model;
 use crate::release::Recipe;
 use crate::session::Effort;
-use crate::table::{DataFile, StagedFile, TableSnapshot};
+use crate::table::{DataFile, StagedFile, TableError, TableSnapshot};
 
 /// A node that was computed, or not.
 pub(super) struct Computed {
@@ -75,6 +75,8 @@ pub(super) struct Work {
     pub is_fed: bool,
     /// Whether the table has versions that no release names.
     pub ahead: bool,
+    /// The version that the last release names.
+    pub released: Option<u64>,
     pub name: String,
     pub scene: Scene,
     pub base: Option<TableSnapshot>,
@@ -127,8 +129,31 @@ impl Work {
         Err(RunError::refused(name, &format!("{strangers} — {advice}")))
     }
 
+    /// Refuses to write a version a second time: releases that name it would show other rows from then on.
+    async fn refuse_lost(&self) -> Result<(), RunError> {
+        let (Some(base), Some(released)) = (&self.base, self.released) else { return Ok(()) };
+        if base.version >= released {
+            return Ok(());
+        }
+        if self.context.lake.has_version(&self.name, base.version + 1).await {
+            return Err(TableError::Unlisted { table: self.name.clone(), version: base.version }.into());
+        }
+        let (name, last) = (&self.name, base.version);
+        let lost = format!("its log ends at version {last}, and the last release names version {released}");
+        if !self.may_resume {
+            tracing::warn!(node = %name, "{lost}: it is written anew, and releases before show what is written now");
+            return Ok(());
+        }
+        let advice = format!(
+            "put the entries `_delta_log/{:020}.json` to `{released:020}.json` back from a backup, or write the table anew with `buho run --select {name} --full-refresh`, after which older releases show other rows of it",
+            last + 1
+        );
+        Err(RunError::refused(name, &format!("{lost} — {advice}")))
+    }
+
     /// What an earlier attempt committed or staged of the same recipe, else the computation.
     async fn outcome(&self, model: &Model, recipe: &Recipe) -> Result<Outcome, RunError> {
+        self.refuse_lost().await?;
         self.refuse_strangers().await?;
         if let Some(base) = self.base.as_ref().filter(|_| self.may_resume && self.ahead)
             && publish::committed_recipe(base).await?.as_ref() == Some(recipe)

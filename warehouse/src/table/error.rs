@@ -8,13 +8,15 @@ pub enum TableError {
     #[error("table {table}: cannot read its log at {url}: {source} — check that the lake is reachable, then run again")]
     Read { table: String, url: String, source: Box<deltalake::DeltaTableError> },
     #[error(
-        "table {table}: the last entry of its log, {path}, is cut short or damaged, so that nobody can read the table — put the whole object back if the storage keeps earlier ones; else remove it, and `buho run --full-refresh` writes that version again"
+        "table {table}: the last entry of its log, {path}, is cut short or damaged, so that nobody can read the table — put the whole object back if the storage keeps earlier ones; else remove it, and `buho run --full-refresh` writes that version again; releases that name it then show what is written now"
     )]
     Torn { table: String, path: String },
     #[error(
         "table {table}: version {version} is not in its log — a release needs it; was the log cleaned by another tool?"
     )]
     MissingVersion { table: String, version: u64 },
+    #[error("table {table}: a listing of its log ends at version {version}, and there are more — run again")]
+    Unlisted { table: String, version: u64 },
     #[error("table {table}: cannot write {path}: {source} — check space and permissions of the lake, then run again")]
     Write { table: String, path: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error(
@@ -40,6 +42,7 @@ impl TableError {
         match self {
             Self::Read { .. } | Self::Write { .. } => ErrorKind::Retry,
             Self::MissingVersion { .. } | Self::EmptyPartition { .. } | Self::Torn { .. } => ErrorKind::Data,
+            Self::Unlisted { .. } => ErrorKind::Retry,
             Self::Conflict { .. } | Self::Fenced { .. } => ErrorKind::Locked,
             Self::Type { .. } => ErrorKind::User,
             Self::Defect { .. } => ErrorKind::Defect,

@@ -92,7 +92,7 @@ impl Lake {
     }
 
     /// Whether a log still has the entry of a version: asked for by name, for a listing may be short.
-    pub(super) async fn has_version(&self, table: &str, version: u64) -> bool {
+    pub(crate) async fn has_version(&self, table: &str, version: u64) -> bool {
         let entry = self.table_path(table).join("_delta_log").join(format!("{version:020}.json"));
         !matches!(self.store.head(&entry).await, Err(object_store::Error::NotFound { .. }))
     }

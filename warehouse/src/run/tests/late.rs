@@ -307,3 +307,46 @@ async fn a_rollback_takes_back_the_newest_release_also_where_no_listing_shows_it
     assert_eq!(restored.id().to_string(), "2026-02-02.2");
     assert!(shop.ask("select count(*) as days from marts.daily").await.contains("| 1 "));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_a_release_names_is_not_written_a_second_time_unasked() {
+    let shop = Shop::new();
+    for (day, amount) in [("2026-02-01", "1.00"), (DAY, "2.00")] {
+        shop.orders(day, &[(day, &format!("{day} 10:00:00"), amount)]);
+        shop.night(day).await;
+    }
+    std::fs::remove_file(shop.root.path().join("lake/marts/daily/_delta_log/00000000000000000001.json")).unwrap();
+    shop.orders("2026-02-03", &[("c", "2026-02-03 10:00:00", "3.00")]);
+    let report = shop.night("2026-02-03").await;
+    let told = report.failed.clone().unwrap().message;
+    assert!(told.contains("its log ends at version 0, and the last release names version 1"), "{report:#?}");
+    let request = RunRequest { night: "2026-02-03".parse().unwrap(), full_refresh: true, ..RunRequest::default() };
+    assert_eq!(run_night(&shop.open().await, &request).await.unwrap().status, RunStatus::Done);
+    assert!(shop.ask("select sum(revenue) as revenue from marts.daily").await.contains("6.00"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_after_a_rollback_names_the_backfill_that_gives_histories_their_nights_back() {
+    let shops = [super::materialize::every_kind(), super::materialize::every_kind()];
+    for (shop, rolls_back) in shops.iter().zip([false, true]) {
+        for (day, amount) in (1..=4).zip(["1.00", "2.00", "3.00", "4.00"]) {
+            let night = format!("2026-02-0{day}");
+            shop.orders(&night, &[("a", &format!("{night} 10:00:00"), amount)]);
+            if day == 4 && rolls_back {
+                rollback(&shop.open().await, "2026-02-01.1".parse().unwrap()).await.unwrap();
+            }
+            let report = shop.night(&night).await;
+            let told = report
+                .warnings
+                .iter()
+                .any(|said| said.contains("`buho backfill --from 2026-02-02 --to 2026-02-04` adds"));
+            assert_eq!(told, day == 4 && rolls_back, "{report:#?}");
+        }
+    }
+    let question = super::materialize::EVERY_KIND;
+    let [never, rolled] = &shops;
+    assert_ne!(never.ask(question).await, rolled.ask(question).await);
+    let (from, to) = ("2026-02-02".parse().unwrap(), "2026-02-04".parse().unwrap());
+    backfill(&rolled.open().await, from, to, 1, None, |_| ()).await.unwrap();
+    assert_eq!(never.ask(question).await, rolled.ask(question).await);
+}
