@@ -10,6 +10,8 @@ use crate::project::contract::{Contract, Expect, Missing};
 
 /// Nights before the newest whose median is the usual number of rows.
 const USUAL_NIGHTS: usize = 14;
+/// Days for which a delivery that is missing or thin is told of after its night.
+const TOLD_FOR: u64 = 7;
 /// Fewer nights than this tell nothing about what is usual.
 const FEWEST_NIGHTS: usize = 3;
 
@@ -80,6 +82,39 @@ pub fn freshness(
     let by_night = rows_by_night(ledger, night);
     let state = state(expect, every, due, now, &by_night, night);
     Ok(describe(contract, expect, night, state))
+}
+
+/// What is doubtful about deliveries before the newest one, up to a week back: one that is missing, or has few rows.
+/// What was held for it goes out with the next delivery, so it is told of until it is delivered again.
+///
+/// # Errors
+/// As [`freshness`].
+pub fn doubtful(contract: &Contract, ledger: &Ledger, night: NaiveDate) -> Result<Vec<String>, IngestError> {
+    let Some(expect) = &contract.spec.expect else { return Ok(Vec::new()) };
+    let every = parse_every(contract, expect)?;
+    let by_night = rows_by_night(ledger, night);
+    let Some((&newest, _)) = by_night.last_key_value() else { return Ok(Vec::new()) };
+    let since = night.checked_sub_days(Days::new(TOLD_FOR)).unwrap_or(NaiveDate::MIN);
+    let name = &contract.name;
+    let mut found = Vec::new();
+    for ((&before, _), (&night, &rows)) in by_night.iter().zip(by_night.iter().skip(1)) {
+        let missing = std::iter::successors(Some(every.after(before)), |missing| Some(every.after(*missing)));
+        for missing in missing.take_while(|missing| *missing < night).filter(|missing| *missing >= since) {
+            found.push(format!(
+                "{name}: nothing was delivered for {missing}, and what came since is built without it; ask for the files `{}`",
+                contract.spec.path.as_str()
+            ));
+        }
+        let thin =
+            expect.rows.zip(usual(&by_night, night)).filter(|(share, usual)| (rows as f64) < share * *usual as f64);
+        if let Some((share, usual)) = thin.filter(|_| night < newest && night >= since) {
+            found.push(format!(
+                "{name}: the delivery for {night} has {rows} rows, less than {} % of the usual {usual}, and what came since is built with it; ask for it again",
+                (share * 100.0).round()
+            ));
+        }
+    }
+    Ok(found)
 }
 
 fn state(

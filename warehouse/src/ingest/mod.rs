@@ -35,7 +35,7 @@ mod work;
 pub use discover::{RawFile, discover};
 pub use dropped::Dropped;
 pub use error::{IngestError, SinkError};
-pub use freshness::{Freshness, FreshnessState, freshness};
+pub use freshness::{Freshness, FreshnessState, doubtful, freshness};
 pub use infer::{Inferred, infer_contract};
 pub use ledger::{DeliveryRecord, DeliveryState, Ledger};
 pub use load::{load, probe};

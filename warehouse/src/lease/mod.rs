@@ -50,6 +50,7 @@ mod keeper;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -87,6 +88,8 @@ pub struct Lease {
     unborn: BTreeSet<String>,
     /// The last that was heard of the holder before, where it was cut short.
     left: Option<Link>,
+    /// Whether a write of this holder may still be under way.
+    leaves_writes: AtomicBool,
 }
 
 impl Lease {
@@ -138,7 +141,15 @@ impl Lease {
                     let keeper = begin(lake, chain, link, clock).await?;
                     let standing = keeper.standing();
                     let renewing = tokio::spawn(Arc::clone(&keeper).renew(every));
-                    return Ok(Self { keeper, renewing, standing, unclean, unborn, left });
+                    return Ok(Self {
+                        keeper,
+                        renewing,
+                        standing,
+                        unclean,
+                        unborn,
+                        left,
+                        leaves_writes: AtomicBool::new(false),
+                    });
                 }
                 Some(winner) => lost_to = Some(winner),
             }
@@ -246,9 +257,15 @@ impl Lease {
         Ok(release)
     }
 
+    /// Says that a write of this holder may still be under way though its work went on: the next holder fences it off.
+    pub fn leaves_writes(&self) {
+        self.leaves_writes.store(true, Ordering::SeqCst);
+    }
+
     /// Ends the tenure, so that the next holder need not wait; `interrupted` work has to be fenced off by
     /// it. A lease that is lost is no longer ours to give.
     pub async fn give_back(self, interrupted: bool) {
+        let interrupted = interrupted || self.leaves_writes.load(Ordering::SeqCst);
         self.renewing.abort();
         if !interrupted {
             self.keeper.settled().await;

@@ -396,7 +396,7 @@ fn judge_freshness(
     let never = matches!(state, FreshnessState::Never);
     match action {
         _ if failed_already => {}
-        None => {}
+        None => outcome.warnings.extend(ingest::doubtful(contract, &outcome.ledger.ledger, night)?),
         // Every standard export is optional: one that never came is not used, and what reads it is
         // built without it. Only a contract that says `fail` insists.
         Some(Missing::Warn | Missing::Hold) if never => outcome.report.message = None,

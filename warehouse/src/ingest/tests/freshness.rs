@@ -94,3 +94,29 @@ fn what_cannot_be_read_is_told_with_its_field() {
         assert_eq!(error.kind(), crate::error::ErrorKind::User);
     }
 }
+
+#[test]
+fn a_delivery_that_is_missing_or_thin_is_told_of_for_a_week_or_until_it_comes_again() {
+    let doubtful = |rows: &[(&str, u64)], night: &str| {
+        doubtful(&expecting("{ every: 1 day, rows: 0.5, missing: hold }"), &ledger(rows), date(night)).unwrap()
+    };
+    let rows = [
+        ("2024-01-01", 10),
+        ("2024-01-02", 10),
+        ("2024-01-03", 10),
+        ("2024-01-04", 3),
+        ("2024-01-06", 10),
+        ("2024-01-07", 10),
+    ];
+    let found = doubtful(&rows, "2024-01-07");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains("for 2024-01-04 has 3 rows, less than 50 % of the usual 10"), "{found:?}");
+    assert!(found[1].contains("nothing was delivered for 2024-01-05"), "{found:?}");
+    // A night before that tells of its own past alone, and a week later nobody is told any more.
+    assert!(doubtful(&rows, "2024-01-03").is_empty());
+    assert!(doubtful(&rows, "2024-01-13").is_empty());
+    let mended: Vec<(&str, u64)> = rows.iter().copied().chain([("2024-01-05", 10), ("2024-01-04", 7)]).collect();
+    assert!(doubtful(&mended, "2024-01-07").is_empty());
+    // The newest one is for `freshness` to judge.
+    assert!(doubtful(&rows[..4], "2024-01-04").is_empty());
+}
