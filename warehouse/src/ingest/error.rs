@@ -52,6 +52,9 @@ pub enum IngestError {
     )]
     Changed { path: String, detail: String },
 
+    #[error("`{path}` is not what was loaded ({detail}), so its held rows cannot be told from others")]
+    NotAsLoaded { path: String, detail: String },
+
     #[error(
         "`{path}` holds {found} records, and {wanted} are held of that file; write one for each held row, in their order (`buho quarantine show` lists them)"
     )]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -47,8 +48,7 @@ pub struct Replayed {
 /// files are passed over: they are in bronze already.
 ///
 /// # Errors
-/// Where a file is gone or has another content than when it was loaded: its rows cannot be told apart
-/// from others then.
+/// [`IngestError::NotAsLoaded`] where a file is gone or has another content than when it was loaded.
 pub async fn replay(
     store: Arc<dyn ObjectStore>,
     root: &Path,
@@ -57,9 +57,13 @@ pub async fn replay(
     options: &LoadOptions,
     sinks: Arc<dyn SinkFactory>,
 ) -> Result<Vec<Replayed>, IngestError> {
-    let jobs: Vec<Arc<Job>> = held.iter().map(|held| Arc::new(job(root, held))).collect();
+    let jobs = futures::stream::iter(held).map(async |held| {
+        let file = as_it_lies(&*store, root, &held.delivery).await.map_err(not_as_loaded)?;
+        Ok(Arc::new(job(file, held)))
+    });
+    let jobs: Vec<Arc<Job>> = jobs.buffered(options.threads.max(1)).try_collect().await?;
     let opener = Opener { store, runtime: Handle::current() };
-    run(opener, contract, &jobs, held, options, sinks).await
+    run(opener, contract, &jobs, held, options, sinks).await.map_err(not_as_loaded)
 }
 
 /// Reads corrected records in place of the held ones of one delivery.
@@ -87,7 +91,7 @@ pub async fn replay_corrected(
         modified: meta.last_modified,
         date: None,
     };
-    let job = Arc::new(job(root, &held).read_from(file, corrected.records.clone()));
+    let job = Arc::new(job(as_loaded(root, &held.delivery), &held).read_from(file, corrected.records.clone()));
     let opener = Opener { store: Arc::new(store), runtime: Handle::current() };
     let held = [held];
     let replayed = run(opener, contract, &[Arc::clone(&job)], &held, options, sinks).await?;
@@ -98,9 +102,10 @@ pub async fn replay_corrected(
     }
 }
 
-fn job(root: &Path, held: &Held) -> Job {
+/// Its content is that of the delivery, or it fails.
+fn job(file: RawFile, held: &Held) -> Job {
     let record = &held.delivery;
-    let job = Job::new(record.number, record.night, raw_file(root, record), Some(record.content.clone()));
+    let job = Job::new(record.number, record.night, file, Some(record.content.clone()));
     job.only(held.records.clone())
 }
 
@@ -124,8 +129,28 @@ async fn run(
     Ok(held.iter().map(|held| Replayed { delivery: held.delivery.number, fits: fits(held) }).collect())
 }
 
+/// What a load calls a change while it reads may be from long before a replay.
+fn not_as_loaded(error: IngestError) -> IngestError {
+    match error {
+        IngestError::Changed { path, detail } => IngestError::NotAsLoaded { path, detail },
+        error => error,
+    }
+}
+
+/// The file as it lies there now. It may have been written again since it was loaded: that is told by its content.
+async fn as_it_lies(store: &dyn ObjectStore, root: &Path, record: &DeliveryRecord) -> Result<RawFile, IngestError> {
+    let file = as_loaded(root, record);
+    let meta = store.head(&file.location).await;
+    let meta = meta.map_err(|source| IngestError::storage(&file.path, "check", source))?;
+    if meta.size != file.size {
+        let detail = format!("{} bytes then, {} now", file.size, meta.size);
+        return Err(IngestError::Changed { path: file.path, detail });
+    }
+    Ok(RawFile { etag: meta.e_tag, modified: meta.last_modified, ..file })
+}
+
 /// The file as it was when it was loaded.
-fn raw_file(root: &Path, record: &DeliveryRecord) -> RawFile {
+fn as_loaded(root: &Path, record: &DeliveryRecord) -> RawFile {
     let location = record.path.split('/').fold(root.clone(), |path, part| path.join(part));
     RawFile {
         path: record.path.clone(),

@@ -71,6 +71,33 @@ async fn a_file_that_changed_since_is_not_guessed_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changed_and_is_as_long_as_before_is_not_guessed_at() {
+    let shop = two_held().await;
+    mend(&shop);
+    let file = shop.root.path().join("raw/orders/orders_2026-02-01.csv");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("10.50", "11.50")).unwrap();
+    let before = shop.ask(ROWS).await;
+    let error = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains("`orders/orders_2026-02-01.csv` is not what was loaded"), "{told}");
+    assert_eq!(shop.ask(ROWS).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_only_written_again_is_replayed() {
+    let shop = two_held().await;
+    mend(&shop);
+    let file = shop.root.path().join("raw/orders/orders_2026-02-01.csv");
+    let later = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_900_000_000);
+    std::fs::File::options().append(true).open(file).unwrap().set_modified(later).unwrap();
+    let tried = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
+    assert_eq!(tried, Tried { held: 2, replayed: 1 });
+    shop.night(DAY).await;
+    assert_eq!(shop.ask(ROWS).await.matches("orders/orders_2026-02-01.csv").count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_discarded_row_says_why_and_by_whom_and_is_not_tried_again() {
     let shop = two_held().await;
     let choice = Choice { file: Some("orders/orders_2026-02-01.csv".to_owned()), record: Some(3) };
