@@ -79,12 +79,25 @@ impl Ledger {
         self.deliveries.iter().filter(|record| record.is_loaded())
     }
 
-    /// Replaced deliveries of which rows went to quarantine.
-    pub fn replaced_with_misfits(&self) -> impl Iterator<Item = i64> {
+    /// Replaced deliveries of which rows went to quarantine: number and path.
+    pub fn replaced_with_misfits(&self) -> impl Iterator<Item = (i64, &str)> {
         self.deliveries
             .iter()
             .filter(|record| record.is_replaced() && record.quarantined > 0)
-            .map(|record| record.number)
+            .map(|record| (record.number, record.path.as_str()))
+    }
+
+    /// Whether rows of a file were taken in as this delivery: a number that a load gave which failed may be another
+    /// file's by now.
+    pub fn has_brought(&self, number: i64, path: &str) -> bool {
+        let found = self.deliveries.binary_search_by_key(&number, |record| record.number);
+        let found = found.ok().and_then(|place| self.deliveries.get(place)).filter(|record| record.path == path);
+        found.is_some_and(|record| record.is_loaded() || record.is_replaced() && record.rows + record.quarantined > 0)
+    }
+
+    /// Deliveries that were left out for their twin.
+    pub fn skipped(&self) -> impl Iterator<Item = i64> {
+        self.deliveries.iter().filter(|record| record.is_skipped()).map(|record| record.number)
     }
 
     /// One word for the rows that are in bronze: the same deliveries give the same word in any lake.

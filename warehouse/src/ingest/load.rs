@@ -124,6 +124,8 @@ fn report(
         quarantine,
         replaced: resolved.replaced,
         loaded: jobs.iter().map(|job| job.number).collect(),
+        read: jobs.iter().map(|job| job.file.path.clone()).collect(),
+        waiting: planned.waiting.iter().map(|file| file.path.clone()).collect(),
         rows: jobs.iter().map(|job| job.rows()).sum(),
         quarantined,
         bytes: jobs.iter().map(|job| job.file.size).sum(),

@@ -99,6 +99,10 @@ pub struct LoadReport {
     pub replaced: Vec<i64>,
     /// Delivery numbers that were loaded, in order.
     pub loaded: Vec<i64>,
+    /// Files that were read.
+    pub read: Vec<String>,
+    /// Files that were not, for they belong to a later night.
+    pub waiting: Vec<String>,
     /// Rows written to the sinks.
     pub rows: u64,
     pub quarantined: u64,

@@ -13,6 +13,7 @@ use super::error::RunError;
 use super::ledgers::{self, NumberedLedger};
 use super::publish::{change, commit_under};
 use super::quarantine;
+use super::settle::mark_replaced;
 use super::sources::SourceOutcome;
 use super::state::{Candidate, StagedTable};
 use crate::failpoint;
@@ -31,7 +32,7 @@ pub(super) async fn commit_sources(
     run_id: &str,
 ) -> Result<Vec<SourceOutcome>, RunError> {
     let created = sources.iter().filter(|source| source.creates()).map(|source| source.table.as_str());
-    let held = sources.iter().any(|source| !source.quarantine.is_empty());
+    let held = sources.iter().any(|source| source.misfits.as_ref().is_some_and(|misfits| !misfits.rows.is_empty()));
     let created = created.chain(quarantine::creates(context, held).await?);
     lease.announce(created).await?;
     // One table for all sources: one after the other, or they would race against each other.
@@ -45,7 +46,7 @@ pub(super) async fn commit_sources(
         .try_collect()
         .await?;
     for source in &committed {
-        quarantine::mark_replaced(context, lease, source, run_id).await?;
+        mark_replaced(context, lease, source, run_id).await?;
     }
     Ok(committed)
 }

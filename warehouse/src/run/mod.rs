@@ -13,6 +13,7 @@
 //! | dies | leaves | the next run of the night |
 //! |---|---|---|
 //! | while it ingests | files that no log names | reads the same deliveries again |
+//! | after a source's held rows, before its bronze commit | held rows of deliveries that no ledger has | reads the same deliveries again, and what it says of them takes their place ([`quarantine`]) |
 //! | after a source's ledger, before its bronze commit | a ledger that no log names | as above; the ledger gets the next number |
 //! | after bronze | deliveries in bronze, which no release names yet | finds them loaded, builds from them |
 //! | after bronze, before the held rows of replaced deliveries are marked | rows that are held for a file that is another by now | marks them, by the ledger |
@@ -78,6 +79,7 @@ mod replay;
 mod report;
 mod rewrite;
 mod rollback;
+mod settle;
 mod sink;
 mod sources;
 mod stage;

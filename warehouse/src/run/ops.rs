@@ -192,6 +192,7 @@ pub(super) struct Append<'a> {
     /// Of the file that they go to.
     pub name: &'a str,
     pub schema: &'a SchemaRef,
+    /// None makes no file.
     pub batches: &'a [RecordBatch],
     /// Files that leave for it.
     pub superseded: &'a HashSet<String>,
@@ -203,7 +204,10 @@ pub(super) struct Append<'a> {
 /// later holder of the lease.
 pub(super) async fn append_batches(context: &RunContext, append: &Append<'_>, run_id: &str) -> Result<(), RunError> {
     let Append { table, name, schema, batches, superseded, token } = *append;
-    let staged = stage(context, table, name, schema, batches).await?;
+    let staged = match batches {
+        [] => None,
+        batches => Some(stage(context, table, name, schema, batches).await?),
+    };
     failpoint::reached("append.staged");
     for _ in 0..RACES {
         let base = TableSnapshot::load(&context.lake, table, None).await?;
@@ -212,7 +216,7 @@ pub(super) async fn append_batches(context: &RunContext, append: &Append<'_>, ru
             table: table.to_owned(),
             schema: Arc::clone(schema),
             partition_by: Vec::new(),
-            adds: vec![staged.clone()],
+            adds: staged.iter().cloned().collect(),
             removes: superseded.clone(),
             rearranges: false,
             app_id: APP_ID.to_owned(),

@@ -1,19 +1,29 @@
 //! `ops.quarantine`: rows that did not fit their contract, each with the reason and its exact text.
+//!
+//! Rows are written before the load that leaves them out is committed, and where it fails they are all that is
+//! written of it. So the ledger alone tells which rows are of a delivery, by its number and path: the others are of
+//! an attempt that failed or died, and whichever attempt reads their file next says anew what does not fit in it.
+//! A file of the table that may have such rows is found by its statistics: the ledger has not come to their numbers
+//! yet. Rows that stay although a later attempt was made are in files named `<source>-unloaded-…`, for their numbers
+//! may be those of other deliveries by then.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::cast::AsArray;
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
-use arrow::compute::cast;
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+};
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{Field, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 
 use super::context::RunContext;
 use super::error::RunError;
 use super::ops::{Append, append_batches, text_field};
+use super::settle::{DISCARDED, HELD, NOTE, SETTLED_AT, SETTLED_BY, STATUS, Settled, settled_rows};
 use super::sources::SourceOutcome;
-use crate::failpoint;
-use crate::ingest;
+use crate::ingest::{self, Ledger};
 use crate::lease::Lease;
 use crate::planted::{Bug, planted};
 use crate::project::types::ColumnType;
@@ -21,13 +31,6 @@ use crate::session::{Effort, register};
 use crate::table::{DataFile, PinnedTable, TableSnapshot};
 
 pub(super) const TABLE: &str = "ops.quarantine";
-/// `held` until it is `replaced`, `replayed` or `discarded`.
-const STATUS: &str = "status";
-const HELD: &str = "held";
-/// When, by which run or person, and why a row is no longer held.
-const SETTLED_AT: &str = "settled_at";
-const SETTLED_BY: &str = "settled_by";
-const NOTE: &str = "note";
 
 /// What ingest says of a row, which run says it, and where the row stands now.
 pub(super) fn schema() -> SchemaRef {
@@ -47,237 +50,290 @@ pub(super) async fn creates(context: &RunContext, has_rows: bool) -> Result<Opti
     Ok((!is_there).then_some(TABLE))
 }
 
-/// Appends a source's quarantined rows under a name made of its next ledger number: an attempt that
-/// died after this and before the bronze commit is superseded by the next one, never added to.
+/// What an attempt that looked at all files of a source says of the rows that do not fit.
+#[derive(Debug, Default)]
+pub(super) struct Misfits {
+    pub rows: Vec<RecordBatch>,
+    /// What was loaded before.
+    pub before: Ledger,
+    /// Files that it read.
+    pub read: HashSet<String>,
+    /// Files that it did not, for they are not to be loaded yet.
+    pub waiting: HashSet<String>,
+    /// No other attempt has this name.
+    pub attempt: String,
+}
+
+/// What a row of an earlier attempt is to this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Of a delivery that the ledger has.
+    Loaded,
+    /// Of a file that is not loaded, and was not read now: what was said of it stands.
+    Stays,
+    Superseded,
+}
+
+impl Misfits {
+    /// Of an attempt that read no file.
+    pub(super) fn of(attempt: &str) -> Self {
+        Self { attempt: attempt.to_owned(), ..Self::default() }
+    }
+
+    fn standing(&self, row: &Misfit<'_>) -> Standing {
+        if self.before.has_brought(row.delivery, row.file) {
+            Standing::Loaded
+        } else if self.read.contains(row.file) {
+            Standing::Superseded
+        } else if self.waiting.contains(row.file) || row.status == DISCARDED {
+            Standing::Stays
+        } else {
+            Standing::Superseded
+        }
+    }
+
+    /// Whether a file may have rows that are of no delivery of the ledger, which left out those `skipped`.
+    fn doubts(&self, file: &DataFile, skipped: &[i64]) -> bool {
+        let Some((least, greatest)) = file.integers("delivery") else {
+            return file.rows != Some(0);
+        };
+        greatest > self.before.numbered || skipped.iter().any(|number| (least..=greatest).contains(number))
+    }
+}
+
+/// Appends the rows of a source that do not fit, in place of what attempts before said of the same files. Rows that
+/// a person gave up stay given up.
 pub(super) async fn append(
     context: &RunContext,
     lease: &Lease,
     source: &SourceOutcome,
     run_id: &str,
 ) -> Result<(), RunError> {
-    let number = source.ledger.number + 1;
-    let prefix = format!("{}-{number:08}-", source.source);
+    let Some(misfits) = &source.misfits else {
+        return Ok(());
+    };
     let base = TableSnapshot::load(&context.lake, TABLE, None).await?;
-    let superseded: HashSet<String> = base
-        .iter()
-        .flat_map(|snapshot| &snapshot.files)
-        .filter(|file| file.path.starts_with(&prefix) && !planted(Bug::QuarantineAddedTo))
-        .map(|file| file.path.clone())
-        .collect();
-    if source.quarantine.is_empty() && superseded.is_empty() {
+    let files = base.as_ref().map(|base| base.files.as_slice()).unwrap_or_default();
+    let earlier = Earlier::find(context, &source.source, files, misfits).await?;
+    if misfits.rows.is_empty() && earlier.superseded.is_empty() {
         return Ok(());
     }
     if base.is_none() {
         lease.announce([TABLE]).await?;
     }
     let schema = schema();
-    let batches: Vec<RecordBatch> = source
-        .quarantine
-        .iter()
-        .map(|batch| with_status(batch, &schema, run_id))
-        .collect::<Result<_, _>>()
-        .map_err(|error| RunError::Defect { what: format!("{TABLE}: {error}") })?;
+    let held = misfits.rows.iter().map(|batch| with_status(batch, &schema, run_id)).collect::<Result<Vec<_>, _>>();
+    let still_discarded = |row: &Misfit<'_>| earlier.discarded.get(&Seen::of(row)).cloned();
+    let (held, _) = settled_rows(&held.map_err(|error| defect(&error))?, &still_discarded)?;
+    let mark = if earlier.has_unloaded { UNLOADED } else { "" };
     let append = Append {
         table: TABLE,
-        name: &format!("{prefix}{run_id}"),
+        name: &format!("{}-{mark}{}", source.source, misfits.attempt),
         schema: &schema,
-        batches: &batches,
-        superseded: &superseded,
+        batches: &[earlier.kept, held].concat(),
+        superseded: &earlier.superseded,
         token: Some(lease.token()),
     };
     append_batches(context, &append, run_id).await
 }
 
-/// Where a row of the quarantine stands, and who put it there.
-#[derive(Debug, Clone)]
-pub(super) struct Settled {
-    pub status: &'static str,
-    pub by: String,
-    pub note: Option<String>,
+/// In the name of a file with rows of files that are not loaded, behind the source.
+const UNLOADED: &str = "unloaded-";
+
+/// What the name of a file of a source begins with.
+pub(super) fn prefix(source: &str, path: &str) -> Option<String> {
+    let named = path.strip_prefix(source)?.strip_prefix('-')?;
+    Some(format!("{source}-{}", if named.starts_with(UNLOADED) { UNLOADED } else { "" }))
 }
 
-/// Marks the held rows of replaced deliveries: the corrected file stands for them now. After the commit that
-/// replaces them, and by the ledger alone, so that a run which died in between leaves nothing unmarked.
-pub(super) async fn mark_replaced(
-    context: &RunContext,
-    lease: &Lease,
-    source: &SourceOutcome,
-    run_id: &str,
-) -> Result<(), RunError> {
-    let replaced: HashSet<i64> = source.ledger.ledger.replaced_with_misfits().collect();
-    if replaced.is_empty() {
-        return Ok(());
-    }
-    let settled = Settled { status: "replaced", by: run_id.to_owned(), note: None };
-    let change = |delivery: i64, _record: i64| replaced.contains(&delivery).then(|| settled.clone());
-    settle(context, lease, &source.source, run_id, &change).await.map(|_| ())
+/// What attempts before left of a source.
+#[derive(Default)]
+struct Earlier {
+    superseded: HashSet<String>,
+    /// Rows in superseded files that stay as they are.
+    kept: Vec<RecordBatch>,
+    /// Whether some of them are of no delivery of the ledger.
+    has_unloaded: bool,
+    /// Rows that leave, of which a person said that they are given up.
+    discarded: HashMap<Seen, Settled>,
 }
 
-/// Settles held rows of a source; how many. Their files keep the prefix they had, so that no later
-/// attempt takes them for its own.
-pub(super) async fn settle(
-    context: &RunContext,
-    lease: &Lease,
-    source: &str,
-    run_id: &str,
-    change: &dyn Fn(i64, i64) -> Option<Settled>,
-) -> Result<u64, RunError> {
-    let Some(base) = TableSnapshot::load(&context.lake, TABLE, None).await? else {
-        return Ok(0);
-    };
-    let prefix = format!("{source}-");
-    let mut settled = 0;
-    for file in base.files.iter().filter(|file| file.path.starts_with(&prefix)) {
-        let rows = read(context, std::slice::from_ref(file)).await?;
-        let (rows, changed) = settled_rows(context, &rows, change)?;
-        if changed == 0 {
-            continue;
+impl Earlier {
+    async fn find(context: &RunContext, source: &str, files: &[DataFile], misfits: &Misfits) -> Result<Self, RunError> {
+        let mut earlier = Self::default();
+        let skipped: Vec<i64> = misfits.before.skipped().collect();
+        for file in files.iter().filter(|_| !planted(Bug::QuarantineAddedTo)) {
+            let Some(prefix) = prefix(source, &file.path) else { continue };
+            let is_marked = prefix.ends_with(UNLOADED);
+            if is_marked || misfits.doubts(file, &skipped) {
+                let rows = read(context, std::slice::from_ref(file)).await?;
+                earlier.take(&file.path, is_marked, &rows, misfits)?;
+            }
         }
-        settled += changed;
-        let stem = file.path.trim_end_matches(".zstd.parquet");
-        let superseded = HashSet::from([file.path.clone()]);
-        let append = Append {
-            table: TABLE,
-            name: &format!("{stem}-{run_id}"),
-            schema: &schema(),
-            batches: &rows,
-            superseded: &superseded,
-            token: Some(lease.token()),
-        };
-        append_batches(context, &append, run_id).await?;
-        failpoint::reached("quarantine.settled");
+        Ok(earlier)
     }
-    Ok(settled)
+
+    /// Takes over what stays of a file, unless all of it does and its name says so.
+    fn take(
+        &mut self,
+        path: &str,
+        is_marked: bool,
+        batches: &[RecordBatch],
+        misfits: &Misfits,
+    ) -> Result<(), RunError> {
+        let standings = batches.iter().map(|batch| {
+            let rows = Rows::of(batch)?;
+            Ok((0..batch.num_rows()).map(|row| misfits.standing(&rows.get(row))).collect())
+        });
+        let standings: Vec<Vec<Standing>> = standings.collect::<Result<_, RunError>>()?;
+        let has = |wanted: Standing| standings.iter().flatten().any(|standing| *standing == wanted);
+        if !has(Standing::Superseded) && (is_marked || !has(Standing::Stays)) {
+            return Ok(());
+        }
+        self.has_unloaded |= has(Standing::Stays);
+        self.superseded.insert(path.to_owned());
+        for (batch, standings) in batches.iter().zip(&standings) {
+            let rows = Rows::of(batch)?;
+            let gone = (0..).zip(standings).filter(|(_, standing)| **standing == Standing::Superseded);
+            for row in gone.map(|(row, _)| row) {
+                self.discarded.extend(rows.discarded(row).map(|settled| (Seen::of(&rows.get(row)), settled)));
+            }
+            let stays: BooleanArray =
+                standings.iter().map(|standing| Some(*standing != Standing::Superseded)).collect();
+            if stays.true_count() > 0 {
+                self.kept.push(filter_record_batch(batch, &stays).map_err(|error| defect(&error))?);
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Delivery and record of every row of a source that is held.
-pub(super) async fn held(context: &RunContext, source: &str) -> Result<Vec<(i64, i64)>, RunError> {
-    let Some(base) = TableSnapshot::load(&context.lake, TABLE, None).await? else {
-        return Ok(Vec::new());
-    };
-    let prefix = format!("{source}-");
-    let files: Vec<DataFile> = base.files.iter().filter(|file| file.path.starts_with(&prefix)).cloned().collect();
-    let mut found = Vec::new();
+/// A row as a person saw it: what another attempt says of the same text in the same place is of the same row.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Seen {
+    file: String,
+    record: i64,
+    raw: String,
+    raw_base64: Option<String>,
+}
+
+impl Seen {
+    fn of(row: &Misfit<'_>) -> Self {
+        Self {
+            file: row.file.to_owned(),
+            record: row.record,
+            raw: row.raw.to_owned(),
+            raw_base64: row.raw_base64.map(str::to_owned),
+        }
+    }
+}
+
+/// Shows every row of a source that is held.
+pub(super) async fn each_held(
+    context: &RunContext,
+    source: &str,
+    mut show: impl FnMut(&Misfit<'_>),
+) -> Result<(), RunError> {
+    let base = TableSnapshot::load(&context.lake, TABLE, None).await?;
+    let files = base.map(|base| base.files).unwrap_or_default();
+    let files: Vec<DataFile> = files.into_iter().filter(|file| prefix(source, &file.path).is_some()).collect();
     for batch in read(context, &files).await? {
         let rows = Rows::of(&batch)?;
-        let source_of = text(&batch, "source")?;
-        found.extend(
-            (0..batch.num_rows())
-                .filter(|row| rows.status.value(*row) == HELD && source_of.value(*row) == source)
-                .map(|row| (rows.delivery.value(row), rows.record.value(row))),
-        );
+        (0..batch.num_rows()).map(|row| rows.get(row)).filter(|row| row.status == HELD).for_each(|row| show(&row));
     }
-    Ok(found)
+    Ok(())
 }
 
-async fn read(context: &RunContext, files: &[DataFile]) -> Result<Vec<RecordBatch>, RunError> {
+/// The rows of some files of the table, text in the layout of its schema.
+pub(super) async fn read(context: &RunContext, files: &[DataFile]) -> Result<Vec<RecordBatch>, RunError> {
     let session = context.engine.session(Effort::Fast);
     let failed = |error| RunError::query(TABLE, error);
-    let provider = PinnedTable::new(&context.lake, TABLE, &schema(), files)?;
+    let schema = schema();
+    let provider = PinnedTable::new(&context.lake, TABLE, &schema, files)?;
     register(&session, TABLE, Arc::new(provider)).map_err(failed)?;
     let rows = session.table(TABLE).await.map_err(failed)?.collect().await.map_err(failed)?;
-    plain_text(&rows)
+    let plain = rows.iter().map(|batch| {
+        let columns = batch.columns().iter().zip(schema.fields());
+        let columns = columns.map(|(column, field)| cast(column, field.data_type())).collect::<Result<Vec<_>, _>>()?;
+        RecordBatch::try_new(Arc::clone(&schema), columns)
+    });
+    plain.collect::<Result<_, _>>().map_err(|error| defect(&error))
+}
+
+/// A row of the quarantine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Misfit<'a> {
+    pub delivery: i64,
+    pub file: &'a str,
+    pub record: i64,
+    pub status: &'a str,
+    raw: &'a str,
+    raw_base64: Option<&'a str>,
 }
 
 /// The columns by which a row is known and judged.
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     delivery: &'a Int64Array,
+    file: &'a StringArray,
     record: &'a Int64Array,
-    status: &'a StringArray,
+    raw: &'a StringArray,
+    raw_base64: &'a StringArray,
+    pub status: &'a StringArray,
+    pub settled_at: &'a TimestampMicrosecondArray,
+    pub settled_by: &'a StringArray,
+    pub note: &'a StringArray,
 }
 
 impl<'a> Rows<'a> {
-    fn of(batch: &'a RecordBatch) -> Result<Self, RunError> {
+    pub(super) fn of(batch: &'a RecordBatch) -> Result<Self, RunError> {
+        let column = |name: &'static str| batch.column_by_name(name).ok_or_else(|| no_column(name));
+        let text = |name: &'static str| column(name)?.as_string_opt().ok_or_else(|| no_column(name));
+        let number = |name: &'static str| column(name)?.as_primitive_opt().ok_or_else(|| no_column(name));
+        let at = column(SETTLED_AT)?.as_primitive_opt::<TimestampMicrosecondType>();
         Ok(Self {
-            delivery: number(batch, "delivery")?,
-            record: number(batch, "record")?,
-            status: text(batch, "status")?,
+            delivery: number("delivery")?,
+            file: text("file")?,
+            record: number("record")?,
+            raw: text("raw")?,
+            raw_base64: text("raw_base64")?,
+            status: text(STATUS)?,
+            settled_at: at.ok_or_else(|| no_column(SETTLED_AT))?,
+            settled_by: text(SETTLED_BY)?,
+            note: text(NOTE)?,
         })
     }
-}
 
-fn number<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int64Array, RunError> {
-    batch.column_by_name(name).and_then(|column| column.as_primitive_opt()).ok_or_else(|| no_column(name))
-}
+    pub(super) fn get(&self, row: usize) -> Misfit<'a> {
+        Misfit {
+            delivery: self.delivery.value(row),
+            file: self.file.value(row),
+            record: self.record.value(row),
+            status: self.status.value(row),
+            raw: self.raw.value(row),
+            raw_base64: self.raw_base64.is_valid(row).then(|| self.raw_base64.value(row)),
+        }
+    }
 
-fn text<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, RunError> {
-    batch.column_by_name(name).and_then(|column| column.as_string_opt()).ok_or_else(|| no_column(name))
+    /// By whom, when and why a row was given up; `None` where it was not.
+    fn discarded(&self, row: usize) -> Option<Settled> {
+        (self.status.value(row) == DISCARDED).then(|| Settled {
+            status: DISCARDED,
+            at: self.settled_at.value(row),
+            by: self.settled_by.value(row).to_owned(),
+            note: self.note.is_valid(row).then(|| self.note.value(row).to_owned()),
+        })
+    }
 }
 
 fn no_column(name: &str) -> RunError {
     RunError::Defect { what: format!("{TABLE} has no column `{name}` of the type it is written with") }
 }
 
-/// The rows with what `change` says of those that are held.
-fn settled_rows(
-    context: &RunContext,
-    batches: &[RecordBatch],
-    change: &dyn Fn(i64, i64) -> Option<Settled>,
-) -> Result<(Vec<RecordBatch>, u64), RunError> {
-    let zone = context.project.settings.time_zone;
-    let now = context.clock.now().with_timezone(&zone).naive_local().and_utc().timestamp_micros();
-    let mut changed = 0;
-    let mut settled = Vec::with_capacity(batches.len());
-    for batch in batches {
-        let rows = Rows::of(batch)?;
-        let changes: Vec<Option<Settled>> = (0..batch.num_rows())
-            .map(|row| {
-                let is_held = rows.status.value(row) == HELD;
-                is_held.then(|| change(rows.delivery.value(row), rows.record.value(row))).flatten()
-            })
-            .collect();
-        changed += changes.iter().flatten().count() as u64;
-        let (by, note) = (text(batch, SETTLED_BY)?, text(batch, NOTE)?);
-        let or_before = |old: &StringArray, new: &dyn Fn(&Settled) -> Option<String>| -> ArrayRef {
-            let value = |(row, change): (usize, &Option<Settled>)| match change {
-                Some(change) => new(change),
-                None => old.is_valid(row).then(|| old.value(row).to_owned()),
-            };
-            Arc::new(changes.iter().enumerate().map(value).collect::<StringArray>())
-        };
-        let at =
-            batch.column_by_name(SETTLED_AT).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-        let at = at.ok_or_else(|| no_column(SETTLED_AT))?;
-        let at: TimestampMicrosecondArray = changes
-            .iter()
-            .enumerate()
-            .map(|(row, change)| if change.is_some() { Some(now) } else { at.is_valid(row).then(|| at.value(row)) })
-            .collect();
-        let replaced: [(&str, ArrayRef); 4] = [
-            (STATUS, or_before(rows.status, &|change| Some(change.status.to_owned()))),
-            (SETTLED_AT, Arc::new(at)),
-            (SETTLED_BY, or_before(by, &|change| Some(change.by.clone()))),
-            (NOTE, or_before(note, &|change| change.note.clone())),
-        ];
-        let schema = batch.schema();
-        let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-            let new = replaced.iter().find(|(name, _)| *name == field.name());
-            new.map_or_else(|| Arc::clone(column), |(_, new)| Arc::clone(new))
-        });
-        let rebuilt = RecordBatch::try_new(Arc::clone(&schema), columns.collect());
-        settled.push(rebuilt.map_err(|error| RunError::Defect { what: format!("{TABLE}: {error}") })?);
-    }
-    Ok((settled, changed))
+pub(super) fn defect(error: &ArrowError) -> RunError {
+    RunError::Defect { what: format!("{TABLE}: {error}") }
 }
 
-/// Batches with text in the layout of the table's schema.
-fn plain_text(rows: &[RecordBatch]) -> Result<Vec<RecordBatch>, RunError> {
-    let schema = schema();
-    rows.iter()
-        .map(|batch| {
-            let columns = batch
-                .columns()
-                .iter()
-                .zip(schema.fields())
-                .map(|(column, field)| cast(column, field.data_type()))
-                .collect::<Result<Vec<_>, _>>()?;
-            RecordBatch::try_new(Arc::clone(&schema), columns)
-        })
-        .collect::<Result<_, _>>()
-        .map_err(|error: arrow::error::ArrowError| RunError::Defect { what: format!("{TABLE}: {error}") })
-}
-
-fn with_status(batch: &RecordBatch, schema: &SchemaRef, run_id: &str) -> Result<RecordBatch, arrow::error::ArrowError> {
+fn with_status(batch: &RecordBatch, schema: &SchemaRef, run_id: &str) -> Result<RecordBatch, ArrowError> {
     let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
     let repeated = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; batch.num_rows()])) };
     columns.push(repeated(HELD));

@@ -4,7 +4,7 @@
 //! bronze under its own file, record and night. Bronze is the truth: a record that is there already,
 //! because an earlier replay died before it could say so, is marked and not loaded again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::cast::AsArray;
@@ -18,13 +18,14 @@ use super::context::RunContext;
 use super::error::RunError;
 use super::hold::holding;
 use super::ledgers;
-use super::quarantine::{Settled, held, settle};
+use super::quarantine::{Misfit, each_held};
+use super::settle::{DISCARDED, Settled, settle};
 use super::sink::StagedSinks;
 use super::sources::refused_strangers;
 use super::state::StagedTable;
 use crate::clock::run_id;
 use crate::failpoint;
-use crate::ingest::{self, Corrected, Held, LoadOptions};
+use crate::ingest::{self, Corrected, Held, Ledger, LoadOptions};
 use crate::lease::{Holder, Lease};
 use crate::project::contract::Contract;
 use crate::release;
@@ -47,6 +48,13 @@ pub struct Choice {
     pub file: Option<String>,
     /// Record number in it.
     pub record: Option<i64>,
+}
+
+impl Choice {
+    fn means(&self, row: &Misfit<'_>) -> bool {
+        let file = self.file.as_ref().is_none_or(|file| file == row.file);
+        file && self.record.is_none_or(|record| record == row.record)
+    }
 }
 
 /// Tries the held rows of a source again.
@@ -101,9 +109,8 @@ pub async fn discard(
     release::check_format(&context.lake, true).await?;
     holding(context, Holder::this_process(&run_id, "quarantine discard"), async |lease| {
         let contract = contract(context, source)?;
-        let chosen = chosen(context, contract, choice).await?;
-        let settled = Settled { status: "discarded", by: by.to_owned(), note: Some(reason.to_owned()) };
-        let change = |delivery: i64, record: i64| chosen.contains(&(delivery, record)).then(|| settled.clone());
+        let settled = Settled::now(context, DISCARDED, by, Some(reason.to_owned()));
+        let change = |row: &Misfit<'_>| choice.means(row).then(|| settled.clone());
         settle(context, lease, &contract.name, &run_id, &change).await
     })
     .await
@@ -118,17 +125,46 @@ fn contract<'a>(context: &'a RunContext, source: &str) -> Result<&'a Contract, R
     })
 }
 
-/// The held rows of a source that a choice means: delivery and record.
-async fn chosen(context: &RunContext, contract: &Contract, choice: &Choice) -> Result<HashSet<(i64, i64)>, RunError> {
-    let bronze = TableSnapshot::load(&context.lake, &contract.table, None).await?;
-    let ledger = ledgers::load(&context.lake, &contract.name, bronze.as_ref()).await?.ledger;
-    let paths: HashMap<i64, &str> =
-        ledger.deliveries.iter().map(|record| (record.number, record.path.as_str())).collect();
-    let is_meant = |(delivery, record): &(i64, i64)| {
-        let file = choice.file.as_ref().is_none_or(|file| paths.get(delivery) == Some(&file.as_str()));
-        file && choice.record.is_none_or(|wanted| wanted == *record)
-    };
-    Ok(held(context, &contract.name).await?.into_iter().filter(is_meant).collect())
+/// Rows by delivery and record.
+type Records = HashSet<(i64, i64)>;
+
+/// The held rows of a source that a choice means, of deliveries that are loaded; and the files of the others.
+async fn chosen(
+    context: &RunContext,
+    source: &str,
+    choice: &Choice,
+    ledger: &Ledger,
+) -> Result<(Records, BTreeSet<String>), RunError> {
+    let loaded = paths(ledger);
+    let (mut chosen, mut unread) = (Records::new(), BTreeSet::new());
+    each_held(context, source, |row| match loaded.get(&row.delivery) {
+        _ if !choice.means(row) => {}
+        Some(path) if path == row.file => drop(chosen.insert((row.delivery, row.record))),
+        _ if ledger.has_brought(row.delivery, row.file) => {}
+        _ => drop(unread.insert(row.file.to_owned())),
+    })
+    .await?;
+    Ok((chosen, unread))
+}
+
+/// The file of each delivery that is loaded.
+fn paths(ledger: &Ledger) -> HashMap<i64, String> {
+    ledger.loaded().map(|delivery| (delivery.number, delivery.path.clone())).collect()
+}
+
+/// Held rows of files that are not loaded are not tried, for the next run reads all of such a file: said as an error
+/// where corrected rows came for them, else as a warning.
+fn tell_unread(source: &str, unread: &BTreeSet<String>, is_corrected: bool) -> Result<(), RunError> {
+    let Some(first) = unread.first() else { return Ok(()) };
+    let more = if unread.len() > 1 { format!(" and {} more files", unread.len() - 1) } else { String::new() };
+    let message = format!(
+        "held rows of `{first}`{more} were not tried: nothing of that is loaded — mend the contract, or deliver the corrected file under the same name, and the next run reads all of it"
+    );
+    if is_corrected {
+        return Err(RunError::User { message });
+    }
+    tracing::warn!(source, "{message}");
+    Ok(())
 }
 
 async fn replay_held(
@@ -139,14 +175,16 @@ async fn replay_held(
     corrected: Option<(&str, Bytes)>,
     run_id: &str,
 ) -> Result<Tried, RunError> {
-    let chosen = chosen(context, contract, choice).await?;
-    let Some(base) = TableSnapshot::load(&context.lake, &contract.table, None).await? else {
+    let base = TableSnapshot::load(&context.lake, &contract.table, None).await?;
+    let numbered = ledgers::load(&context.lake, &contract.name, base.as_ref()).await?;
+    let (chosen, unread) = chosen(context, &contract.name, choice, &numbered.ledger).await?;
+    tell_unread(&contract.name, &unread, corrected.is_some() && chosen.is_empty())?;
+    let Some(base) = base else {
         return Ok(Tried::default());
     };
     if let Some(strangers) = base.strangers().await? {
         return Err(RunError::refused(&contract.table, &refused_strangers(&strangers)));
     }
-    let numbered = ledgers::load(&context.lake, &contract.name, Some(&base)).await?;
     let present = in_bronze(context, &base, &chosen).await?;
     let mut wanted: BTreeMap<i64, HashSet<i64>> = BTreeMap::new();
     for (delivery, record) in chosen.difference(&present) {
@@ -161,19 +199,21 @@ async fn replay_held(
         Some((name, bytes)) => Some(in_place_of(name, bytes, &chosen, choice)?),
         None => None,
     };
+    let paths = paths(&numbered.ledger);
     let mut fits = present;
     if !tried.is_empty() {
         fits.extend(load(context, lease, contract, base, numbered, (&tried, corrected.as_ref()), run_id).await?);
     }
     let note = corrected.map(|corrected| format!("corrected in {}", corrected.name));
-    let settled = Settled { status: "replayed", by: run_id.to_owned(), note };
-    let change = |delivery: i64, record: i64| fits.contains(&(delivery, record)).then(|| settled.clone());
+    let settled = Settled::now(context, "replayed", run_id, note);
+    let is_in = |row: &Misfit<'_>| paths.get(&row.delivery).is_some_and(|path| path == row.file);
+    let change = |row: &Misfit<'_>| (is_in(row) && fits.contains(&(row.delivery, row.record))).then(|| settled.clone());
     let replayed = settle(context, lease, &contract.name, run_id, &change).await?;
     Ok(Tried { held: chosen.len() as u64, replayed })
 }
 
 /// The held rows that corrected ones stand for: all of one delivery.
-fn in_place_of(name: &str, bytes: Bytes, chosen: &HashSet<(i64, i64)>, choice: &Choice) -> Result<Corrected, RunError> {
+fn in_place_of(name: &str, bytes: Bytes, chosen: &Records, choice: &Choice) -> Result<Corrected, RunError> {
     let deliveries: HashSet<i64> = chosen.iter().map(|(delivery, _)| *delivery).collect();
     if deliveries.len() != 1 || choice.file.is_none() {
         let message = "corrected rows stand for the held rows of one file: name it with `--file`, as `buho quarantine show` writes it";
@@ -193,7 +233,7 @@ async fn load(
     mut numbered: ledgers::NumberedLedger,
     (tried, corrected): (&[Held], Option<&Corrected>),
     run_id: &str,
-) -> Result<HashSet<(i64, i64)>, RunError> {
+) -> Result<Records, RunError> {
     let schema = ingest::bronze_schema(contract);
     let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, Arc::clone(&schema), run_id));
     let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
@@ -207,12 +247,12 @@ async fn load(
         _ => ingest::replay(raw, root, contract, tried, &options, Arc::clone(&sinks) as _).await.map_err(|error| {
             RunError::User {
                 message: format!(
-                    "{error} — deliver the corrected file under the same name instead: it replaces its rows"
+                    "{error} — deliver the corrected file under the same name instead, and run again: it replaces its rows"
                 ),
             }
         })?,
     };
-    let fits: HashSet<(i64, i64)> =
+    let fits: Records =
         replayed.iter().flat_map(|found| found.fits.iter().map(|record| (found.delivery, *record))).collect();
     let adds = sinks.files();
     let written: u64 = adds.iter().map(|file| file.rows).sum();
@@ -240,11 +280,7 @@ async fn load(
 }
 
 /// Which of the records are in bronze already.
-async fn in_bronze(
-    context: &RunContext,
-    bronze: &TableSnapshot,
-    chosen: &HashSet<(i64, i64)>,
-) -> Result<HashSet<(i64, i64)>, RunError> {
+async fn in_bronze(context: &RunContext, bronze: &TableSnapshot, chosen: &Records) -> Result<Records, RunError> {
     let failed = |error| RunError::query(&bronze.table, error);
     let deliveries: HashSet<i64> = chosen.iter().map(|(delivery, _)| *delivery).collect();
     let records: HashSet<i64> = chosen.iter().map(|(_, record)| *record).collect();

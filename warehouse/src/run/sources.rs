@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::ident;
@@ -15,6 +14,7 @@ use super::compute::{Target, stage_query};
 use super::context::RunContext;
 use super::error::RunError;
 use super::ledgers::{self, NumberedLedger};
+use super::quarantine::Misfits;
 use super::report::SourceReport;
 use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
@@ -40,7 +40,8 @@ pub(super) struct SourceOutcome {
     pub ledger: NumberedLedger,
     /// Whether the ledger must be stored beside a commit.
     pub ledger_changed: bool,
-    pub quarantine: Vec<RecordBatch>,
+    /// `None` where its files were not looked at, or no row of them is at fault.
+    pub misfits: Option<Misfits>,
     pub report: SourceReport,
     /// Whether this run committed rows of it.
     pub is_new: bool,
@@ -152,7 +153,10 @@ async fn ingest_source(
     };
     let mut outcome = match read {
         Ok(Read::Loaded(report)) => loaded(context, contract, snapshot, numbered, *report, &sinks, attempt).await?,
-        Ok(Read::Nothing) => unchanged(contract, snapshot, numbered),
+        Ok(Read::Nothing { waiting }) => {
+            let misfits = Misfits { waiting, before: numbered.ledger.clone(), ..Misfits::of(attempt) };
+            SourceOutcome { misfits: Some(misfits), ..unchanged(contract, snapshot, numbered) }
+        }
         Ok(Read::Refused { because }) => stays(contract, snapshot, numbered, because, ErrorKind::Data),
         Ok(Read::Waiting { path, others }) => {
             let because = waiting::told(&path, others, wanted, &contract.name);
@@ -201,7 +205,10 @@ pub(super) fn refused_strangers(found: &Strangers) -> String {
 
 /// What there was to read of a source.
 enum Read {
-    Nothing,
+    /// Nothing but files that are not to be loaded yet.
+    Nothing {
+        waiting: HashSet<String>,
+    },
     Loaded(Box<LoadReport>),
     /// Deliveries that were not to be loaded: the first, and how many more.
     Waiting {
@@ -225,12 +232,16 @@ async fn read(
     let files = ingest::discover(context.raw.as_ref(), &context.raw_root, contract).await?;
     let plan = ingest::plan_deliveries(contract, &files, &numbered.ledger, wanted.night);
     let may_load = wanted.may_load;
+    let nothing = || {
+        let waiting = plan.waiting.iter().map(|file| file.path.as_str()).chain(plan.left_out());
+        Read::Nothing { waiting: waiting.map(str::to_owned).collect() }
+    };
     match plan.deliveries.as_slice() {
-        _ if plan.is_empty() => return Ok(Read::Nothing),
+        _ if plan.is_empty() => return Ok(nothing()),
         [first, others @ ..] if !may_load => {
             return Ok(Read::Waiting { path: first.file.path.clone(), others: others.len() });
         }
-        [] if !may_load => return Ok(Read::Nothing),
+        [] if !may_load => return Ok(nothing()),
         _ => {}
     }
     let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
@@ -248,12 +259,19 @@ async fn loaded(
     sinks: &StagedSinks,
     attempt: &str,
 ) -> Result<SourceOutcome, RunError> {
+    let misfits = Misfits {
+        rows: report.quarantine,
+        before: numbered.ledger.clone(),
+        read: report.read.into_iter().collect(),
+        waiting: report.waiting.into_iter().collect(),
+        ..Misfits::of(attempt)
+    };
     if let Some(failure) = &report.failure {
         let mut outcome = unchanged(contract, snapshot, numbered);
         outcome.blocked = Some(Blocked { because: failure.to_string(), failed: Some(ErrorKind::Data) });
         // Where a column is missing, no row is at fault.
         if !matches!(failure, LoadFailure::DroppedColumns(_)) {
-            outcome.quarantine = report.quarantine;
+            outcome.misfits = Some(misfits);
             outcome.report.quarantined = report.quarantined;
         }
         return Ok(outcome);
@@ -283,7 +301,7 @@ async fn loaded(
         candidate: Candidate::Staged(staged),
         ledger: NumberedLedger { ledger: report.ledger, number: numbered.number },
         ledger_changed: report.ledger_changed,
-        quarantine: report.quarantine,
+        misfits: Some(misfits),
         is_new: false,
         blocked: None,
         waits: None,
@@ -314,7 +332,7 @@ fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, ledger: Numbe
         candidate: Candidate::Unchanged { snapshot, schema: ingest::bronze_schema(contract) },
         ledger,
         ledger_changed: false,
-        quarantine: Vec::new(),
+        misfits: None,
         is_new: false,
         report: empty_report(contract),
         blocked: None,

@@ -4,6 +4,7 @@ mod amended;
 mod changes;
 mod crash;
 mod dropped;
+mod failed_sources;
 mod keyed;
 mod late;
 mod learn;
