@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 
 use super::error::RunError;
@@ -66,7 +68,8 @@ impl<'a> Reader<'a> {
     /// (`EXPLAIN`, `SHOW TABLES`, `DESCRIBE`) see all of them.
     ///
     /// # Errors
-    /// Where a table or column is unknown (with the nearest name), or a table cannot be opened.
+    /// Where a table or column is unknown (with the nearest name), a table cannot be opened, or the statement is more
+    /// than a question.
     pub async fn query(&self, sql: &str) -> Result<DataFrame, RunError> {
         let session = self.engine.session(Effort::Fast);
         let parsed = parse("query", sql).ok();
@@ -78,7 +81,10 @@ impl<'a> Reader<'a> {
         if parsed.is_some() {
             return views::query(&session, "query", sql, self.night).await;
         }
-        session.sql(sql).await.map_err(|error| RunError::query("query", error))
+        let failed = |error| RunError::query("query", error);
+        let plan = session.state().create_logical_plan(sql).await.map_err(failed)?;
+        refuse_change(&plan)?;
+        session.execute_logical_plan(plan).await.map_err(failed)
     }
 
     /// All names a query can read.
@@ -165,4 +171,12 @@ impl<'a> Reader<'a> {
             None => Ok(None),
         }
     }
+}
+
+/// A question changes nothing: the engine would take a statement that writes, and its tables are no tables of the lake.
+fn refuse_change(plan: &LogicalPlan) -> Result<(), RunError> {
+    let questions = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    questions.verify_plan(plan).map_err(|_| RunError::User {
+        message: "this is no query: `buho sql` answers SELECT, EXPLAIN, SHOW and DESCRIBE, and changes nothing — tables come from the models in `sql/`, and rows go to a file with `--output FILE`".to_owned(),
+    })
 }

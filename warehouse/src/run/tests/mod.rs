@@ -16,6 +16,7 @@ mod materialize;
 mod memory;
 mod pairs;
 mod proofs;
+mod reader;
 mod replay;
 mod selected;
 mod simulator;
