@@ -58,7 +58,7 @@ pub enum ReleasesCommand {
         /// The later one [default: what readers get]
         #[arg(value_name = "AFTER")]
         after: Option<String>,
-        /// Tables to compare, as in `run --select` [default: layer:marts]
+        /// Tables to compare, as in `run --select` [default: the marts]
         #[arg(long, value_name = "SEL")]
         select: Option<String>,
         #[arg(long, value_name = "FORMAT", default_value = "text")]

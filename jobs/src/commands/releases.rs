@@ -7,7 +7,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use arrow::error::ArrowError;
 use warehouse::error::ErrorKind;
-use warehouse::graph;
 use warehouse::release::{self, Found, Pin, Release, ReleaseError, ReleaseId, TableState};
 use warehouse::run::{Measure, RunContext, RunError, TableDiff, diff, rollback};
 use warehouse::table::Lake;
@@ -18,8 +17,8 @@ use crate::exit::{CommandError, Exit};
 use crate::logging;
 use crate::output::{Destination, write_batches};
 
-/// What `diff` compares unless told.
-const DEFAULT_SELECTION: &str = "layer:marts";
+/// What `diff` compares unless told: the tables of a layer, or all where neither release has one of it.
+const DEFAULT_LAYER: &str = "marts.";
 
 pub fn run(context: &Context, command: &ReleasesCommand) -> Result<Exit, CommandError> {
     let project = context.load_project()?;
@@ -34,8 +33,7 @@ pub fn run(context: &Context, command: &ReleasesCommand) -> Result<Exit, Command
             ReleasesCommand::Unpin { release } => unpin(context, &lake, release).await,
             ReleasesCommand::Diff { before, after, select, format } => {
                 let opened = RunContext { stop, ..super::run::open(context, project).await? };
-                let selection = select.as_deref().unwrap_or(DEFAULT_SELECTION);
-                compare(context, &opened, before, after.as_deref(), selection, *format).await
+                compare(context, &opened, (before, after.as_deref()), select.as_deref(), *format).await
             }
             ReleasesCommand::Rollback { release } => {
                 let opened = RunContext { stop, ..super::run::open(context, project).await? };
@@ -72,19 +70,26 @@ async fn unpin(context: &Context, lake: &Lake, release: &str) -> Result<(), Comm
 async fn compare(
     context: &Context,
     opened: &RunContext,
-    before: &str,
-    after: Option<&str>,
-    selection: &str,
+    (before, after): (&str, Option<&str>),
+    select: Option<&str>,
     format: ReportFormat,
 ) -> Result<(), CommandError> {
-    let tables = graph::select(selection, &opened.graph).map_err(|error| CommandError::of(error.kind(), &error))?;
+    let selected = super::run::selection(opened, select)?;
     let before = read(&opened.lake, Some(before)).await?;
     let after = read(&opened.lake, after).await?;
-    let found = diff(opened, &before, &after, &tables.into_iter().collect::<BTreeSet<_>>()).await?;
+    let tables = selected.unwrap_or_else(|| worth_comparing(&before, &after));
+    let found = diff(opened, &before, &after, &tables).await?;
     match format {
         ReportFormat::Json => context.say(serde_json::json!(found)),
         ReportFormat::Text => context.print(&diff_text(&before, &after, &found)),
     }
+}
+
+/// The marts of either release; all tables where there is none.
+fn worth_comparing(before: &Release, after: &Release) -> BTreeSet<String> {
+    let all: BTreeSet<String> = before.tables.keys().chain(after.tables.keys()).cloned().collect();
+    let marts: BTreeSet<String> = all.iter().filter(|name| name.starts_with(DEFAULT_LAYER)).cloned().collect();
+    if marts.is_empty() { all } else { marts }
 }
 
 /// A release by id or night; the one readers get, if none is named.
@@ -190,4 +195,36 @@ fn diff_text(before: &Release, after: &Release, tables: &[TableDiff]) -> String 
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use warehouse::release::{LAKE_FORMAT, Recipe, ReleasedTable};
+
+    use super::*;
+
+    fn release(tables: &[&str]) -> Release {
+        let night = "2026-02-01".parse().unwrap();
+        let table = ReleasedTable { version: 1, night, state: TableState::Fresh, recipe: Recipe::default() };
+        Release {
+            format: LAKE_FORMAT,
+            night,
+            sequence: 1,
+            run_id: "a".to_owned(),
+            at: "2026-02-02T03:00:00Z".parse().unwrap(),
+            tables: tables.iter().map(|name| ((*name).to_owned(), table.clone())).collect(),
+            views: BTreeMap::new(),
+            restores: None,
+        }
+    }
+
+    #[test]
+    fn releases_are_compared_by_their_marts_and_without_any_by_all_they_have() {
+        let (old, new) = (release(&["bronze.a", "core.b"]), release(&["bronze.a", "core.c"]));
+        assert_eq!(worth_comparing(&old, &new), ["bronze.a", "core.b", "core.c"].map(str::to_owned).into());
+        let (old, new) = (release(&["core.b", "marts.gone"]), release(&["core.b", "marts.come"]));
+        assert_eq!(worth_comparing(&old, &new), ["marts.come", "marts.gone"].map(str::to_owned).into());
+    }
 }

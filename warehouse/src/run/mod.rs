@@ -60,6 +60,7 @@ mod held;
 mod history;
 mod hold;
 mod keys;
+mod leaving;
 mod ledgers;
 mod left;
 mod maintain;

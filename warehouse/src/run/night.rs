@@ -11,6 +11,7 @@ use super::context::{RunContext, RunRequest, Stage};
 use super::error::RunError;
 use super::held::Hold;
 use super::hold::holding;
+use super::leaving::Leaving;
 use super::publish::commit_all;
 use super::report::{Failure, NodeReport, RunReport, RunStatus};
 use super::sources::{Blocked, SourceOutcome, Wanted, ingest_all};
@@ -99,8 +100,10 @@ async fn phases(
     report: &mut RunReport,
 ) -> Result<(), RunError> {
     let previous = lease.latest(&context.lake).await?;
+    let leaving = Leaving::of(context, previous.as_ref())?;
     evolution::check(context, request, previous.as_ref()).await?;
     let built_for = night_to_build(request.night, previous.as_ref(), report);
+    leaving.tell(request, report);
     warn_of_rollback(context, previous.as_ref(), report);
     let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context, lease, report, "ingest").await;
@@ -191,17 +194,22 @@ fn attempt(run_id: &str, night: NaiveDate) -> String {
     format!("{run_id}-{night}")
 }
 
-/// A raw location without a single export is more often a wrong location than a quiet shop.
+/// A raw location without a single export is more often a wrong location than a quiet shop; a project without a source
+/// more often one that was not checked out.
 fn warn_of_nothing(context: &RunContext, sources: &[SourceOutcome], report: &mut RunReport) {
-    let nothing = sources.iter().all(|source| source.ledger.ledger.deliveries.is_empty() && source.blocked.is_none());
-    if nothing {
-        let said = format!(
+    let came = |source: &SourceOutcome| !source.ledger.ledger.deliveries.is_empty() || source.blocked.is_some();
+    let said = if context.project.contracts.is_empty() {
+        "the project has no source, so nothing is loaded — `buho source add` makes one".to_owned()
+    } else if !sources.is_empty() && !sources.iter().any(came) {
+        format!(
             "no export was found below {} and none was ever loaded — check `raw` in buho.toml; `buho doctor` shows what each source looks for",
             context.project.settings.raw
-        );
-        tracing::warn!("{said}");
-        report.warnings.push(said);
-    }
+        )
+    } else {
+        return;
+    };
+    tracing::warn!("{said}");
+    report.warnings.push(said);
 }
 
 /// Of a pack without exports one line: what it feeds is empty, and nothing is wrong with it.

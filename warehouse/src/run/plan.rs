@@ -12,6 +12,7 @@ use super::decide::{Decision, decision, recipe};
 use super::error::RunError;
 use super::forecast::{Ahead, Pending, WindowsPlan};
 use super::held::Hold;
+use super::leaving::Leaving;
 use super::state::{Candidate, NodeState};
 use super::unasked::are_others;
 use super::{diff, evolution, views};
@@ -63,7 +64,7 @@ pub struct SourcePlan {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NodePlan {
     pub node: String,
-    /// `build`, `audit`, `skip`, `view` or `hold`.
+    /// `build`, `audit`, `skip`, `view`, `hold`, or `leave` for one that only the latest release has.
     pub action: String,
     pub why: String,
     /// Columns that would be added, dropped or changed.
@@ -81,6 +82,7 @@ pub struct NodePlan {
 pub async fn plan_night(context: &RunContext, request: &RunRequest) -> Result<NightPlan, RunError> {
     release::check_format(&context.lake, false).await?;
     let previous = release::latest(&context.lake).await?;
+    let leaving = Leaving::of(context, previous.as_ref())?;
     evolution::check(context, request, previous.as_ref()).await?;
     let built_for = previous.as_ref().map_or(request.night, |release| release.night.max(request.night));
     let contracts: Vec<&Contract> = context.project.contracts.values().collect();
@@ -89,7 +91,9 @@ pub async fn plan_night(context: &RunContext, request: &RunRequest) -> Result<Ni
         .buffered(SOURCES_AT_ONCE)
         .try_collect()
         .await?;
-    let nodes = plan_nodes(context, request, built_for, previous.as_ref(), &sources).await?;
+    let mut nodes = plan_nodes(context, request, built_for, previous.as_ref(), &sources).await?;
+    nodes.extend(leaving.models.into_iter().map(|name| leaves(name, "model")));
+    nodes.extend(leaving.sources.into_iter().map(|name| leaves(name, "source")));
     Ok(NightPlan {
         night: request.night,
         built_for,
@@ -260,6 +264,17 @@ fn ahead<'a>(
     Ahead { build, pending, built: BTreeMap::new() }
 }
 
+fn leaves(node: String, what: &str) -> NodePlan {
+    NodePlan {
+        node,
+        action: "leave".to_owned(),
+        why: format!("leaves the release: the project has no such {what} any more"),
+        columns: Vec::new(),
+        windows: Vec::new(),
+        unknown: Vec::new(),
+    }
+}
+
 fn view_reason(previous: Option<&Release>, name: &str) -> String {
     match previous.and_then(|release| release.views.get(name)) {
         Some(_) => "computed where it is read".to_owned(),
@@ -284,6 +299,6 @@ impl NightPlan {
     /// Whether a run would have nothing to do.
     pub fn is_empty(&self) -> bool {
         self.sources.iter().all(|source| source.new.is_empty() && source.corrected.is_empty())
-            && self.nodes.iter().all(|node| !matches!(node.action.as_str(), "build" | "audit"))
+            && self.nodes.iter().all(|node| !matches!(node.action.as_str(), "build" | "audit" | "leave"))
     }
 }

@@ -10,6 +10,7 @@ mod late;
 mod learn;
 mod learn_bad_input;
 mod learn_life;
+mod leaving;
 mod left;
 mod maintain;
 mod materialize;
