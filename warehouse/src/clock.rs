@@ -65,6 +65,13 @@ pub fn default_night(now: DateTime<Utc>, time_zone: Tz) -> NaiveDate {
     today.pred_opt().unwrap_or(today)
 }
 
+/// Today in the project's time zone, where a night is later than tomorrow there: more often a mistyped year than a night
+/// that somebody wants.
+pub fn in_future(night: NaiveDate, now: DateTime<Utc>, time_zone: Tz) -> Option<NaiveDate> {
+    let today = now.with_timezone(&time_zone).date_naive();
+    today.succ_opt().is_some_and(|tomorrow| night > tomorrow).then_some(today)
+}
+
 /// An id of a run: its start in UTC and eight random hexadecimal digits, so that ids sort by time.
 pub fn run_id(clock: &dyn Clock) -> String {
     format!("{}-{}", clock.now().format("%Y%m%dT%H%M%S%3fZ"), random_suffix())
@@ -86,6 +93,16 @@ mod tests {
         let now = "2026-03-01T22:30:00Z".parse().unwrap();
         assert_eq!(default_night(now, chrono_tz::Europe::Madrid), "2026-02-28".parse().unwrap());
         assert_eq!(default_night(now, chrono_tz::Asia::Tokyo), "2026-03-01".parse().unwrap());
+    }
+
+    #[test]
+    fn a_night_is_in_the_future_from_the_day_after_tomorrow_where_the_business_is() {
+        let now = "2026-03-01T22:30:00Z".parse().unwrap();
+        let seen = |night: &str, zone| in_future(night.parse().unwrap(), now, zone).map(|today| today.to_string());
+        assert_eq!(seen("2026-03-02", chrono_tz::Europe::Madrid), None);
+        assert_eq!(seen("2026-03-03", chrono_tz::Europe::Madrid).as_deref(), Some("2026-03-01"));
+        assert_eq!(seen("2026-03-03", chrono_tz::Asia::Tokyo), None);
+        assert_eq!(seen("2062-03-02", chrono_tz::Asia::Tokyo).as_deref(), Some("2026-03-02"));
     }
 
     #[test]

@@ -60,7 +60,8 @@ impl FromStr for ReleaseId {
 }
 
 impl ReleaseId {
-    fn file(self) -> String {
+    /// The release's file, below the lake.
+    pub fn file(self) -> String {
         format!("{FOLDER}/{}-{:06}.json", self.night, self.sequence)
     }
 

@@ -20,7 +20,7 @@ use crate::release;
 /// simply started again.
 ///
 /// # Errors
-/// [`RunError::User`] where the nights are in the wrong order; else those of [`run_night`]. A night of which
+/// [`RunError::User`] where the nights are in the wrong order or in the future; else those of [`run_night`]. A night of which
 /// nothing went out ends the backfill, for the next would build on it; so does one that storage failed, for the
 /// next would take its deliveries for its own, or go out without its state. The same command goes on from there.
 pub async fn backfill(
@@ -36,6 +36,7 @@ pub async fn backfill(
             message: format!("a backfill goes from the older night to the newer; write `--from {to} --to {from}`"),
         });
     }
+    context.refuse_future(to)?;
     let highest = release::latest(&context.lake).await?.map(|release| release.night);
     let (mut earlier, later): (Vec<NaiveDate>, Vec<NaiveDate>) =
         from.iter_days().take_while(|night| *night <= to).partition(|night| highest.is_some_and(|top| *night <= top));

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::error::RunError;
 use super::ops::ops_schemas;
 use super::turns::Turns;
-use crate::clock::{Clock, default_night};
+use crate::clock::{Clock, default_night, in_future};
 use crate::graph::{self, Graph, Resolved};
 use crate::learn::{Learner, NoLearner};
 use crate::project::Project;
@@ -101,6 +101,23 @@ impl RunContext {
     pub(super) fn is_training(&self, node: &str) -> bool {
         let role = self.project.models.get(node).and_then(|model| model.ml.as_ref());
         matches!(role, Some(MlRole::Training(_)))
+    }
+
+    /// Refuses a night that is later than tomorrow: its release would be the latest for years, and every night until then
+    /// built for it.
+    ///
+    /// # Errors
+    /// [`RunError::User`] names today and the night.
+    pub(super) fn refuse_future(&self, night: NaiveDate) -> Result<(), RunError> {
+        let time_zone = self.project.settings.time_zone;
+        match in_future(night, self.clock.now(), time_zone) {
+            None => Ok(()),
+            Some(today) => Err(RunError::User {
+                message: format!(
+                    "night {night} is in the future, today is {today} in {time_zone}: readers would get it whatever night is run until then — is that the date you mean?"
+                ),
+            }),
+        }
     }
 
     /// Plugs in what learns, which must have the candidates of all ML nodes.

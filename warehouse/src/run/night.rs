@@ -30,8 +30,10 @@ use crate::release::{self, Release, ReleaseId};
 /// itself could not go on.
 ///
 /// # Errors
-/// [`RunError`] where the lake cannot be read or written, or another run got in between.
+/// [`RunError::User`] where the night is in the future; else where the lake cannot be read or written, or another run
+/// got in between.
 pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<RunReport, RunError> {
+    context.refuse_future(request.night)?;
     let started_at = context.clock.now();
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore};
 use tokio::time::timeout;
 use url::Url;
-use warehouse::clock::run_id;
+use warehouse::clock::{in_future, run_id};
 use warehouse::error::ErrorKind;
 use warehouse::project::Project;
-use warehouse::release::{self, ReleaseError};
+use warehouse::release::{self, ReleaseError, ReleaseId};
 use warehouse::store::{self, LeadsOut, ProbeError, process_environment, variables_of};
 use warehouse::table::Lake;
 
@@ -82,7 +84,11 @@ pub async fn lake(findings: &mut Findings, context: &Context, project: &Project)
     }
     findings.fine("lake", "can be written, read back, and keeps what was there first");
     match timeout(PATIENCE, releases(findings, &lake)).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(ids)) => {
+            if let Some(text) = future(&ids, context.clock.now(), project.settings.time_zone) {
+                findings.problem(ErrorKind::User, "releases", text);
+            }
+        }
         Ok(Err(error)) => findings.problem(error.kind(), "releases", chain(&error)),
         Err(_) => {
             let (kind, text) = no_answer(url, "read the releases in");
@@ -93,7 +99,7 @@ pub async fn lake(findings: &mut Findings, context: &Context, project: &Project)
 }
 
 /// Reads every release: a damaged one stops a night, or the maintenance behind it.
-async fn releases(findings: &mut Findings, lake: &Lake) -> Result<(), ReleaseError> {
+async fn releases(findings: &mut Findings, lake: &Lake) -> Result<Vec<ReleaseId>, ReleaseError> {
     let ids = release::list(lake).await?;
     let mut damaged = 0;
     for (id, found) in release::read_each(lake, &ids).await? {
@@ -105,7 +111,21 @@ async fn releases(findings: &mut Findings, lake: &Lake) -> Result<(), ReleaseErr
     if let (Some(last), 0) = (ids.last(), damaged) {
         findings.fine("releases", format!("{} can be read, the last is {last}", ids.len()));
     }
-    Ok(())
+    Ok(ids)
+}
+
+/// A release of a night that is to come is what readers get, whatever night is run until then.
+fn future(ids: &[ReleaseId], now: DateTime<Utc>, time_zone: Tz) -> Option<String> {
+    let today = in_future(ids.last()?.night, now, time_zone)?;
+    let (ahead, before): (Vec<ReleaseId>, Vec<ReleaseId>) =
+        ids.iter().partition(|id| in_future(id.night, now, time_zone).is_some());
+    let files: Vec<String> = ahead.iter().map(|id| format!("`{}`", id.file())).collect();
+    let then = before.last().map_or_else(|| "no release".to_owned(), ToString::to_string);
+    Some(format!(
+        "the last one is of night {}, and today is {today}: every night until then is built for that one, and readers get it — take {} out of the lake; readers get {then} then, and the next night builds on that",
+        ids.last()?.night,
+        files.join(", ")
+    ))
 }
 
 async fn answered<T>(url: &Url, action: &str, future: impl Future<Output = T>) -> Result<T, Trouble> {
@@ -148,5 +168,23 @@ fn credentials(url: &Url) -> String {
         format!("no variable of its credentials is set ({})", variables_of(url))
     } else {
         format!("set are {}", set.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_of_a_night_to_come_is_told_with_the_files_that_are_to_go() {
+        let ids = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<ReleaseId>>();
+        let now = "2026-06-10T03:00:00Z".parse().unwrap();
+        let told = |texts: &[&str]| future(&ids(texts), now, Tz::Europe__Madrid);
+        assert_eq!(told(&["2026-06-09.1", "2026-06-11.1"]), None);
+        let said = told(&["2026-06-08.1", "2062-06-09.1", "2062-06-09.2"]).unwrap();
+        let both =
+            "take `_buho/releases/2062-06-09-000001.json`, `_buho/releases/2062-06-09-000002.json` out of the lake";
+        assert!(said.contains(both) && said.contains("readers get 2026-06-08.1 then"), "{said}");
+        assert!(said.contains("today is 2026-06-10"), "{said}");
     }
 }

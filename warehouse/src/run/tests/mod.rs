@@ -5,6 +5,7 @@ mod changes;
 mod crash;
 mod dropped;
 mod failed_sources;
+mod future;
 mod keyed;
 mod late;
 mod learn;
