@@ -5,7 +5,8 @@ use std::path::Path;
 
 use chrono::{Days, NaiveDate};
 use warehouse::error::ErrorKind;
-use warehouse::run::{Reader, RunContext, RunRequest, run_night};
+use warehouse::release;
+use warehouse::run::{Reader, RunContext, RunError, RunRequest, run_night};
 
 use crate::cli::{DemoArgs, RowFormat};
 use crate::context::Context;
@@ -47,6 +48,9 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
     let settings = project.settings.clone();
     let failed = context.block_on_stoppable(&settings, async |stop| {
         let opened = RunContext { stop, ..super::run::open(context, project).await? };
+        if release::begin(&opened.lake).await.map_err(RunError::from)? {
+            tracing::info!("a new lake begins at {}", opened.lake.url());
+        }
         let mut failed = None;
         for night in nights(args.nights) {
             let request = RunRequest { night, ..RunRequest::default() };

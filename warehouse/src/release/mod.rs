@@ -32,6 +32,8 @@ pub use pins::{Pin, pin, pins, unpin};
 use crate::table::Lake;
 
 const FOLDER: &str = "_buho/releases";
+/// The first object of a lake: its format.
+const FIRST: &str = "_buho/format.json";
 /// Releases read beside each other.
 const READS_AT_ONCE: usize = 16;
 
@@ -172,6 +174,17 @@ impl Release {
     pub fn id(&self) -> ReleaseId {
         ReleaseId { night: self.night, sequence: self.sequence }
     }
+}
+
+/// Makes a lake ready to be written, as [`check_format`] does; whether it begins with that, for it had neither a format
+/// nor a release.
+///
+/// # Errors
+/// Those of [`check_format`].
+pub async fn begin(lake: &Lake) -> Result<bool, ReleaseError> {
+    let is_new = !exists(lake, FIRST).await? && list(lake).await?.is_empty();
+    check_format(lake, true).await?;
+    Ok(is_new)
 }
 
 /// All releases of a lake, oldest night first.

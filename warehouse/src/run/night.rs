@@ -36,11 +36,14 @@ pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<Run
     context.refuse_future(request.night)?;
     let started_at = context.clock.now();
     let run_id = run_id(context.clock.as_ref());
-    release::check_format(&context.lake, true).await?;
+    let is_new = release::begin(&context.lake).await?;
     let holder = Holder::this_process(&run_id, "run").on(Errand { night: request.night, began: started_at });
     let mut report = RunReport::begun(&holder, request.night, started_at);
     report.earlier.clone_from(&request.earlier);
     report.phase = Some(OPENING.to_owned());
+    if is_new {
+        warn_of_new_lake(context, &mut report);
+    }
     let ran = holding(context, holder, async |lease| recorded(context, request, lease, &mut report).await).await;
     match ran {
         Ok(()) => Ok(report),
@@ -49,6 +52,16 @@ pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<Run
             Err(error)
         }
     }
+}
+
+/// A lake that is not where it was is more often a disk that is not mounted than one that begins.
+fn warn_of_new_lake(context: &RunContext, report: &mut RunReport) {
+    let said = format!(
+        "a new lake begins at {}: none was there — if there should be one, see that `lake` in buho.toml (BUHO_LAKE) names it and that it is mounted",
+        context.lake.url()
+    );
+    tracing::warn!("{said}");
+    report.warnings.push(said);
 }
 
 async fn recorded(

@@ -149,6 +149,22 @@ async fn a_night_goes_from_raw_export_to_released_mart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lake_that_begins_is_told_of_once_with_its_place() {
+    let shop = Shop::new();
+    let first = shop.night("2026-02-01").await;
+    let began =
+        |report: &RunReport| report.warnings.iter().filter(|said| said.contains("a new lake begins at")).count();
+    let place = shop.root.path().join("lake").display().to_string();
+    assert!(first.warnings[0].contains(&place) && began(&first) == 1, "{:?}", first.warnings);
+    assert_eq!(began(&shop.night("2026-02-01").await), 0);
+    // A format that is gone makes no lake new that has a release.
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
+    shop.night("2026-02-01").await;
+    std::fs::remove_file(shop.root.path().join("lake/_buho/format.json")).unwrap();
+    assert_eq!(began(&shop.night("2026-02-02").await), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_has_nothing_to_do_and_commits_nothing() {
     let shop = Shop::new();
     shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
