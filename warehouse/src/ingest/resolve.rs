@@ -129,7 +129,7 @@ impl Resolved {
             }
             Some(Duplicates::Skip | Duplicates::Load) => {
                 self.warnings.push(format!(
-                    "`{path}` has the content of `{other}` (delivery {number}) and is loaded all the same; if one of them is a mistake, remove it or set `duplicates: skip`"
+                    "`{path}` has the content of `{other}` (delivery {number}) and is loaded all the same; bronze keeps what was delivered: if one of them is a mistake, deliver a file of that very name with the header line alone (or empty), which takes its rows out again — `duplicates: skip` leaves such a file out the next time"
                 ));
                 Ok(false)
             }

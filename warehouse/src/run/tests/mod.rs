@@ -208,6 +208,32 @@ async fn a_corrected_delivery_replaces_its_own_rows_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_came_twice_by_mistake_is_taken_out_by_one_of_its_name_without_rows() {
+    let day = [("a", "2026-02-01 10:00:00", "10.50")];
+    for without_rows in ["order_id,ordered_at,amount\n", ""] {
+        let shop = Shop::new();
+        shop.orders("2026-02-01", &day);
+        shop.orders("2026-02-02", &day);
+        let twice = shop.night("2026-02-02").await;
+        let way_out = "deliver a file of that very name with the header line alone (or empty)";
+        assert!(twice.warnings.iter().any(|said| said.contains(way_out)), "{:?}", twice.warnings);
+        assert!(shop.ask("select count(*) as n from bronze.orders").await.contains("| 2 "));
+        // To take the file away, or to skip such files from now on, takes nothing out.
+        let again = shop.root.path().join("raw/orders/orders_2026-02-02.csv");
+        std::fs::remove_file(&again).unwrap();
+        shop.write("sql/sources/orders.yml", &format!("{ORDERS}duplicates: skip\n"));
+        shop.night("2026-02-02").await;
+        assert!(shop.ask("select count(*) as n from bronze.orders").await.contains("| 2 "));
+        shop.write("sql/sources/orders.yml", ORDERS);
+        std::fs::write(&again, without_rows).unwrap();
+        let report = shop.night("2026-02-02").await;
+        assert_eq!(report.status, RunStatus::Done, "{report:#?}");
+        assert!(shop.ask("select count(*) as n from bronze.orders").await.contains("| 1 "), "{without_rows}");
+        assert!(shop.ask("select sum(revenue) as n from marts.daily").await.contains("| 10.50 "), "{without_rows}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_audit_keeps_the_mart_at_its_last_release() {
     let shop = Shop::new();
     shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
