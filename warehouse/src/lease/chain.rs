@@ -159,8 +159,8 @@ impl Chain {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(source) => return Err(LeaseError::storage(&path, source)),
         };
-        let link = serde_json::from_slice(&found)
-            .map_err(|source| LeaseError::Form { path: path.to_string(), reason: source.to_string() })?;
+        let link =
+            serde_json::from_slice(&found).map_err(|source| LeaseError::Form { path: path.to_string(), source })?;
         Ok(Some(link))
     }
 
@@ -175,8 +175,7 @@ impl Chain {
     /// Puts a link at its position; the link that is there already, where it is another's.
     pub(super) async fn append(&self, link: &Link) -> Result<Option<Link>, LeaseError> {
         let path = self.path(link.position);
-        let body = serde_json::to_vec(link)
-            .map_err(|source| LeaseError::Form { path: path.to_string(), reason: source.to_string() })?;
+        let body = serde_json::to_vec(link).map_err(|source| LeaseError::Form { path: path.to_string(), source })?;
         if self.lake.create(&path, body).await.map_err(|source| LeaseError::storage(&path, source))? {
             return Ok(None);
         }

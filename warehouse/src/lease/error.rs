@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::chain::Link;
 use crate::error::ErrorKind;
+use crate::release::unreadable;
 
 /// An error of taking, keeping or using the lease of a lake.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +21,8 @@ pub enum LeaseError {
         "the lease could not be renewed for {seconds} s, so another run may take it: this one stopped — check the lake's storage, then run again"
     )]
     Expired { seconds: u64 },
-    #[error(
-        "{path}: not a link of the lease that this version can read: {reason} — use the newest buho of those that write this lake"
-    )]
-    Form { path: String, reason: String },
+    #[error("{path}, a link of the lease, {}", unreadable(.source, "see that no run is at work, remove it, and run again"))]
+    Form { path: String, source: serde_json::Error },
     #[error("{path}: {source} — check that the lake is reachable, then run again")]
     Storage { path: String, source: object_store::Error },
     #[error(transparent)]

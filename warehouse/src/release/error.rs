@@ -25,7 +25,7 @@ pub enum ReleaseError {
         "release {id} cannot be read, {path} is cut short or damaged: {source} — put that file back from a copy, or remove it: readers get {} then, and `buho run --night {}` publishes what the last release of a night named once more", .before.map_or_else(|| "no release".to_owned(), |before| before.to_string()), .id.night
     )]
     Damaged { id: ReleaseId, path: String, before: Option<ReleaseId>, source: serde_json::Error },
-    #[error("{path}: not a release file this version can read: {source}")]
+    #[error("{path} {}", unreadable(.source, "remove it: the next run does without, and writes what it needs of it anew"))]
     Form { path: String, source: serde_json::Error },
     #[error("the lake at {url} has format {found}, this buho reads up to {supported} — use a newer buho")]
     NewerLake { url: String, found: u32, supported: u32 },
@@ -33,6 +33,16 @@ pub enum ReleaseError {
     Probe(#[from] ProbeError),
     #[error("{path}: {source} — check that the lake is reachable, then run again")]
     Storage { path: String, source: object_store::Error },
+}
+
+/// What is said of a small object of ours that cannot be read, and what to do where no copy of it is left.
+pub(crate) fn unreadable(source: &serde_json::Error, else_do: &str) -> String {
+    match source.is_data() {
+        true => format!(
+            "is not of a form that this version can read: {source} — use the newest buho of those that write this lake"
+        ),
+        false => format!("is cut short or damaged: {source} — put that file back from a copy, or {else_do}"),
+    }
 }
 
 impl ReleaseError {

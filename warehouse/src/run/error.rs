@@ -34,6 +34,8 @@ pub enum RunError {
         "the record of a run cannot be read, {path} is cut short or damaged: {source} — put that file back from a copy, or remove it: nothing but `buho runs` reads it, and what the run did is in the ops tables"
     )]
     Record { path: String, source: serde_json::Error },
+    #[error("the ledger of source {source_name}, {path}, {what} — {}", Self::LEDGER_LOST)]
+    Ledger { source_name: String, path: String, what: String },
     #[error("{what}: {source} — this is a defect, please report it")]
     Form { what: String, source: serde_json::Error },
     #[error("{message}")]
@@ -43,6 +45,9 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Without it a run would load again what is in bronze already.
+    const LEDGER_LOST: &str = "put that file back from a backup or an earlier version that the storage keeps: which files are loaded is written nowhere else; where there is none, set `lake` to a new place, and `buho backfill` loads there all that is in raw";
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Table(error) => error.kind(),
@@ -50,7 +55,7 @@ impl RunError {
             Self::Store(error) => error.kind(),
             Self::Lease(error) => error.kind(),
             Self::Stopped => ErrorKind::Retry,
-            Self::Waits { .. } | Self::Record { .. } => ErrorKind::Data,
+            Self::Waits { .. } | Self::Record { .. } | Self::Ledger { .. } => ErrorKind::Data,
             Self::Graph(error) => error.kind(),
             Self::Query { kind, .. } => *kind,
             Self::User { .. } | Self::NotBuilt { .. } => ErrorKind::User,

@@ -10,6 +10,7 @@ use datafusion::prelude::SessionContext;
 
 use super::build::Scene;
 use super::compute::{ComputeError, stage_query};
+use super::error::RunError;
 use super::rewrite;
 use super::standing::Standing;
 use super::windowed::prior_table;
@@ -31,6 +32,8 @@ pub(super) struct HistoryInputs {
     /// Nights whose state is in the rows before.
     pub seen: Vec<NaiveDate>,
     pub code: String,
+    /// What is said where the rows before are a history, and nobody knows any more of which nights.
+    pub lost: Option<String>,
 }
 
 /// Among the inputs of a history's recipe: the nights that are in it.
@@ -50,6 +53,9 @@ pub(super) async fn make(
     inputs: &HistoryInputs,
     attempt: Attempt,
 ) -> Result<Made, ComputeError> {
+    if let Some(because) = &inputs.lost {
+        return Err(ComputeError::Other(RunError::refused(&work.name, because)));
+    }
     let mut history = History { files: Vec::new(), added: BTreeMap::new(), nights: inputs.seen.clone() };
     if !inputs.seen.is_empty() {
         history.files.extend(work.base_files().cloned());

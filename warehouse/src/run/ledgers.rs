@@ -45,10 +45,11 @@ pub(super) async fn load(
         });
     };
     let path = file(source, number);
-    let found = lake.read(&path).await?.ok_or_else(|| RunError::Defect {
-        what: format!("{path} is missing, but the log of {} names it", bronze.table),
-    })?;
-    let ledger = serde_json::from_slice(&found).map_err(|source| RunError::Form { what: path, source })?;
+    let lost =
+        |what: String| RunError::Ledger { source_name: source.to_owned(), path: lake.path(&path).to_string(), what };
+    let found = lake.read(&path).await?;
+    let found = found.ok_or_else(|| lost(format!("is missing, and the log of {} names it", bronze.table)))?;
+    let ledger = serde_json::from_slice(&found).map_err(|error| lost(format!("is cut short or damaged ({error})")))?;
     Ok(NumberedLedger { ledger, number })
 }
 

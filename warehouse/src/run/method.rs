@@ -8,18 +8,19 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::build::Build;
 use super::error::RunError;
-use super::history::HistoryInputs;
+use super::history::{HistoryInputs, OBSERVED};
 use super::ml::{LearntInputs, Raw};
 use super::publish::committed_recipe;
 use super::reads::{BaseTable, ReadFiles};
-use super::standing::Standing;
+use super::standing::{self, Standing};
 use super::state::Candidate;
 use super::windowed::WindowedInputs;
 use super::work::Method;
 use crate::graph::{Node, WindowedRead};
 use crate::identity::word_of;
 use crate::project::ml::MlRole;
-use crate::project::model::Materialized;
+use crate::project::model::{Materialized, VALID_FROM};
+use crate::release::Recipe;
 use crate::table::TableSnapshot;
 
 impl Build<'_> {
@@ -69,7 +70,7 @@ impl Build<'_> {
         for (table, columns) in windowing.whole.iter().filter(|(table, _)| !lookups.contains(table.as_str())) {
             whole.push((WindowedRead::whole(table, columns), self.read_files(table).await?));
         }
-        let prior_identity = self.identity_before(node, base).await?;
+        let prior_identity = self.recipe_before(node, base).await?.map(|recipe| recipe.identity());
         Ok(WindowedInputs {
             reads,
             whole,
@@ -82,13 +83,18 @@ impl Build<'_> {
 
     async fn history(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<HistoryInputs, RunError> {
         let code = self.code(node);
-        let identity = self.identity_before(node, base).await?;
+        let before = self.recipe_before(node, base).await?;
+        let identity = before.as_ref().map(Recipe::identity);
         let prior = self.standing(node, identity.as_deref()).await?;
         // What died behind its commit may have been a rollback: the released history knows more nights than the table.
         let released = self.previous().and_then(|release| release.tables.get(&node.name));
         let released =
             released.map(|table| table.recipe.identity()).filter(|released| identity.as_ref() != Some(released));
         let released = self.standing(node, released.as_deref()).await?;
+        let was_history = before.is_some_and(|before| before.inputs.contains_key(OBSERVED));
+        let is_lost = was_history && prior.is_none() && released.is_none();
+        let lost =
+            base.zip(identity.as_deref()).filter(|_| is_lost).and_then(|(base, identity)| self.lost(base, identity));
         // Or a run for a later night: what that saw is not of this night's release.
         let standings = prior.iter().chain(&released);
         let known = standings.flat_map(|standing| standing.nights.keys()).filter(|night| **night <= self.night());
@@ -106,7 +112,19 @@ impl Build<'_> {
                 nights.push((*night, self.scene_at(&node.inputs, *night).await?));
             }
         }
-        Ok(HistoryInputs { nights, observed, seen: before.into_keys().collect(), code })
+        Ok(HistoryInputs { nights, observed, seen: before.into_keys().collect(), code, lost })
+    }
+
+    /// What is said of a history whose nights are not known any more: from tonight alone, all states before would be
+    /// gone. A backfill names the nights, and each is looked at once more out of bronze.
+    fn lost(&self, base: &TableSnapshot, identity: &str) -> Option<String> {
+        let first = base.files.iter().filter_map(|file| file.first_day(VALID_FROM).flatten()).min();
+        let first = first.filter(|first| self.request.earlier.is_empty() && *first < self.night())?;
+        Some(format!(
+            "which nights the history is of is not known any more, {} is missing or damaged — put that file back from a copy, or have its nights looked at once more out of bronze: `buho backfill --from {first} --to {}`",
+            standing::file(&base.table, identity),
+            self.night()
+        ))
     }
 
     /// What identifies all that was delivered up to a night of the bronze tables among `tables`.
@@ -132,13 +150,13 @@ impl Build<'_> {
         word_of(std::iter::once(node.fingerprint.to_string()).chain(views))
     }
 
-    /// The identity of the rows that a table has now: the released ones, or those of a later commit.
-    async fn identity_before(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<Option<String>, RunError> {
+    /// What the rows that a table has now were made from: the released ones, or those of a later commit.
+    async fn recipe_before(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<Option<Recipe>, RunError> {
         let released = self.previous().and_then(|release| release.tables.get(&node.name));
         match (base, released) {
             (None, _) => Ok(None),
-            (Some(base), Some(table)) if table.version == base.version => Ok(Some(table.recipe.identity())),
-            (Some(base), _) => Ok(committed_recipe(base).await?.map(|recipe| recipe.identity())),
+            (Some(base), Some(table)) if table.version == base.version => Ok(Some(table.recipe.clone())),
+            (Some(base), _) => committed_recipe(base).await,
         }
     }
 

@@ -1,7 +1,8 @@
 //! What the rows of a table were made of in detail, so that the next night sees what changed.
 //!
 //! `_buho/windows/<table>/<identity>.json`, written before the commit that its recipe names; the identity is
-//! the recipe's. Where it is missing, the table is built whole.
+//! the recipe's. Where it is missing or damaged, the table is built whole; a history is not, for nothing else says at
+//! which nights it looked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,13 +40,25 @@ pub(super) struct Standing {
     pub same_as: Option<String>,
 }
 
-/// The one field that every form has.
+/// The fields that mean the same in every form.
 #[derive(Deserialize)]
-struct WrittenBy {
+struct OfAnyForm {
     engine: String,
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    nights: BTreeMap<NaiveDate, String>,
 }
 
-fn file(table: &str, identity: &str) -> String {
+impl OfAnyForm {
+    /// Hashes of another engine are not compared; which nights a history has seen is true in any.
+    fn nights(self) -> Option<Standing> {
+        let Self { engine, code, nights } = self;
+        (!nights.is_empty()).then(|| Standing { engine, code, nights, ..Standing::default() })
+    }
+}
+
+pub(super) fn file(table: &str, identity: &str) -> String {
     format!("{FOLDER}/{table}/{identity}.json")
 }
 
@@ -54,18 +67,21 @@ impl Standing {
         format!("datafusion {}, {FORM}", datafusion::DATAFUSION_VERSION)
     }
 
-    /// What the rows of an identity stand on; `None` where that is not known, or of another engine.
+    /// What the rows of an identity stand on, of a record of another engine the nights alone; `None` where nothing is
+    /// known of it.
     pub async fn load(lake: &Lake, table: &str, identity: &str) -> Result<Option<Self>, RunError> {
         let path = file(table, identity);
         let Some(found) = lake.read(&path).await? else {
             return Ok(None);
         };
-        let form = |source| RunError::Form { what: path.clone(), source };
-        let written_by: WrittenBy = serde_json::from_slice(&found).map_err(form)?;
-        if written_by.engine != Self::engine() {
-            return Ok(None);
-        }
-        serde_json::from_slice(&found).map(Some).map_err(form)
+        let read = serde_json::from_slice::<OfAnyForm>(&found).and_then(|known| match known.engine == Self::engine() {
+            true => serde_json::from_slice(&found).map(Some),
+            false => Ok(known.nights()),
+        });
+        Ok(read.unwrap_or_else(|error| {
+            tracing::warn!("{} is cut short or damaged ({error}): {table} is built without it", lake.path(&path));
+            None
+        }))
     }
 
     pub async fn store(&self, lake: &Lake, table: &str, identity: &str) -> Result<(), RunError> {

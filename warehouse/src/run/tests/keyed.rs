@@ -151,9 +151,10 @@ columns:
   - { name: valid_to, type: DATE }
 ";
 const HISTORY: &str = "select customer_id, city from staging.stg_shop__customers where delivered_on = $night";
-const STATES: &str = "select customer_id, city, valid_from, valid_to from core.customer_history order by 1, 3";
+pub(super) const STATES: &str =
+    "select customer_id, city, valid_from, valid_to from core.customer_history order by 1, 3";
 
-fn keeping_history() -> Shop {
+pub(super) fn keeping_history() -> Shop {
     let shop = with_customers();
     shop.write("sql/core/shop/customer_history.sql", HISTORY);
     shop.write("sql/core/shop/customer_history.yml", HISTORY_YML);

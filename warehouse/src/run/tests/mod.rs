@@ -3,6 +3,7 @@
 mod amended;
 mod changes;
 mod crash;
+mod damaged;
 mod dropped;
 mod failed_sources;
 mod future;
