@@ -207,7 +207,13 @@ mod tests {
 
     fn release(tables: &[&str]) -> Release {
         let night = "2026-02-01".parse().unwrap();
-        let table = ReleasedTable { version: 1, night, state: TableState::Fresh, recipe: Recipe::default() };
+        let table = ReleasedTable {
+            version: 1,
+            night,
+            state: TableState::Fresh,
+            recipe: Recipe::default(),
+            audited: String::new(),
+        };
         Release {
             format: LAKE_FORMAT,
             night,

@@ -87,6 +87,7 @@ mod stage;
 mod standing;
 mod state;
 mod strangers;
+mod take_in;
 #[cfg(test)]
 mod tests;
 mod turns;

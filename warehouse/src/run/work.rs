@@ -170,7 +170,11 @@ impl Work {
         if !self.may_compute {
             let failed = stage::failure(&self.context.lake, &self.name, &identity).await?;
             return Err(match failed {
-                Some(because) => RunError::refused(&self.name, &because),
+                // What was noted begins with the node, as this will.
+                Some(because) => {
+                    let because = because.strip_prefix(&format!("{}: ", self.name)).unwrap_or(&because);
+                    RunError::refused(&self.name, because)
+                }
                 None => RunError::NotBuilt { node: self.name.clone() },
             });
         }

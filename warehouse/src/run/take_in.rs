@@ -1,0 +1,85 @@
+//! The first phase of a run: what was delivered for its nights is loaded and committed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+
+use super::bronze::commit_sources;
+use super::context::{RunContext, RunRequest, Stage};
+use super::error::RunError;
+use super::report::RunReport;
+use super::sources::{SourceOutcome, Wanted, ingest_all};
+use crate::failpoint;
+use crate::lease::Lease;
+
+/// Loads what came for the nights of a run, and commits it.
+pub(super) async fn take_in(
+    context: &RunContext,
+    request: &RunRequest,
+    lease: &Lease,
+    report: &mut RunReport,
+) -> Result<Vec<SourceOutcome>, RunError> {
+    let run_id = report.run_id.clone();
+    let mut missed = BTreeMap::new();
+    for night in &request.earlier {
+        let wanted = Wanted { missed: missed.clone(), ..Wanted::all(*night) };
+        let sources = ingest_all(context, &wanted, &attempt(&run_id, *night)).await?;
+        report.take_sources(&sources);
+        missed.extend(Wanted::missing(&sources));
+        commit_sources(context, lease, sources, &run_id).await?;
+    }
+    let may_load = request.includes(Stage::Ingest);
+    let read = wanted_tables(context, request);
+    let tables = read.clone().filter(|_| request.stage == Some(Stage::Ingest));
+    let publishes = request.stage == Some(Stage::Publish);
+    let wanted = Wanted { night: request.night, may_load, tables, read, publishes, missed };
+    let sources = ingest_all(context, &wanted, &attempt(&run_id, request.night)).await?;
+    failpoint::reached("sources.staged");
+    report.take_sources(&sources);
+    warn_of_nothing(context, &sources, report);
+    if wanted.tables.is_none() {
+        tell_unused_packs(context, &sources);
+    }
+    commit_sources(context, lease, sources, &run_id).await
+}
+
+/// What the selected nodes are made from. The stages look at no more of what was delivered; a whole run takes in all
+/// that came.
+fn wanted_tables(context: &RunContext, request: &RunRequest) -> Option<BTreeSet<String>> {
+    let selected = request.select.as_ref().filter(|_| request.stage.is_some())?;
+    Some(context.graph.ancestors(selected.iter().map(String::as_str)))
+}
+
+/// Names the files that a run loads for a night: it may load several.
+fn attempt(run_id: &str, night: NaiveDate) -> String {
+    format!("{run_id}-{night}")
+}
+
+/// A raw location without a single export is more often a wrong location than a quiet shop; a project without a source
+/// more often one that was not checked out.
+fn warn_of_nothing(context: &RunContext, sources: &[SourceOutcome], report: &mut RunReport) {
+    let came = |source: &SourceOutcome| !source.ledger.ledger.deliveries.is_empty() || source.blocked.is_some();
+    let said = if context.project.contracts.is_empty() {
+        "the project has no source, so nothing is loaded — `buho source add` makes one".to_owned()
+    } else if !sources.is_empty() && !sources.iter().any(came) {
+        format!(
+            "no export was found below {} and none was ever loaded — check `raw` in buho.toml; `buho doctor` shows what each source looks for",
+            context.project.settings.raw
+        )
+    } else {
+        return;
+    };
+    tracing::warn!("{said}");
+    report.warnings.push(said);
+}
+
+/// Of a pack without exports one line: what it feeds is empty, and nothing is wrong with it.
+fn tell_unused_packs(context: &RunContext, sources: &[SourceOutcome]) {
+    let pack = |source: &SourceOutcome| context.project.contracts.get(&source.source)?.spec.pack.clone();
+    let has_come = |source: &&SourceOutcome| !source.ledger.ledger.deliveries.is_empty() || source.blocked.is_some();
+    let used: BTreeSet<Option<String>> = sources.iter().filter(has_come).map(pack).collect();
+    let unused: BTreeSet<String> = sources.iter().map(pack).filter(|pack| !used.contains(pack)).flatten().collect();
+    for pack in unused {
+        tracing::info!("nothing was ever delivered for pack {pack}: its tables stay empty");
+    }
+}
