@@ -208,10 +208,24 @@ pub enum RowFormat {
     Parquet,
 }
 
+/// A selector: a blank one would select everything.
+fn selector(text: &str) -> Result<String, String> {
+    said(text, "it names nothing: leave it out for everything, or name a table, tag:, layer: or pack:")
+}
+
+/// Why somebody did something, to be read long after.
+fn reason(text: &str) -> Result<String, String> {
+    said(text, "say why in some words")
+}
+
+fn said(text: &str, otherwise: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err(otherwise.to_owned()) } else { Ok(text.to_owned()) }
+}
+
 #[derive(Debug, Args)]
 pub struct TestArgs {
     /// Only the tests of these models, as in `run --select`
-    #[arg(value_name = "SEL")]
+    #[arg(value_name = "SEL", value_parser = selector)]
     pub select: Option<String>,
 }
 
@@ -269,6 +283,27 @@ mod tests {
     #[test]
     fn a_night_that_is_no_day_is_refused() {
         assert!(Cli::try_parse_from(["buho", "run", "--night", "2026-02-30"]).is_err());
+    }
+
+    #[test]
+    fn what_says_nothing_is_refused() {
+        for blank in ["", "  "] {
+            for line in
+                ["run --select", "backfill --from 2026-02-01 --to 2026-02-02 --select", "releases diff a --select"]
+            {
+                let line = "buho".split(' ').chain(line.split(' ')).chain([blank]);
+                let refused = Cli::try_parse_from(line).unwrap_err().to_string();
+                assert!(refused.contains("it names nothing"), "{refused}");
+            }
+            let refused =
+                Cli::try_parse_from(["buho", "quarantine", "discard", "orders", "--reason", blank]).unwrap_err();
+            assert!(refused.to_string().contains("say why"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn no_night_at_once_is_refused() {
+        assert!(Cli::try_parse_from("buho backfill --from 2026-02-01 --to 2026-02-02 --at-once 0".split(' ')).is_err());
     }
 
     #[test]

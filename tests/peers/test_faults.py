@@ -70,7 +70,7 @@ def test_a_full_disk_is_worth_a_retry_and_the_next_run_heals(buho: Buho, tmp_pat
                 break
             failures += 1
             assert "No space left on device" in outcome.said, outcome
-            assert re.search(r"check (space|the disk|that the lake)", outcome.said), outcome
+            assert re.search(r"the disk is full: make room", outcome.said), outcome
         assert failures > 3
         outcome.expect(0)
         # Every run that held the lake is listed, also where the disk had no room for its record.
@@ -143,6 +143,23 @@ def test_a_clock_that_jumps_neither_loses_the_lease_nor_lets_it_be_stolen(buho: 
         cases = [pool.submit(case, "ahead", [HOURS_5]), pool.submit(case, "behind", [-HOURS_5])]
         for done in cases:
             done.result()
+
+
+def test_a_run_whose_record_is_cut_short_is_no_run_that_never_was(buho: Buho, tmp_path: Path):
+    project = tiny.write_project(tmp_path / "project")
+    at = buho.at(project)
+    assert "no run yet" in at("runs", "show").expect(2).said
+    for night in (tiny.NIGHT, "2026-01-31"):
+        at.night(night).expect(0)
+    first, last = sorted((project / "lake" / "_buho" / "runs").glob("*.json"))
+    last.write_bytes(last.read_bytes()[:50])
+    shown = at("runs", "show").expect(0)
+    assert first.stem in shown.stdout
+    assert last.name in shown.stderr
+    first.write_bytes(b"{")
+    refused = at("runs", "show").expect(2)
+    assert "no run yet" not in refused.said
+    assert "cannot be read" in refused.said
 
 
 @pytest.mark.parametrize("torn", [b"", b"not json", 0.5], ids=["empty", "garbage", "half"])

@@ -244,6 +244,26 @@ def test_a_backfill_says_what_each_night_came_to_and_what_all_of_them_did(buho: 
     assert (lines[3]["status"], lines[3]["release"]) == ("done", f"{night(2)}.1")
 
 
+def test_a_backfill_whose_last_night_fails_again_does_not_say_that_of_nights_released_before(
+    buho: Buho, tmp_path: Path
+):
+    folder = tiny.write_project(tmp_path / "project")
+    at = buho.at(folder)
+    for number in range(len(ROWS)):
+        deliver(folder, number)
+        at.night(night(number)).expect(0)
+    (broken,) = folder.glob(f"raw/**/*{night(2)}*")
+    broken.write_text("junk\n")
+    at.night(night(2)).expect(1)
+    again = ("backfill", "--from", night(1), "--to", night(2))
+    said = at(*again).expect(1).stdout.splitlines()
+    assert said[0] == f"{night(1)}  stands   as released before; looked at with {night(2)}"
+    assert said[1].startswith(f"{night(2)}  failed")
+    assert "0 done, 0 partial, 1 failed, 1 skipped" in said[-1]
+    lines = [json.loads(line) for line in at(*again, "--format", "json").expect(1).stdout.splitlines()]
+    assert [line["status"] for line in lines[:2]] == ["skipped", "failed"]
+
+
 def test_a_backfill_from_the_newer_night_to_the_older_is_refused_with_the_command(buho: Buho, project: Path):
     refused = buho.at(project)("backfill", "--from", night(2), "--to", night(0)).expect(2)
     assert f"--from {night(0)} --to {night(2)}" in refused.said

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{ReportFormat, RowFormat};
+use super::{ReportFormat, RowFormat, reason, selector};
 
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
@@ -59,7 +59,7 @@ pub enum ReleasesCommand {
         #[arg(value_name = "AFTER")]
         after: Option<String>,
         /// Tables to compare, as in `run --select` [default: the marts]
-        #[arg(long, value_name = "SEL")]
+        #[arg(long, value_name = "SEL", value_parser = selector)]
         select: Option<String>,
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         format: ReportFormat,
@@ -138,7 +138,7 @@ pub enum QuarantineCommand {
         #[command(flatten)]
         choice: QuarantineChoice,
         /// Why; kept beside the row
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
         reason: String,
         /// Who says so [default: the user's name]
         #[arg(long, value_name = "NAME")]

@@ -1,9 +1,11 @@
 //! Arguments of the commands that run nights, or look at one beforehand.
 
+use std::num::NonZeroUsize;
+
 use chrono::NaiveDate;
 use clap::Args;
 
-use super::ReportFormat;
+use super::{ReportFormat, selector};
 
 /// Which night, and what of it.
 #[derive(Debug, Args)]
@@ -13,7 +15,7 @@ pub struct NightArgs {
     pub night: Option<NaiveDate>,
     /// Only these nodes: name, +name, name+, tag:x, layer:marts, pack:commerce; a space adds, a
     /// comma narrows
-    #[arg(long, value_name = "SEL")]
+    #[arg(long, value_name = "SEL", value_parser = selector)]
     pub select: Option<String>,
 }
 
@@ -47,10 +49,10 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "DATE")]
     pub to: NaiveDate,
     /// Nights after the highest release that share one run and one release, for the last of them
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub at_once: usize,
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    pub at_once: NonZeroUsize,
     /// Only these nodes, as in `run`
-    #[arg(long, value_name = "SEL")]
+    #[arg(long, value_name = "SEL", value_parser = selector)]
     pub select: Option<String>,
     /// json: one object a night, and at last one for all of them
     #[arg(long, value_name = "FORMAT", default_value = "text")]

@@ -3,7 +3,8 @@
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 use warehouse::error::ErrorKind;
-use warehouse::run::{Failure, RunContext, RunReport, RunStatus, backfill};
+use warehouse::release;
+use warehouse::run::{Failure, RunContext, RunError, RunReport, RunStatus, backfill};
 
 use super::run::{open, selection};
 use crate::cli::{BackfillArgs, ReportFormat};
@@ -13,15 +14,15 @@ use crate::exit::{CommandError, Exit};
 pub fn run(context: &Context, args: &BackfillArgs) -> Result<Exit, CommandError> {
     let mut sum = Sum::new(args.from, args.to);
     let mut printed = Ok(());
-    let ended = nights(context, args, |report| {
+    let ended = nights(context, args, |report, highest| {
         let lines = match args.format {
-            ReportFormat::Json => json_lines(&report),
-            ReportFormat::Text => text_lines(&report),
+            ReportFormat::Json => json_lines(&report, highest),
+            ReportFormat::Text => text_lines(&report, highest),
         };
         if printed.is_ok() {
             printed = context.say(lines.join("\n"));
         }
-        sum.add(&report);
+        sum.add(&report, highest);
     });
     printed?;
     match args.format {
@@ -33,20 +34,43 @@ pub fn run(context: &Context, args: &BackfillArgs) -> Result<Exit, CommandError>
     Ok(sum.worst.map_or(Exit::Done, Exit::Failed))
 }
 
-fn nights(context: &Context, args: &BackfillArgs, told: impl FnMut(RunReport)) -> Result<(), CommandError> {
+/// The highest night that was released before.
+type Highest = Option<NaiveDate>;
+
+fn nights(
+    context: &Context,
+    args: &BackfillArgs,
+    mut told: impl FnMut(RunReport, Highest),
+) -> Result<(), CommandError> {
     let project = context.load_project()?;
     let settings = project.settings.clone();
     context.block_on_stoppable(&settings, async |stop| {
         let opened = RunContext { stop, ..open(context, project).await? };
         let select = selection(&opened, args.select.as_deref())?;
-        Ok(backfill(&opened, args.from, args.to, args.at_once, select.as_ref(), told).await?)
+        let highest = release::latest(&opened.lake).await.map_err(RunError::from)?.map(|release| release.night);
+        let told = |report| told(report, highest);
+        Ok(backfill(&opened, args.from, args.to, args.at_once.get(), select.as_ref(), told).await?)
     })
 }
 
+/// How a night came out whose deliveries the run of another took in: what was released of it before stands, whatever
+/// came of that run.
+fn shared_status(night: NaiveDate, report: &RunReport, highest: Highest) -> &RunStatus {
+    match highest.is_some_and(|highest| night <= highest) && report.worst().is_some() {
+        true => &RunStatus::Skipped,
+        false => &report.status,
+    }
+}
+
 /// Each night of a run: those whose deliveries it took in too, then its own.
-fn text_lines(report: &RunReport) -> Vec<String> {
+fn text_lines(report: &RunReport, highest: Highest) -> Vec<String> {
+    let shared = |night: &NaiveDate| match shared_status(*night, report, highest) {
+        RunStatus::Skipped if report.status != RunStatus::Skipped => {
+            format!("{night}  {:<8} as released before; looked at with {}", "stands", report.night)
+        }
+        status => format!("{night}  {:<8} with {}", status.name(), report.night),
+    };
     let status = report.status.name();
-    let shared = |night: &NaiveDate| format!("{night}  {status:<8} with {}", report.night);
     let mut line = format!("{}  {status:<8} {:>7.1} s  {} rows", report.night, report.seconds, report.rows.ingested);
     if report.rows.quarantined > 0 {
         line.push_str(&format!(", {} in quarantine", report.rows.quarantined));
@@ -60,9 +84,10 @@ fn text_lines(report: &RunReport) -> Vec<String> {
     report.earlier.iter().map(shared).chain([line]).collect()
 }
 
-fn json_lines(report: &RunReport) -> Vec<String> {
+fn json_lines(report: &RunReport, highest: Highest) -> Vec<String> {
     let shared = |night: &NaiveDate| {
-        json!({ "night": night, "with": report.night, "run_id": report.run_id, "status": report.status }).to_string()
+        let status = shared_status(*night, report, highest);
+        json!({ "night": night, "with": report.night, "run_id": report.run_id, "status": status }).to_string()
     };
     report.earlier.iter().map(shared).chain([report.result_line().to_string()]).collect()
 }
@@ -100,13 +125,15 @@ impl Sum {
         }
     }
 
-    fn add(&mut self, report: &RunReport) {
-        let nights = report.earlier.len() + 1;
-        match report.status {
-            RunStatus::Done => self.done += nights,
-            RunStatus::Partial => self.partial += nights,
-            RunStatus::Skipped => self.skipped += nights,
-            _ => self.failed += nights,
+    fn add(&mut self, report: &RunReport, highest: Highest) {
+        let shared = report.earlier.iter().map(|night| shared_status(*night, report, highest));
+        for status in shared.chain([&report.status]) {
+            match status {
+                RunStatus::Done => self.done += 1,
+                RunStatus::Partial => self.partial += 1,
+                RunStatus::Skipped => self.skipped += 1,
+                _ => self.failed += 1,
+            }
         }
         self.rows = (self.rows.0 + report.rows.ingested, self.rows.1 + report.rows.quarantined);
         self.seconds += report.seconds;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
 use warehouse::lease::{Holder, LeaseError, Link, break_lease, last_link};
-use warehouse::run::{RunReport, last_runs, run_by_id};
+use warehouse::run::{RunReport, has_runs, last_runs, run_by_id};
 use warehouse::table::Lake;
 
 use crate::cli::{ReportFormat, RowFormat, RunsCommand};
@@ -15,6 +15,8 @@ use crate::output::{Destination, write_batches};
 
 /// Runs that `show` looks through for the start of an id.
 const SEARCHED: usize = 1_000;
+/// Runs that it looks through for the last one whose record can be read.
+const LAST: usize = 20;
 
 pub fn run(context: &Context, command: &RunsCommand) -> Result<Exit, CommandError> {
     let project = context.load_project()?;
@@ -93,16 +95,20 @@ async fn find(context: &Context, lake: &Lake, run: Option<&str>) -> Result<RunRe
     {
         return Ok(report);
     }
-    let runs = last_runs(lake, if run.is_some() { SEARCHED } else { 1 }, context.clock.now()).await?;
+    let runs = last_runs(lake, if run.is_some() { SEARCHED } else { LAST }, context.clock.now()).await?;
     let mut found = runs.into_iter().filter(|report| run.is_none_or(|start| report.run_id.starts_with(start)));
     match (found.next(), found.next()) {
         (Some(report), None) => Ok(report),
+        (Some(report), Some(_)) if run.is_none() => Ok(report),
         (Some(_), Some(_)) => Err(CommandError::user(format!(
             "more than one run starts with `{}` — give more of the id; `buho runs list` shows them",
             run.unwrap_or_default()
         ))),
         (None, _) => Err(CommandError::user(match run {
             Some(run) => format!("no run `{run}` — `buho runs list` shows those there are"),
+            None if has_runs(lake).await? => {
+                "the records of the last runs cannot be read: what is to be done with each is told above".to_owned()
+            }
             None => "no run yet — `buho run` is the first".to_owned(),
         })),
     }

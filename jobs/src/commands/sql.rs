@@ -65,9 +65,7 @@ pub async fn release_id(lake: &Lake, text: &str) -> Result<ReleaseId, CommandErr
     if let Ok(night) = text.parse() {
         let ids = release::list(lake).await.map_err(RunError::from)?;
         return ids.into_iter().rfind(|id| id.night == night).ok_or_else(|| {
-            CommandError::user(format!(
-                "no release of night {night} — `buho runs list` shows the nights that were released"
-            ))
+            CommandError::user(format!("no release of night {night} — `buho releases list` shows those there are"))
         });
     }
     Ok(text.parse().map_err(RunError::from)?)

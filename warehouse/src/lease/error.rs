@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::chain::Link;
 use crate::error::ErrorKind;
 use crate::release::unreadable;
+use crate::store::way_out;
 
 /// An error of taking, keeping or using the lease of a lake.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub enum LeaseError {
     Expired { seconds: u64 },
     #[error("{path}, a link of the lease, {}", unreadable(.source, "see that no run is at work, remove it, and run again"))]
     Form { path: String, source: serde_json::Error },
-    #[error("{path}: {source} — check that the lake is reachable, then run again")]
+    #[error("{path}: {source} — {}", way_out(.source, "check that the lake is reachable, then run again"))]
     Storage { path: String, source: object_store::Error },
     #[error(transparent)]
     Release(#[from] crate::release::ReleaseError),

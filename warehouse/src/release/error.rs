@@ -2,7 +2,7 @@
 
 use super::ReleaseId;
 use crate::error::ErrorKind;
-use crate::store::ProbeError;
+use crate::store::{ProbeError, way_out};
 
 /// An error of reading or writing releases.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum ReleaseError {
     NewerLake { url: String, found: u32, supported: u32 },
     #[error(transparent)]
     Probe(#[from] ProbeError),
-    #[error("{path}: {source} — check that the lake is reachable, then run again")]
+    #[error("{path}: {source} — {}", way_out(.source, "check that the lake is reachable, then run again"))]
     Storage { path: String, source: object_store::Error },
 }
 

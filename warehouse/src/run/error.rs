@@ -6,7 +6,7 @@ use crate::error::ErrorKind;
 use crate::graph::GraphErrors;
 use crate::lease::LeaseError;
 use crate::release::ReleaseError;
-use crate::store::StoreError;
+use crate::store::{StoreError, way_out};
 use crate::table::TableError;
 
 /// An error that ends the run, or, kept in a [`super::report::Failure`], one node.
@@ -78,14 +78,15 @@ impl RunError {
         let kind = query_kind(error);
         let advice = match kind {
             ErrorKind::Retry if is_out_of_memory(error) => {
-                " — raise `memory` in buho.toml, or make the query read less at a time"
+                "raise `memory` in buho.toml, or make the query read less at a time"
             }
-            ErrorKind::Retry => " — check the lake, then run again",
-            ErrorKind::Data => " — correct the rows in question, or the expression that cannot take them",
-            ErrorKind::Defect => " — this is a defect, please report it",
+            ErrorKind::Retry => way_out(error, "check the lake, then run again"),
+            ErrorKind::Data => "correct the rows in question, or the expression that cannot take them",
+            ErrorKind::Defect => "this is a defect, please report it",
             _ => "",
         };
-        Self::Query { node: node.to_owned(), message: format!("{}{advice}", error.strip_backtrace()), kind }
+        let dash = if advice.is_empty() { "" } else { " — " };
+        Self::Query { node: node.to_owned(), message: format!("{}{dash}{advice}", error.strip_backtrace()), kind }
     }
 }
 

@@ -108,7 +108,7 @@ pub use night::run_night;
 pub use ops::ops_schemas;
 pub use plan::{NightPlan, NodePlan, SourcePlan, plan_night};
 pub use reader::Reader;
-pub use records::{last_runs, run_by_id};
+pub use records::{has_runs, last_runs, run_by_id};
 pub use replay::{Choice, Tried, discard, replay, replay_with};
 pub use report::{AuditReport, Failure, NodeReport, RunReport, RunStatus, SourceReport};
 pub use rollback::rollback;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::error::RunError;
@@ -30,12 +31,8 @@ pub(super) async fn store(lake: &Lake, report: &RunReport) -> Result<(), RunErro
 pub async fn last_runs(lake: &Lake, count: usize, now: DateTime<Utc>) -> Result<Vec<RunReport>, RunError> {
     let present = left::present(lake, now).await?;
     let folder = lake.path(FOLDER);
-    let read = |error: object_store::Error| TableError::Read {
-        table: "run records".to_owned(),
-        url: folder.to_string(),
-        source: Box::new(error.into()),
-    };
-    let entries: Vec<_> = lake.store().list(Some(&folder)).try_collect().await.map_err(read)?;
+    let entries: Vec<_> =
+        lake.store().list(Some(&folder)).try_collect().await.map_err(|error| unlisted(&folder, error))?;
     let mut ids: Vec<String> =
         entries.iter().filter_map(|entry| Some(entry.location.filename()?.strip_suffix(".json")?.to_owned())).collect();
     ids.sort_by(|left, right| right.cmp(left));
@@ -70,6 +67,20 @@ pub async fn run_by_id(lake: &Lake, run_id: &str) -> Result<Option<RunReport>, R
         }
         None => Ok(None),
     }
+}
+
+/// Whether any run has a record, be it damaged.
+///
+/// # Errors
+/// Where the lake cannot be listed.
+pub async fn has_runs(lake: &Lake) -> Result<bool, RunError> {
+    let folder = lake.path(FOLDER);
+    let first = lake.store().list(Some(&folder)).try_next().await;
+    Ok(first.map_err(|error| unlisted(&folder, error))?.is_some())
+}
+
+fn unlisted(folder: &Path, error: object_store::Error) -> TableError {
+    TableError::Read { table: "run records".to_owned(), url: folder.to_string(), source: Box::new(error.into()) }
 }
 
 /// Whether a run has a record, be it damaged.

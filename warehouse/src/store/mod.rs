@@ -3,6 +3,7 @@
 //! Credentials come from the environment variables each cloud's own tools read; a URL that carries a
 //! secret is refused, so that none ends in a log.
 
+mod advice;
 mod bucket;
 #[cfg(test)]
 mod conformance;
@@ -32,6 +33,7 @@ use url::Url;
 
 use crate::error::ErrorKind;
 
+pub(crate) use advice::way_out;
 use bucket::BucketStore;
 pub use durable::{DurableStore, FsyncTotals, fsync_totals};
 use inside::InsideStore;

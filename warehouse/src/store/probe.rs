@@ -11,6 +11,7 @@ use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use tokio::time::timeout;
 use url::Url;
 
+use super::advice::way_out;
 use crate::error::ErrorKind;
 
 /// A conditional put that is not answered by then is tried without the condition: some look-alikes answer
@@ -35,7 +36,7 @@ pub enum ProbeError {
         "{url} refuses to write an object only if absent (`If-None-Match: *`): {reason} — without it two runs could publish over each other; use a storage that keeps this condition (S3, Google Cloud Storage, Azure, a current MinIO) or a folder"
     )]
     Refuses { url: String, reason: String },
-    #[error("cannot {action} {url}: {source} — check that the lake is reachable, then run again")]
+    #[error("cannot {action} {url}: {source} — {}", way_out(.source, "check that the lake is reachable, then run again"))]
     Storage { url: String, action: &'static str, source: Error },
 }
 

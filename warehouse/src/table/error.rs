@@ -1,11 +1,12 @@
 //! What can go wrong with a table.
 
 use crate::error::ErrorKind;
+use crate::store::way_out;
 
 /// An error of the lake's tables; every variant names the table.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    #[error("table {table}: cannot read its log at {url}: {source} — check that the lake is reachable, then run again")]
+    #[error("table {table}: cannot read its log at {url}: {source} — {}", way_out(.source.as_ref(), "check that the lake is reachable, then run again"))]
     Read { table: String, url: String, source: Box<deltalake::DeltaTableError> },
     #[error(
         "table {table}: the last entry of its log, {path}, is cut short or damaged, so that nobody can read the table — put the whole object back if the storage keeps earlier ones; else remove it, and `buho run --full-refresh` writes that version again; releases that name it then show what is written now"
@@ -17,7 +18,7 @@ pub enum TableError {
     MissingVersion { table: String, version: u64 },
     #[error("table {table}: a listing of its log ends at version {version}, and there are more — run again")]
     Unlisted { table: String, version: u64 },
-    #[error("table {table}: cannot write {path}: {source} — check space and permissions of the lake, then run again")]
+    #[error("table {table}: cannot write {path}: {source} — {}", way_out(.source.as_ref(), "check space and permissions of the lake, then run again"))]
     Write { table: String, path: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error(
         "table {table}: version {version} was committed by somebody else while this run prepared its own; nothing was overwritten — see `buho runs list`, then run again"
