@@ -33,6 +33,10 @@
 //! way out: nothing is built on it, and nothing is overwritten unless a full refresh or a rollback was asked for. A
 //! release names versions of ours alone.
 //!
+//! A table that stays as it was is asked again where its audits changed, or what they compare it with: a release says of
+//! each table what was asked of it. A stage that cannot make a node notes why, for the stage that publishes ([`stage`]).
+//! The release that a run builds on is the newest that a listing or the lease's chain names, for a listing may be behind.
+//!
 //! A fence on a table is a version without new rows: it makes no release, for readers have nothing to see. A table
 //! that is not there yet is announced in the lease's chain before its first commit, and fenced by an entry without
 //! columns, on top of which the table begins: so no version 0 is a stale run's either ([`crate::lease`]).
