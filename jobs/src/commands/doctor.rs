@@ -5,6 +5,7 @@ mod machine;
 mod night;
 mod sources;
 mod storage;
+mod tables;
 
 use std::time::Duration;
 
@@ -48,6 +49,9 @@ async fn examine(context: &Context, project: Project, night: Option<NaiveDate>) 
     settings(&mut findings, &project);
     machine::examine(&mut findings, &project.settings);
     let lake = storage::lake(&mut findings, context, &project).await;
+    if let Some(lake) = &lake {
+        tables::examine(&mut findings, lake, &project).await;
+    }
     if let Some((store, root)) = storage::raw(&mut findings, &project).await {
         let habit = match &lake {
             Some(lake) => night::Habit::of(lake, context.clock.now()).await,

@@ -113,12 +113,7 @@ async fn phases(
     lease: &Lease,
     report: &mut RunReport,
 ) -> Result<(), RunError> {
-    let previous = lease.latest(&context.lake).await?;
-    let leaving = Leaving::of(context, previous.as_ref())?;
-    evolution::check(context, request, previous.as_ref()).await?;
-    let built_for = night_to_build(request.night, previous.as_ref(), report);
-    leaving.tell(request, report);
-    warn_of_rollback(context, previous.as_ref(), report);
+    let (previous, built_for) = standing(context, request, lease, report).await?;
     let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context, lease, report, "ingest").await;
 
@@ -163,6 +158,22 @@ async fn phases(
     report.take_nodes(released.build(), &sources);
     report.conclude(released.release());
     Ok(())
+}
+
+/// The release that the run builds on, and the night it builds for; what the run may not do to it is refused.
+async fn standing(
+    context: &RunContext,
+    request: &RunRequest,
+    lease: &Lease,
+    report: &mut RunReport,
+) -> Result<(Option<Release>, NaiveDate), RunError> {
+    let previous = lease.latest(&context.lake).await?;
+    let leaving = Leaving::of(context, previous.as_ref())?;
+    evolution::check(context, request, previous.as_ref()).await?;
+    let built_for = night_to_build(request.night, previous.as_ref(), report);
+    warn_of_rollback(context, previous.as_ref(), report);
+    leaving.tell(request, report);
+    Ok((previous, built_for))
 }
 
 /// What was rolled back comes again, unless what made it was mended.

@@ -8,7 +8,7 @@ use super::context::RunContext;
 use super::report::RunReport;
 use super::state::NodeState;
 use crate::release::Release;
-use crate::table::TableSnapshot;
+use crate::table::{Strangers, TableSnapshot};
 
 /// Tables asked for at once.
 const AT_ONCE: usize = 16;
@@ -36,4 +36,18 @@ pub(super) async fn warn_of_strangers(
         tracing::warn!("{said}");
         report.warnings.push(said);
     }
+}
+
+/// What is said where another program committed to a table of a model, and the way out.
+pub(super) fn refused(table: &str, found: &Strangers, is_rebuilt: bool) -> String {
+    let way_out = found.way_out();
+    let advice = match is_rebuilt {
+        true => format!(
+            "write the table anew over it with `buho run --select {table} --full-refresh`, or {way_out} and run again"
+        ),
+        false => format!(
+            "the table keeps rows of past nights: go back with `buho releases rollback`, or {way_out}, then run again"
+        ),
+    };
+    format!("{found} — {advice}")
 }

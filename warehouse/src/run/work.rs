@@ -16,7 +16,7 @@ use super::ml::LearntInputs;
 use super::standing::Standing;
 use super::state::StagedTable;
 use super::windowed::WindowedInputs;
-use super::{history, ml, publish, stage, views, windowed};
+use super::{history, ml, publish, stage, strangers, views, windowed};
 use crate::graph::Moment;
 use crate::planted::{Bug, planted};
 use crate::project::model::Model;
@@ -117,16 +117,7 @@ impl Work {
         let is_rebuilt = matches!(self.method, Method::Whole | Method::Windowed(_));
         let Some(base) = self.base.as_ref().filter(|_| self.may_resume || !is_rebuilt) else { return Ok(()) };
         let Some(strangers) = base.strangers().await? else { return Ok(()) };
-        let (name, way_out) = (&self.name, strangers.way_out());
-        let advice = match is_rebuilt {
-            true => format!(
-                "write the table anew over it with `buho run --select {name} --full-refresh`, or {way_out} and run again"
-            ),
-            false => format!(
-                "the table keeps rows of past nights: go back with `buho releases rollback`, or {way_out}, then run again"
-            ),
-        };
-        Err(RunError::refused(name, &format!("{strangers} — {advice}")))
+        Err(RunError::refused(&self.name, &strangers::refused(&self.name, &strangers, is_rebuilt)))
     }
 
     /// Refuses to write a version a second time: releases that name it would show other rows from then on.

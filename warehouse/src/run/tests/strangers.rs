@@ -134,6 +134,49 @@ async fn a_night_that_keeps_a_table_tells_of_what_somebody_else_committed_to_it(
     assert_eq!(shop.night("2026-02-01").await.warnings, [""; 0], "a table that was written anew is ours");
 }
 
+/// What is found of a table of the latest release.
+async fn looked_at(shop: &Shop) -> Vec<(String, String)> {
+    let context = shop.open().await;
+    let latest = release::latest(&context.lake).await.unwrap().unwrap();
+    let found = unsound(&context.lake, &context.project, &latest).await;
+    found.into_iter().map(|found| (found.table, found.text)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_with_a_lost_file_a_damaged_log_or_a_commit_of_somebody_else_is_told_before_a_night_runs() {
+    let shop = Shop::new();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.00")]);
+    shop.night("2026-02-01").await;
+    assert_eq!(looked_at(&shop).await, []);
+    let told = async |table: &str, part: &str| match &looked_at(&shop).await[..] {
+        [(found, text)] => assert!(found == table && text.contains(part), "{found}: {text}"),
+        more => panic!("{more:?}"),
+    };
+    // A file, and half of it.
+    let context = shop.open().await;
+    let file = &TableSnapshot::load(&context.lake, "marts.daily", None).await.unwrap().unwrap().files[0];
+    let place = shop.root.path().join("lake/marts/daily").join(&file.path);
+    let whole = std::fs::read(&place).unwrap();
+    std::fs::remove_file(&place).unwrap();
+    told("marts.daily", "`buho run --select marts.daily --full-refresh`").await;
+    std::fs::write(&place, &whole[1..]).unwrap();
+    told("marts.daily", &file.path).await;
+    std::fs::write(&place, whole).unwrap();
+    // The log's last entry, cut and gone.
+    let entry = log_entry(&shop, "bronze.orders", 0);
+    let whole = std::fs::read(&entry).unwrap();
+    std::fs::write(&entry, &whole[..whole.len() / 2]).unwrap();
+    told("bronze.orders", "is cut short or damaged").await;
+    std::fs::remove_file(&entry).unwrap();
+    told("bronze.orders", "is not in its log").await;
+    std::fs::write(&entry, whole).unwrap();
+    let version = meddle(&shop, "bronze.orders").await;
+    told("bronze.orders", "bronze has what was delivered and nothing else").await;
+    std::fs::remove_file(log_entry(&shop, "bronze.orders", version)).unwrap();
+    meddle(&shop, "marts.daily").await;
+    told("marts.daily", "write the table anew over it with `buho run --select marts.daily --full-refresh`").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_of_a_version_whose_entry_is_gone_is_nobody_of_ours() {
     let shop = Shop::new();
