@@ -81,6 +81,9 @@ impl RunError {
                 "raise `memory` in buho.toml, or make the query read less at a time"
             }
             ErrorKind::Retry => way_out(error, "check the lake, then run again"),
+            ErrorKind::Data if is_lost(error) => {
+                "a file of the lake is gone: `buho doctor` names the table, what it lacks and the way out"
+            }
             ErrorKind::Data => "correct the rows in question, or the expression that cannot take them",
             ErrorKind::Defect => "this is a defect, please report it",
             _ => "",
@@ -101,9 +104,16 @@ fn is_of_storage(error: &DataFusionError) -> bool {
         .any(|error| error.is::<object_store::Error>() || error.is::<std::io::Error>())
 }
 
+/// Whether what was to be read is not there: no other try finds it.
+fn is_lost(error: &DataFusionError) -> bool {
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source())
+        .any(|error| matches!(error.downcast_ref(), Some(object_store::Error::NotFound { .. })))
+}
+
 /// Whose turn it is, judged by the root of the error.
 fn query_kind(error: &DataFusionError) -> ErrorKind {
     match error.find_root() {
+        root if is_lost(root) => ErrorKind::Data,
         // Files of the lake are ours: no row that a user could correct makes one unreadable.
         DataFusionError::ResourcesExhausted(_) | DataFusionError::ParquetError(_) => ErrorKind::Retry,
         root if is_of_storage(root) => ErrorKind::Retry,
@@ -122,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_that_storage_failed_is_worth_another_try_however_its_error_is_wrapped() {
+    fn a_query_that_storage_failed_is_worth_another_try_unless_what_it_reads_is_gone() {
         let storage = || {
             let source = std::io::Error::other("connection reset").into();
             Box::new(object_store::Error::Generic { store: "S3", source })
@@ -136,6 +146,15 @@ mod tests {
         ];
         for error in wrapped {
             assert_eq!(RunError::while_running("core.orders", &error).kind(), ErrorKind::Retry, "{error}");
+        }
+        let gone = || {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound).into();
+            Box::new(object_store::Error::NotFound { path: "lake/core/orders/part.parquet".to_owned(), source })
+        };
+        for error in [DataFusionError::ObjectStore(gone()), DataFusionError::from(ParquetError::External(gone()))] {
+            let found = RunError::while_running("core.orders", &error);
+            assert_eq!(found.kind(), ErrorKind::Data, "{found}");
+            assert!(found.to_string().contains("`buho doctor` names the table"), "{found}");
         }
         let overflow = DataFusionError::from(ArrowError::ArithmeticOverflow("too much".to_owned()));
         assert_eq!(RunError::while_running("core.orders", &overflow).kind(), ErrorKind::Data);
