@@ -39,6 +39,8 @@ pub(crate) enum Bug {
     LogCutTooFar,
     /// Rows that an attempt before put into quarantine are not superseded by those of the next.
     QuarantineAddedTo,
+    /// What an audit of keys took of the memory budget is not given back.
+    MemoryKept,
 }
 
 #[cfg(test)]

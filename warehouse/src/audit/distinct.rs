@@ -17,6 +17,8 @@ use datafusion::physical_plan::execute_stream_partitioned;
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
+use crate::planted::{Bug, planted};
+
 /// Hashes are sorted in so many parts, by their first bits.
 const PARTS: usize = 256;
 const PART_BITS: u32 = PARTS.trailing_zeros();
@@ -32,6 +34,11 @@ pub(crate) async fn all_differ(context: &SessionContext, keys: &str) -> Result<b
     for (number, rows) in execute_stream_partitioned(plan, context.task_ctx())?.into_iter().enumerate() {
         let consumer = MemoryConsumer::new(format!("hashes of keys [{number}]"));
         let reservation = consumer.register(context.task_ctx().memory_pool());
+        if planted(Bug::MemoryKept) {
+            let kept = MemoryConsumer::new("never given back").register(context.task_ctx().memory_pool());
+            kept.try_grow(1)?;
+            Box::leak(Box::new(kept));
+        }
         streams.spawn(hashes(rows, reservation));
     }
     let mut found = Vec::new();

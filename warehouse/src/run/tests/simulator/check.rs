@@ -37,7 +37,7 @@ pub(super) struct Seen {
 }
 
 impl Known {
-    fn count(&mut self, invariant: &'static str) {
+    pub(super) fn count(&mut self, invariant: &'static str) {
         *self.checked.entry(invariant).or_default() += 1;
     }
 
@@ -65,7 +65,6 @@ impl World {
         self.check_chain().await?;
         self.check_new_releases(moments, restoring).await?;
         self.check_tables(moments).await?;
-        self.known.count(MEMORY_STAYS);
         Ok(())
     }
 
@@ -340,6 +339,18 @@ impl World {
         let listed: BTreeSet<ReleaseId> = self.listed().await.into_iter().map(|(id, _)| id).collect();
         for id in self.known.releases.keys().filter(|id| !listed.contains(id)) {
             self.known.gone.entry(*id).or_insert(self.time.now());
+        }
+    }
+
+    /// Of the last nights that maintenance was told to keep, the newest release is still there, unless an earlier
+    /// maintenance was told to keep fewer.
+    pub(super) async fn check_retained(&mut self, nights: u32) -> Result<(), Broken> {
+        let listed: BTreeSet<ReleaseId> = self.listed().await.into_iter().map(|(id, _)| id).collect();
+        let newest: BTreeMap<NaiveDate, ReleaseId> = self.known.releases.keys().map(|id| (id.night, *id)).collect();
+        let is_lost = |id: &&ReleaseId| !listed.contains(id) && !self.known.gone.contains_key(id);
+        match newest.values().rev().take(nights as usize).find(is_lost) {
+            Some(id) => Err(format!("{id} is of the last {nights} nights, and gone")),
+            None => Ok(()),
         }
     }
 

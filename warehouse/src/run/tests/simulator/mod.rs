@@ -184,7 +184,7 @@ fn a_seed_does_the_same_each_time() {
 }
 
 /// Defects, of which each is found within [`SEEDS_OF_A_BUG`].
-const BUGS: [Bug; 16] = [
+const BUGS: [Bug; 17] = [
     Bug::CommitsAgain,
     Bug::ReleasesFirst,
     Bug::PinsIgnored,
@@ -201,6 +201,7 @@ const BUGS: [Bug; 16] = [
     Bug::HistoryAtWrongNight,
     Bug::LogCutTooFar,
     Bug::QuarantineAddedTo,
+    Bug::MemoryKept,
 ];
 
 /// The first seed that finds a defect, and what it says. A seed that breaks without the defect finds nothing.

@@ -184,7 +184,8 @@ impl World {
         }
         self.end(&attempt)?;
         self.observe(moments, restoring).await?;
-        if matches!(step, Step::Maintain(_) | Step::MaintainBeside(..)) {
+        if let Step::Maintain(keep) | Step::MaintainBeside(_, keep) = step {
+            self.check_retained(keep.nights).await?;
             self.check_kept().await?;
         }
         Ok((done, attempt))

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
-use super::check::Known;
+use super::check::{Known, MEMORY_STAYS};
 use super::disk::{Disk, Time};
 use super::exports::{Exports, Numbers};
 use super::oracle::Moment;
@@ -162,6 +162,10 @@ impl World {
         let (peak, left) = (attempt.lake.highest(), attempt.context.engine.reserved());
         if peak > MEMORY as usize || left > 0 {
             return Err(format!("memory: {peak} of {MEMORY} bytes were taken, {left} never given back"));
+        }
+        // Of an attempt that took none, nothing is known.
+        if peak > 0 {
+            self.known.count(MEMORY_STAYS);
         }
         Ok(())
     }
