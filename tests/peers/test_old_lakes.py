@@ -48,9 +48,9 @@ def test_the_night_that_was_run_is_not_run_again(buho: Buho, project: Path):
     at = buho.at(project)
     before = commits(project / "lake")
     empty = at.with_environment(BUHO_RAW=str(nowhere(project)))
-    assert {node: plan["action"] for node, plan in plan_of(empty, make.NIGHTS[1]).items()} == {
-        node: "view" if node == "staging.moves" else "skip" for node in make.MODELS
-    }
+    # What an earlier version's audits asked is not written down: they are asked once more.
+    for node, plan in plan_of(empty, make.NIGHTS[1]).items():
+        assert plan["action"] in ({"view"} if node == "staging.moves" else {"skip", "audit"}), (node, plan)
     # The exports are copies with dates of their own: only who reads them sees that their content is known.
     result = at.night(make.NIGHTS[1]).expect(0).result
     assert result["rows"]["ingested"] == 0, result

@@ -99,7 +99,9 @@ pub fn doubtful(contract: &Contract, ledger: &Ledger, night: NaiveDate) -> Resul
     let mut found = Vec::new();
     for ((&before, _), (&night, &rows)) in by_night.iter().zip(by_night.iter().skip(1)) {
         let missing = std::iter::successors(Some(every.after(before)), |missing| Some(every.after(*missing)));
-        for missing in missing.take_while(|missing| *missing < night).filter(|missing| *missing >= since) {
+        // One that comes late is none that is missing: a whole step fits between.
+        let is_missing = |missing: &NaiveDate| every.after(*missing) <= night;
+        for missing in missing.take_while(is_missing).filter(|missing| *missing >= since) {
             found.push(format!(
                 "{name}: nothing was delivered for {missing}, and what came since is built without it; ask for the files `{}`",
                 contract.spec.path.as_str()

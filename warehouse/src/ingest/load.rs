@@ -110,6 +110,11 @@ fn report(
     if failure.is_some() {
         ledger = planned.ledger.clone();
     }
+    // Where the quarantine is full, files after that were not looked at.
+    let is_full = matches!(failure, Some(LoadFailure::QuarantineFull(_)));
+    let is_read = |job: &&Arc<Job>| !is_full || job.quarantined() > 0;
+    let (read, unread): (Vec<_>, Vec<_>) = jobs.iter().partition(is_read);
+    let unread = unread.into_iter().map(|job| job.file.path.clone());
     let mut warnings = resolved.warnings;
     warnings.extend(outcome.warnings);
     warnings.extend(told.map(|dropped| dropped.to_string()));
@@ -124,8 +129,8 @@ fn report(
         quarantine,
         replaced: resolved.replaced,
         loaded: jobs.iter().map(|job| job.number).collect(),
-        read: jobs.iter().map(|job| job.file.path.clone()).collect(),
-        waiting: planned.waiting.iter().map(|file| file.path.clone()).collect(),
+        read: read.iter().map(|job| job.file.path.clone()).collect(),
+        waiting: planned.waiting.iter().map(|file| file.path.clone()).chain(unread).collect(),
         rows: jobs.iter().map(|job| job.rows()).sum(),
         quarantined,
         bytes: jobs.iter().map(|job| job.file.size).sum(),

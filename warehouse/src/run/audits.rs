@@ -56,24 +56,43 @@ impl<'a> Audited<'a> {
 /// Where the lake cannot be read; an audit that cannot be asked has failed.
 pub(super) async fn audit<'a>(context: &RunContext, staged: Staged<'a>) -> Result<Audited<'a>, RunError> {
     let mut build = staged.into_build();
-    let reports = audit_all(context, &build, build.night()).await?;
+    let (reports, late) = audit_all(context, &build, build.night()).await?;
     tell_unasked(&mut build);
-    hold_failed(context, &mut build, &reports);
+    let failed = |report: &&AuditReport| !report.passed && report.severity == "error" && !planted(Bug::AuditsIgnored);
+    let (late, own): (Vec<_>, Vec<_>) = reports.iter().filter(failed).partition(|report| late.contains(&report.node));
+    own.into_iter().for_each(|report| fail(&mut build, report));
+    hold_all(context, &mut build);
+    for report in late {
+        if is_beside_held(context, &build, report) {
+            build.doubt(&report.node, &report.audit);
+        } else {
+            fail(&mut build, report);
+        }
+    }
+    hold_all(context, &mut build);
     Ok(Audited { build, reports })
 }
 
-/// A node that an audit failed stays at its last release, and so does all that reads it.
-fn hold_failed(context: &RunContext, build: &mut Build<'_>, audits: &[AuditReport]) {
-    for audit in
-        audits.iter().filter(|audit| !audit.passed && audit.severity == "error" && !planted(Bug::AuditsIgnored))
-    {
-        let found = match (&audit.examples, audit.failing_rows) {
-            (Some(why), 0) => format!("could not be asked: {why}"),
-            (Some(examples), rows) => format!("failed on {rows} rows, e.g. {examples}"),
-            (None, rows) => format!("failed on {rows} rows"),
-        };
-        build.fail(&audit.node, &format!("audit {} {found} — see ops.audits", audit.audit));
-    }
+/// A node that an audit failed stays at its last release.
+fn fail(build: &mut Build<'_>, audit: &AuditReport) {
+    let found = match (&audit.examples, audit.failing_rows) {
+        (Some(why), 0) => format!("could not be asked: {why}"),
+        (Some(examples), rows) => format!("failed on {rows} rows, e.g. {examples}"),
+        (None, rows) => format!("failed on {rows} rows"),
+    };
+    build.fail(&audit.node, &format!("audit {} {found} — see ops.audits", audit.audit));
+}
+
+/// Whether an audit of a table that stays compared it with tables of which none goes out: as readers see them, both were
+/// released beside each other.
+fn is_beside_held(context: &RunContext, build: &Build<'_>, report: &AuditReport) -> bool {
+    let checks = context.project.models.get(&report.node).map(audit::checks).unwrap_or_default();
+    let compared = checks.into_iter().find(|check| check.name == report.audit).map(|check| check.compares_with());
+    compared.is_some_and(|tables| !tables.is_empty() && tables.iter().all(|table| is_held(build, table)))
+}
+
+/// What reads a table that stays stays with it, and so does what is compared with it.
+fn hold_all(context: &RunContext, build: &mut Build<'_>) {
     loop {
         for node in &context.graph.nodes {
             if let Some(hold) = blocked(node, &build.states) {
@@ -139,11 +158,16 @@ fn is_held(build: &Build<'_>, table: &str) -> bool {
     stays && build.context.graph.node(table).is_some()
 }
 
-/// Audits every node that is to be asked something.
-async fn audit_all(context: &RunContext, build: &Build<'_>, night: NaiveDate) -> Result<Vec<AuditReport>, RunError> {
+/// Audits every node that is to be asked something; besides what they say, the nodes that stay as they are.
+async fn audit_all(
+    context: &RunContext,
+    build: &Build<'_>,
+    night: NaiveDate,
+) -> Result<(Vec<AuditReport>, BTreeSet<String>), RunError> {
     let models = context.graph.nodes.iter().filter_map(|node| context.project.models.get(&node.name));
     let audited: Vec<(&Model, Asking)> =
         models.filter_map(|model| asking(build, model).map(|asking| (model, asking))).collect();
+    let late = audited.iter().filter(|(_, asking)| asking.is_late).map(|(model, _)| model.name.clone()).collect();
     let gate = RwLock::new(());
     let asked = Asked::default();
     // In no order, so that nobody waits for a long audit; told in the order of the graph.
@@ -156,7 +180,7 @@ async fn audit_all(context: &RunContext, build: &Build<'_>, night: NaiveDate) ->
         .try_collect()
         .await?;
     outcomes.sort_by_key(|(place, _)| *place);
-    Ok(outcomes.into_iter().flat_map(|(_, reports)| reports).collect())
+    Ok((outcomes.into_iter().flat_map(|(_, reports)| reports).collect(), late))
 }
 
 /// What the audits of a node ask, of which rows; `None` where the node stands for no rows.

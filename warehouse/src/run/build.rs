@@ -53,6 +53,10 @@ pub(super) struct Build<'a> {
     pub(super) asked: Arc<Decisions>,
     /// Nodes that would have to be computed, where nothing is.
     pub(super) unbuilt: Vec<String>,
+    /// Whether every table was set as it is to be, and nothing was computed.
+    is_placed: bool,
+    /// Tables that stay, of which an audit failed beside a table that does not go out.
+    pub(super) in_doubt: BTreeSet<String>,
     /// What the run should say.
     pub warnings: BTreeSet<String>,
     /// Readers share it; a node that ran out of memory takes it alone.
@@ -101,6 +105,8 @@ impl<'a> Build<'a> {
             reports: BTreeMap::new(),
             asked: Arc::default(),
             unbuilt: Vec::new(),
+            is_placed: false,
+            in_doubt: BTreeSet::new(),
             warnings: BTreeSet::new(),
             gate: Arc::new(RwLock::new(())),
         };
@@ -155,9 +161,21 @@ impl<'a> Build<'a> {
         Ok(Staged { build: self })
     }
 
+    pub fn is_placed(&self) -> bool {
+        self.is_placed
+    }
+
+    /// Says that an audit of a table that stays failed beside one that does not go out: it is asked again.
+    pub fn doubt(&mut self, node: &str, audit: &str) {
+        self.in_doubt.insert(node.to_owned());
+        self.warn(format!(
+            "audit {audit} of {node} failed beside a table that does not go out; {node} stays as it was released, and is asked again"
+        ));
+    }
+
     /// Where every table was set as it is to be ([`Self::place`]), nothing is left to compute.
     pub fn placed(self) -> Staged<'a> {
-        Staged { build: self }
+        Staged { build: Self { is_placed: true, ..self } }
     }
 
     /// Nodes whose inputs are settled run beside each other.

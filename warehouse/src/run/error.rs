@@ -68,6 +68,11 @@ impl RunError {
         Self::Query { node: node.to_owned(), message: message.to_owned(), kind: ErrorKind::Data }
     }
 
+    /// What failed outside the query engine, and what its own kind says is to be done.
+    pub(super) fn failed(what: &str, message: &str, kind: ErrorKind) -> Self {
+        Self::Query { node: what.to_owned(), message: message.to_owned(), kind }
+    }
+
     /// An error of the query engine while it planned or computed a node.
     pub(super) fn query(node: &str, error: DataFusionError) -> Self {
         Self::while_running(node, &error)

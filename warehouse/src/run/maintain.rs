@@ -18,6 +18,7 @@ use super::ops::ops_schemas;
 use super::publish::committed_recipe;
 use super::{compact, ledgers, proofs, quarantine, stage, standing};
 use crate::clock::run_id;
+use crate::error::ErrorKind;
 use crate::failpoint;
 use crate::lease::{Holder, Lease};
 use crate::planted::{Bug, planted};
@@ -87,8 +88,10 @@ pub(super) async fn after_night(context: &RunContext, lease: &Lease, night: Naiv
             "maintained"
         ),
         Err(error) => {
-            // A commit of it that got no answer may still come.
-            lease.leaves_writes();
+            if error.kind() == ErrorKind::Retry {
+                // A commit of it that got no answer may still come.
+                lease.leaves_writes();
+            }
             tracing::warn!("the night is done, its maintenance is not: {error}");
         }
     }

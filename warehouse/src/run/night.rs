@@ -16,7 +16,7 @@ use super::sources::{Blocked, SourceOutcome};
 use super::state::NodeState;
 use super::strangers::warn_of_strangers;
 use super::take_in::take_in;
-use super::waiting::refuse_nothing;
+use super::waiting::waits;
 use super::{evolution, left, maintain, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
@@ -117,7 +117,7 @@ async fn phases(
     let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context, lease, report, "ingest").await;
 
-    let sources = take_in(context, request, lease, report).await?;
+    let sources = take_in(context, request, lease, report, previous.as_ref()).await?;
     failpoint::reached("sources.committed");
     if request.stage == Some(Stage::Ingest) {
         report.take_source_nodes(&sources);
@@ -152,10 +152,13 @@ async fn phases(
     let committed = commit_all(context, lease, audited, bronze, previous.as_ref()).await?;
     let released = committed.release(context, lease, previous.as_ref()).await?;
     clock.end(report);
-    if released.release().is_none() {
-        refuse_nothing(&sources)?;
-    }
     report.take_nodes(released.build(), &sources);
+    if released.release().is_none()
+        && report.kinds.is_empty()
+        && let Some(because) = waits(&sources)
+    {
+        report.note_failure("publish", &because, ErrorKind::User);
+    }
     report.conclude(released.release());
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::context::RunContext;
 use super::error::RunError;
 use super::stage;
 use super::state::{Candidate, NodeState, StagedTable};
-use super::unasked::asked_and_compared;
+use super::unasked::{UNKNOWN, asked_and_compared};
 use crate::failpoint;
 use crate::lease::Lease;
 use crate::planted::{Bug, planted};
@@ -212,8 +212,7 @@ async fn release_node(
             _ => None,
         },
         Some(NodeState::Current { released }) => {
-            // What is not known of it is known once all that can change it has been asked.
-            let audited = if released.audited.is_empty() { String::new() } else { audited };
+            let audited = if build.in_doubt.contains(name) { UNKNOWN.to_owned() } else { audited };
             Some(ReleasedTable { night, state: TableState::Fresh, audited, ..released.clone() })
         }
         Some(NodeState::Held(_)) if planted(Bug::HeldAsFresh) => kept(TableState::Fresh),

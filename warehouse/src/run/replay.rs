@@ -25,7 +25,7 @@ use super::sources::refused_strangers;
 use super::state::StagedTable;
 use crate::clock::run_id;
 use crate::failpoint;
-use crate::ingest::{self, Corrected, Held, Ledger, LoadOptions};
+use crate::ingest::{self, Corrected, Held, IngestError, Ledger, LoadOptions};
 use crate::lease::{Holder, Lease};
 use crate::project::contract::Contract;
 use crate::release;
@@ -244,13 +244,7 @@ async fn load(
             let found = ingest::replay_corrected(root, contract, held.clone(), corrected, &options, sinks).await;
             vec![found.map_err(|error| RunError::User { message: error.to_string() })?]
         }
-        _ => ingest::replay(raw, root, contract, tried, &options, Arc::clone(&sinks) as _).await.map_err(|error| {
-            RunError::User {
-                message: format!(
-                    "{error} — deliver the corrected file under the same name instead, and run again: it replaces its rows"
-                ),
-            }
-        })?,
+        _ => ingest::replay(raw, root, contract, tried, &options, Arc::clone(&sinks) as _).await.map_err(not_tried)?,
     };
     let fits: Records =
         replayed.iter().flat_map(|found| found.fits.iter().map(|record| (found.delivery, *record))).collect();
@@ -277,6 +271,18 @@ async fn load(
         failpoint::reached("replay.committed");
     }
     Ok(fits)
+}
+
+/// A file that is another by now is delivered again; what storage failed is tried again.
+fn not_tried(error: IngestError) -> RunError {
+    match error {
+        IngestError::NotAsLoaded { .. } => RunError::User {
+            message: format!(
+                "{error} — deliver the corrected file under the same name instead, and run again: it replaces its rows"
+            ),
+        },
+        error => RunError::failed("quarantine replay", &error.to_string(), error.kind()),
+    }
 }
 
 /// Which of the records are in bronze already.

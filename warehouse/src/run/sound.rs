@@ -55,9 +55,11 @@ async fn fault(lake: &Lake, project: &Project, table: &str, version: u64) -> Res
         let named: Vec<&str> = lost.iter().take(NAMED_FILES).map(|file| file.path.as_str()).collect();
         let more = lost.len().saturating_sub(NAMED_FILES);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let way_out = match table.starts_with("bronze.") {
-            true => "put what is missing back from a backup of the lake".to_owned(),
-            false => format!(
+        let kind = project.models.get(table).map(|model| model.spec.materialized);
+        let is_mended = is_rebuilt(project, table) || kind == Some(Materialized::Scd2);
+        let way_out = match is_mended && project.models.get(table).is_some_and(|model| model.ml.is_none()) {
+            false => "put what is missing back from a backup of the lake".to_owned(),
+            true => format!(
                 "put it back from a backup, or build the table anew: `buho run --select {table} --full-refresh`"
             ),
         };

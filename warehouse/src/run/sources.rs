@@ -25,7 +25,7 @@ use crate::planted::{Bug, planted};
 use crate::project::contract::{Contract, Missing};
 use crate::release::{Recipe, ReleasedTable, TableState};
 use crate::session::{Effort, register};
-use crate::table::{DataFile, PinnedTable, StagedFile, Strangers, TableSnapshot};
+use crate::table::{DataFile, PinnedTable, StagedFile, Strangers, TableError, TableSnapshot};
 
 /// Sources read beside each other; each may use all threads.
 const SOURCES_AT_ONCE: usize = 4;
@@ -97,6 +97,8 @@ pub(super) struct Wanted {
     pub read: Option<BTreeSet<String>>,
     /// Whether what is built already goes out, and nothing else.
     pub publishes: bool,
+    /// Versions of bronze tables that the last release names.
+    pub released: BTreeMap<String, u64>,
     /// Sources that storage did not give for an earlier night of the run: they stay as they are, for what a later
     /// night finds of theirs would be the later night's.
     pub missed: BTreeMap<String, Blocked>,
@@ -105,7 +107,8 @@ pub(super) struct Wanted {
 impl Wanted {
     /// All that came for a night.
     pub fn all(night: NaiveDate) -> Self {
-        Self { night, may_load: true, tables: None, read: None, publishes: false, missed: BTreeMap::new() }
+        let (missed, released) = (BTreeMap::new(), BTreeMap::new());
+        Self { night, may_load: true, tables: None, read: None, publishes: false, missed, released }
     }
 
     /// Notes which sources storage did not give.
@@ -147,7 +150,8 @@ async fn ingest_source(
         outcome.blocked = Some(missed.clone());
         return Ok(outcome);
     }
-    let read = match strangers {
+    let lost = lost(context, contract, snapshot.as_ref(), wanted).await?;
+    let read = match strangers.or(lost) {
         Some(because) => Ok(Read::Refused { because }),
         None => read(context, contract, &numbered, wanted, Arc::clone(&sinks)).await,
     };
@@ -193,6 +197,25 @@ async fn own(context: &RunContext, contract: &Contract) -> Result<(Option<TableS
         None => None,
     };
     Ok((own, Some(refused_strangers(&found))))
+}
+
+/// What is said where a bronze table's log ends before the version that the last release names: a load would write it a
+/// second time.
+async fn lost(
+    context: &RunContext,
+    contract: &Contract,
+    snapshot: Option<&TableSnapshot>,
+    wanted: &Wanted,
+) -> Result<Option<String>, RunError> {
+    let Some((table, released)) = wanted.released.get_key_value(&contract.table) else { return Ok(None) };
+    let Some(last) = snapshot.map(|snapshot| snapshot.version).filter(|last| last < released) else { return Ok(None) };
+    let first_lost = last + 1;
+    if context.lake.has_version(table, first_lost).await {
+        return Err(TableError::Unlisted { table: table.clone(), version: first_lost }.into());
+    }
+    Ok(Some(format!(
+        "the log of {table} ends at version {last}, and the last release names version {released} — put the entries `_delta_log/{first_lost:020}.json` to `{released:020}.json` back from a backup"
+    )))
 }
 
 /// What is said where another program committed to a bronze table, and the way out.

@@ -11,6 +11,7 @@ use super::report::RunReport;
 use super::sources::{SourceOutcome, Wanted, ingest_all};
 use crate::failpoint;
 use crate::lease::Lease;
+use crate::release::Release;
 
 /// Loads what came for the nights of a run, and commits it.
 pub(super) async fn take_in(
@@ -18,11 +19,14 @@ pub(super) async fn take_in(
     request: &RunRequest,
     lease: &Lease,
     report: &mut RunReport,
+    previous: Option<&Release>,
 ) -> Result<Vec<SourceOutcome>, RunError> {
     let run_id = report.run_id.clone();
+    let versions = previous.iter().flat_map(|release| &release.tables);
+    let released: BTreeMap<String, u64> = versions.map(|(name, table)| (name.clone(), table.version)).collect();
     let mut missed = BTreeMap::new();
     for night in &request.earlier {
-        let wanted = Wanted { missed: missed.clone(), ..Wanted::all(*night) };
+        let wanted = Wanted { missed: missed.clone(), released: released.clone(), ..Wanted::all(*night) };
         let sources = ingest_all(context, &wanted, &attempt(&run_id, *night)).await?;
         report.take_sources(&sources);
         missed.extend(Wanted::missing(&sources));
@@ -32,7 +36,7 @@ pub(super) async fn take_in(
     let read = wanted_tables(context, request);
     let tables = read.clone().filter(|_| request.stage == Some(Stage::Ingest));
     let publishes = request.stage == Some(Stage::Publish);
-    let wanted = Wanted { night: request.night, may_load, tables, read, publishes, missed };
+    let wanted = Wanted { night: request.night, may_load, tables, read, publishes, missed, released };
     let sources = ingest_all(context, &wanted, &attempt(&run_id, request.night)).await?;
     failpoint::reached("sources.staged");
     report.take_sources(&sources);

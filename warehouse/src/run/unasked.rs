@@ -7,7 +7,7 @@ use super::build::Build;
 use super::state::NodeState;
 use crate::audit::{self, Check};
 use crate::identity::word_of;
-use crate::project::model::{Materialized, Model};
+use crate::project::model::Model;
 use crate::release::ReleasedTable;
 
 /// Audits that a note names.
@@ -21,9 +21,9 @@ pub(super) struct Asking {
     pub is_late: bool,
 }
 
-/// What stands for a table that was committed by a run that did not get to its release: nothing is known of what its
-/// audits saw beside it.
-pub(super) const UNKNOWN: &str = "unknown";
+/// What stands for a table of which nothing is known of what its audits saw beside it: it was committed by a run that did
+/// not get to its release, or an audit of it failed beside a table that does not go out. Older releases say nothing.
+pub(super) const UNKNOWN: &str = "";
 /// Between the word for what is asked and the word for what it is compared with.
 const AND: char = '.';
 
@@ -39,9 +39,9 @@ pub(super) fn asked_and_compared(build: &Build<'_>, model: &Model) -> String {
     format!("{}{AND}{}", asked_of(model), word_of(identities))
 }
 
-/// Whether audits were changed since a table was released.
+/// Whether audits of a table are others than when it was released.
 pub(super) fn are_others(released: &ReleasedTable, model: &Model) -> bool {
-    !released.audited.is_empty() && released.audited.split(AND).next() != Some(&asked_of(model))
+    released.audited.split(AND).next() != Some(&asked_of(model)) && !audit::checks(model).is_empty()
 }
 
 /// What is to be asked of a model's rows; `None` where nothing is.
@@ -80,31 +80,16 @@ impl Late {
 }
 
 fn late(build: &Build<'_>, model: &Model, released: &ReleasedTable) -> Late {
-    let compared = audit::tables_read(model);
-    if are_others(released, model) {
+    // A rollback changes nothing of what stays, and what it is compared with was released beside it.
+    if build.is_placed() {
+        Late::Nothing
+    } else if are_others(released, model) {
         Late::All
-    } else if !released.audited.is_empty() {
-        let is_same = released.audited == asked_and_compared(build, model);
-        if is_same { Late::Nothing } else { Late::With(compared) }
+    } else if released.audited == asked_and_compared(build, model) {
+        Late::Nothing
     } else {
-        let is_changed = |table: &String| is_rebuilt(build, table) || is_first(build, table);
-        Late::With(compared.into_iter().filter(is_changed).collect())
+        Late::With(audit::tables_read(model))
     }
-}
-
-/// Whether a stored table has other rows than before; a view counts as built in every run.
-fn is_rebuilt(build: &Build<'_>, table: &str) -> bool {
-    let is_stored = build.context.graph.node(table).is_some_and(|node| node.materialized != Materialized::View);
-    is_stored && matches!(build.states.get(table), Some(NodeState::Built { .. }))
-}
-
-/// Whether no release named a table that this run has, so that nothing was ever compared with it.
-fn is_first(build: &Build<'_>, table: &str) -> bool {
-    let is_built = matches!(build.states.get(table), Some(NodeState::Built { .. }));
-    let names = |name: &str| {
-        build.previous().is_some_and(|release| release.tables.contains_key(name) || release.views.contains_key(name))
-    };
-    is_built && !names(table)
 }
 
 /// The table that a check compares with and that is not there: it stays at its last release, and has none.

@@ -1,6 +1,5 @@
 //! Deliveries that a stage finds and may not load.
 
-use super::error::RunError;
 use super::sources::{SourceOutcome, Wanted};
 use crate::project::contract::Contract;
 
@@ -36,13 +35,8 @@ pub(super) fn told(path: &str, others: usize, wanted: &Wanted, source: &str) -> 
     )
 }
 
-/// Refuses to end well where nothing was published and deliveries wait: they were meant to be loaded and built first.
-///
-/// # Errors
-/// [`RunError::User`] that names the first of them.
-pub(super) fn refuse_nothing(sources: &[SourceOutcome]) -> Result<(), RunError> {
-    match sources.iter().find_map(|source| source.waits.clone()) {
-        Some(message) => Err(RunError::User { message }),
-        None => Ok(()),
-    }
+/// The first of the deliveries that wait, for a publish that had nothing to publish: they were meant to be loaded and
+/// built before.
+pub(super) fn waits(sources: &[SourceOutcome]) -> Option<String> {
+    sources.iter().find_map(|source| source.waits.clone())
 }

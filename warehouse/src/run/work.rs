@@ -17,6 +17,7 @@ use super::standing::Standing;
 use super::state::StagedTable;
 use super::windowed::WindowedInputs;
 use super::{history, ml, publish, stage, strangers, views, windowed};
+use crate::error::ErrorKind;
 use crate::graph::Moment;
 use crate::planted::{Bug, planted};
 use crate::project::model::Model;
@@ -105,6 +106,8 @@ impl Work {
             && self.is_stage
             && self.may_compute
             && !matches!(error, RunError::Waits { .. } | RunError::NotBuilt { .. })
+            // What another try may make is not built yet.
+            && matches!(error.kind(), ErrorKind::Data | ErrorKind::User)
         {
             stage::note_failure(&self.context.lake, &self.name, &recipe.identity(), &error.to_string()).await;
         }
@@ -122,22 +125,23 @@ impl Work {
 
     /// Refuses to write a version a second time: releases that name it would show other rows from then on.
     async fn refuse_lost(&self) -> Result<(), RunError> {
-        let (Some(base), Some(released)) = (&self.base, self.released) else { return Ok(()) };
-        if base.version >= released {
+        let Some(released) = self.released else { return Ok(()) };
+        let (name, last) = (&self.name, self.base.as_ref().map(|base| base.version));
+        if last.is_some_and(|last| last >= released) {
             return Ok(());
         }
-        if self.context.lake.has_version(&self.name, base.version + 1).await {
-            return Err(TableError::Unlisted { table: self.name.clone(), version: base.version }.into());
+        let first_lost = last.map_or(0, |last| last + 1);
+        if self.context.lake.has_version(name, first_lost).await {
+            return Err(TableError::Unlisted { table: name.clone(), version: first_lost }.into());
         }
-        let (name, last) = (&self.name, base.version);
-        let lost = format!("its log ends at version {last}, and the last release names version {released}");
+        let ends = last.map_or_else(|| "is gone".to_owned(), |last| format!("ends at version {last}"));
+        let lost = format!("its log {ends}, and the last release names version {released}");
         if !self.may_resume {
             tracing::warn!(node = %name, "{lost}: it is written anew, and releases before show what is written now");
             return Ok(());
         }
         let advice = format!(
-            "put the entries `_delta_log/{:020}.json` to `{released:020}.json` back from a backup, or write the table anew with `buho run --select {name} --full-refresh`, after which older releases show other rows of it",
-            last + 1
+            "put the entries `_delta_log/{first_lost:020}.json` to `{released:020}.json` back from a backup, or write the table anew with `buho run --select {name} --full-refresh`, after which older releases show other rows of it"
         );
         Err(RunError::refused(name, &format!("{lost} — {advice}")))
     }

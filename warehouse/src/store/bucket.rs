@@ -118,7 +118,13 @@ fn broke_off(error: &Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(one) = cause {
         if let Some(http) = one.downcast_ref::<HttpError>() {
-            return matches!(http.kind(), HttpErrorKind::Interrupted | HttpErrorKind::Decode | HttpErrorKind::Unknown);
+            // Of a request that timed out the client has made another, of a body that did it has not.
+            let is_body = || error.to_string().contains("response body");
+            return match http.kind() {
+                HttpErrorKind::Interrupted | HttpErrorKind::Decode | HttpErrorKind::Unknown => true,
+                HttpErrorKind::Timeout => is_body(),
+                _ => false,
+            };
         }
         cause = one.source();
     }
@@ -152,7 +158,7 @@ impl ObjectStore for BucketStore {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, options).await
+        whole(|| self.inner.put_multipart_opts(location, options.clone())).await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {

@@ -16,7 +16,7 @@ pub enum TableError {
         "table {table}: version {version} is not in its log — a release needs it; was the log cleaned by another tool?"
     )]
     MissingVersion { table: String, version: u64 },
-    #[error("table {table}: a listing of its log ends at version {version}, and there are more — run again")]
+    #[error("table {table}: a listing of its log does not show version {version}, which is there — run again")]
     Unlisted { table: String, version: u64 },
     #[error("table {table}: cannot write {path}: {source} — {}", way_out(.source.as_ref(), "check space and permissions of the lake, then run again"))]
     Write { table: String, path: String, source: Box<dyn std::error::Error + Send + Sync> },

@@ -117,6 +117,15 @@ fn a_delivery_that_is_missing_or_thin_is_told_of_for_a_week_or_until_it_comes_ag
     assert!(doubtful(&rows, "2024-01-13").is_empty());
     let mended: Vec<(&str, u64)> = rows.iter().copied().chain([("2024-01-05", 10), ("2024-01-04", 7)]).collect();
     assert!(doubtful(&mended, "2024-01-07").is_empty());
+    // A week that begins a day late, and the ends of months.
+    let every = |every: &str, rows: &[(&str, u64)], night: &str| {
+        super::super::doubtful(&expecting(&format!("{{ every: {every} }}")), &ledger(rows), date(night)).unwrap()
+    };
+    let (weekly, monthly) = ([("2024-01-01", 1), ("2024-01-09", 1)], [("2024-02-29", 1), ("2024-03-31", 1)]);
+    assert_eq!(every("1 week", &weekly, "2024-01-10"), [""; 0]);
+    assert_eq!(every("1 month", &monthly, "2024-04-01"), [""; 0]);
+    assert_eq!(every("1 week", &[("2024-01-01", 1), ("2024-01-16", 1)], "2024-01-12"), [""; 0]);
+    assert_eq!(every("1 week", &[("2024-01-02", 1), ("2024-01-16", 1)], "2024-01-16").len(), 1);
     // The newest one is for `freshness` to judge.
     assert!(doubtful(&rows[..4], "2024-01-04").is_empty());
 }

@@ -315,7 +315,16 @@ async fn a_version_that_a_release_names_is_not_written_a_second_time_unasked() {
         shop.orders(day, &[(day, &format!("{day} 10:00:00"), amount)]);
         shop.night(day).await;
     }
-    std::fs::remove_file(shop.root.path().join("lake/marts/daily/_delta_log/00000000000000000001.json")).unwrap();
+    let entry = |table: &str| shop.root.path().join(format!("lake/{table}/_delta_log/00000000000000000001.json"));
+    std::fs::rename(entry("bronze/orders"), shop.root.path().join("entry")).unwrap();
+    let report = shop.night(DAY).await;
+    let told = report.failed.clone().unwrap().message;
+    assert!(
+        told.contains("the log of bronze.orders ends at version 0, and the last release names version 1"),
+        "{told}"
+    );
+    std::fs::rename(shop.root.path().join("entry"), entry("bronze/orders")).unwrap();
+    std::fs::remove_file(entry("marts/daily")).unwrap();
     shop.orders("2026-02-03", &[("c", "2026-02-03 10:00:00", "3.00")]);
     let report = shop.night("2026-02-03").await;
     let told = report.failed.clone().unwrap().message;

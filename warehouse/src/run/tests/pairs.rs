@@ -130,3 +130,55 @@ async fn an_audit_that_is_added_is_asked_of_the_rows_that_are_there() {
     let idle = shop.night("2026-02-01").await;
     assert_eq!((&idle.status, idle.audits.len()), (&RunStatus::Skipped, 0), "{idle:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_stays_does_not_fail_for_one_that_does_not_go_out() {
+    let shop = counted("");
+    shop.write("sql/marts/shop/daily.sql", &DAILY_SQL.replace("group by", "where amount > 1 group by"));
+    shop.write(
+        "sql/marts/shop/counted.sql",
+        "select cast('2026-02-01' as date) as ordered_on, cast(1 as bigint) as orders",
+    );
+    shop.night("2026-02-01").await;
+    // The day is gone from the other table, and that one fails by itself.
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "0.50")]);
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "4.00")]);
+    let daily = DAILY_YML.replace(
+        "audits:",
+        "audits:\n  - { name: none_above_three, sql: 'select * from marts.daily where revenue between 3 and 5' }",
+    );
+    shop.write("sql/marts/shop/daily.yml", &daily);
+    let report = shop.night("2026-02-02").await;
+    assert_eq!((report.nodes.failed, report.nodes.held), (1, 0), "{report:#?}");
+    assert!(message(&report, "marts.daily").contains("none_above_three failed"), "{report:#?}");
+    let told =
+        report.warnings.iter().any(|said| said.contains("relationships_ordered_on of marts.counted failed beside"));
+    assert!(told, "{report:#?}");
+    // Once the other one goes out, it is asked again.
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "2.00")]);
+    let report = shop.night("2026-02-02").await;
+    assert!(message(&report, "marts.counted").contains("relationships_ordered_on failed on 1 rows"), "{report:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_asks_nothing_of_tables_that_it_leaves_as_they_are() {
+    let shop = counted("");
+    shop.night("2026-02-01").await;
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "1.00")]);
+    shop.write(
+        "sql/marts/shop/counted.sql",
+        "select cast('2026-02-01' as date) as ordered_on, cast(1 as bigint) as orders",
+    );
+    shop.night("2026-02-01").await;
+    shop.night("2026-02-02").await;
+    // An audit that its rows fail, and a table to compare with that the release does not have.
+    let yml = std::fs::read_to_string(shop.root.path().join("sql/marts/shop/counted.yml")).unwrap();
+    let more = "  - { relationships: { column: orders, to: marts.numbers, field: n } }\n  - { name: none, sql: 'select * from marts.counted' }\n";
+    shop.write("sql/marts/shop/counted.yml", &format!("{yml}{more}"));
+    shop.write("sql/marts/shop/numbers.sql", "select cast(2 as bigint) as n");
+    shop.write("sql/marts/shop/numbers.yml", "key: [n]\ncolumns:\n  - { name: n, type: BIGINT }\n");
+    let latest = release::latest(&shop.open().await.lake).await.unwrap().unwrap();
+    assert_eq!(latest.id().to_string(), "2026-02-02.1");
+    let restored = rollback(&shop.open().await, "2026-02-01.2".parse().unwrap()).await.unwrap();
+    assert_eq!(restored.restores.as_deref(), Some("2026-02-01.2"));
+}

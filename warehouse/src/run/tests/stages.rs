@@ -265,8 +265,10 @@ async fn a_delivery_that_comes_between_build_and_publish_is_told_of_and_waits() 
     assert!(told, "{published:#?}");
     assert!(shop.ask(DAILY).await.contains("11.50"));
     // Who forgets to load and to build is not told that all is well.
-    let error = stage(&shop, "2026-02-01", Stage::Publish).await.unwrap_err();
-    assert!(error.to_string().contains("is not loaded — run `buho ingest"), "{error}");
+    let nothing = stage(&shop, "2026-02-01", Stage::Publish).await.unwrap();
+    assert_eq!((&nothing.status, nothing.exit_kind.as_deref()), (&RunStatus::Failed, Some("user")));
+    let told = nothing.failed.unwrap().message;
+    assert!(told.contains("is not loaded — run `buho ingest"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
