@@ -35,7 +35,8 @@ pub(super) fn asked_of(model: &Model) -> String {
 /// What the audits of a table ask, and what the rows are made of that they compare it with.
 pub(super) fn asked_and_compared(build: &Build<'_>, model: &Model) -> String {
     let compared = audit::tables_read(model);
-    let identities = compared.iter().map(|table| build.identity(table).unwrap_or_default().to_owned());
+    // One that is not there must not be taken for the one after it.
+    let identities = compared.iter().map(|table| format!("{}\n", build.identity(table).unwrap_or_default()));
     format!("{}{AND}{}", asked_of(model), word_of(identities))
 }
 

@@ -1,8 +1,8 @@
 //! What a bucket's client leaves to who asks.
 //!
-//! It asks again for what a server refused, and for the rest of an object whose body broke off. A listing whose answer
-//! breaks off it gives up, and so it does where a refusal breaks off; the night would go with it. And it takes a 409 for an object that is there, where S3 says
-//! no more than that another request was at work on the name, and to ask again.
+//! It asks again for what a server refused, and for the rest of an object whose body broke off. A listing that breaks off
+//! it gives up, and so it does where a refusal breaks off; the night would go with it. And it takes a 409 for an object
+//! that is there, where S3 says no more than that another request was at work on the name, and to ask again.
 
 use std::fmt;
 use std::sync::Arc;
