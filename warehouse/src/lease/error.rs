@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::chain::Link;
 use crate::error::ErrorKind;
-use crate::release::unreadable;
-use crate::store::way_out;
+use crate::store::{unreadable, way_out};
 
 /// An error of taking, keeping or using the lease of a lake.
 #[derive(Debug, thiserror::Error)]

@@ -188,16 +188,24 @@ impl Lease {
     /// # Errors
     /// Where the releases cannot be read.
     pub async fn latest(&self, lake: &Lake) -> Result<Option<Release>, LeaseError> {
-        let listed = release::list(lake).await?.pop();
-        for id in self.releases().await.into_iter().rev().take_while(|id| listed.is_none_or(|listed| *id > listed)) {
-            if release::is_there(lake, id).await? {
-                return Ok(Some(release::read(lake, id).await?));
-            }
-        }
-        match listed {
+        match self.released(lake).await?.pop_last() {
             Some(id) => Ok(Some(release::read(lake, id).await?)),
             None => Ok(None),
         }
+    }
+
+    /// Releases that are there: those listed, and those that the chain has heard of.
+    ///
+    /// # Errors
+    /// Where the releases cannot be listed.
+    pub async fn released(&self, lake: &Lake) -> Result<BTreeSet<ReleaseId>, LeaseError> {
+        let mut found: BTreeSet<ReleaseId> = release::list(lake).await?.into_iter().collect();
+        for id in self.releases().await {
+            if !found.contains(&id) && release::is_there(lake, id).await? {
+                found.insert(id);
+            }
+        }
+        Ok(found)
     }
 
     /// Notes which releases there are; the next link says it.

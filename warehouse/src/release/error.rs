@@ -2,7 +2,7 @@
 
 use super::ReleaseId;
 use crate::error::ErrorKind;
-use crate::store::{ProbeError, way_out};
+use crate::store::{ProbeError, unreadable, way_out};
 
 /// An error of reading or writing releases.
 #[derive(Debug, thiserror::Error)]
@@ -33,16 +33,6 @@ pub enum ReleaseError {
     Probe(#[from] ProbeError),
     #[error("{path}: {source} — {}", way_out(.source, "check that the lake is reachable, then run again"))]
     Storage { path: String, source: object_store::Error },
-}
-
-/// What is said of a small object of ours that cannot be read, and what to do where no copy of it is left.
-pub(crate) fn unreadable(source: &serde_json::Error, else_do: &str) -> String {
-    match source.is_data() {
-        true => format!(
-            "is not of a form that this version can read: {source} — use the newest buho of those that write this lake"
-        ),
-        false => format!("is cut short or damaged: {source} — put that file back from a copy, or {else_do}"),
-    }
 }
 
 impl ReleaseError {

@@ -23,7 +23,6 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 pub use error::ReleaseError;
-pub(crate) use error::unreadable;
 pub(crate) use format::PROBES;
 pub use format::{LAKE_FORMAT, check_format};
 pub use kept::Keep;

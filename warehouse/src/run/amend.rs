@@ -21,12 +21,12 @@ use datafusion::common::{Column, JoinType};
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::{Expr, SessionContext, ident};
 
-use super::build::Scene;
 use super::changes::Changed;
 use super::compute::{ComputeError, stage_query};
 use super::digests::{FileDigests, ranges};
 use super::reads::BaseTable;
 use super::rewrite;
+use super::scene::Scene;
 use super::views;
 use super::windowed::{WindowedInputs, inside, newest_of, prior_table, staged_table, standing_rows};
 use super::work::{Attempt, Made, Work, in_order};

@@ -7,7 +7,7 @@ use datafusion::execution::context::SessionContext;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::RwLock;
 
-use super::build::{Build, Scene, Staged};
+use super::build::{Build, Staged};
 use super::context::RunContext;
 use super::decide::blocked;
 use super::error::{RunError, is_out_of_memory};
@@ -15,6 +15,7 @@ use super::held::Hold;
 use super::proofs::Grounds;
 use super::reads::BaseTable;
 use super::report::AuditReport;
+use super::scene::Scene;
 use super::state::NodeState;
 use super::unasked::{Asking, asking, tell_unasked};
 use crate::audit::{self, Asked, AuditError, AuditOutcome, Check, Reads};

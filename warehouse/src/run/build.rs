@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use datafusion::catalog::TableProvider;
-use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::RwLock;
@@ -16,8 +14,8 @@ use super::error::RunError;
 use super::held::Hold;
 use super::history::OBSERVED;
 use super::ml::Decisions;
+use super::outcome::SourceOutcome;
 use super::report::NodeReport;
-use super::sources::SourceOutcome;
 use super::state::{Candidate, NodeState};
 use super::unasked::UNKNOWN;
 use super::views;
@@ -25,10 +23,8 @@ use super::work::{Computed, Method, Outcome, Work};
 use crate::error::ErrorKind;
 use crate::graph::Node;
 use crate::ingest::Ledger;
-use crate::project::contract::Contract;
-use crate::project::model::Materialized;
 use crate::release::{Recipe, Release, ReleasedTable, TableState};
-use crate::table::{PinnedTable, TableSnapshot};
+use crate::table::TableSnapshot;
 
 /// What the build phase knows and learns.
 #[derive(Debug)]
@@ -381,74 +377,5 @@ impl<'a> Build<'a> {
             gate: Arc::clone(&self.gate),
         };
         Ok(work.computed(model, recipe))
-    }
-
-    /// The tables and views that a query over `names` sees, with what the views read.
-    pub async fn scene(&self, names: &BTreeSet<String>) -> Result<Scene, RunError> {
-        self.scene_at(names, self.night).await
-    }
-
-    /// As [`Self::scene`], bronze as another night sees it.
-    pub(super) async fn scene_at(&self, names: &BTreeSet<String>, night: NaiveDate) -> Result<Scene, RunError> {
-        let graph = &self.context.graph;
-        let mut needed: BTreeSet<String> = names.clone();
-        let mut views = Vec::new();
-        for node in graph.nodes.iter().rev() {
-            if node.materialized == Materialized::View && needed.contains(&node.name) {
-                needed.extend(node.inputs.iter().cloned());
-                if let Some(model) = self.context.project.models.get(&node.name) {
-                    views.push((node.name.clone(), model.sql.clone()));
-                }
-            }
-        }
-        views.reverse();
-        let mut tables = BTreeMap::new();
-        for name in needed {
-            let provider = match (self.candidates.get(&name), self.kept.get(&name)) {
-                (Some(candidate), _) => Some(self.provider(&name, candidate, night)?),
-                (None, Some(version)) => self.kept_table(&name, *version).await?,
-                (None, None) => None,
-            };
-            if let Some(provider) = provider {
-                tables.insert(name, provider);
-            }
-        }
-        Ok(Scene { tables, views })
-    }
-
-    async fn kept_table(&self, name: &str, version: u64) -> Result<Option<Arc<dyn TableProvider>>, RunError> {
-        let Some(snapshot) = TableSnapshot::load(&self.context.lake, name, Some(version)).await? else {
-            return Ok(None);
-        };
-        Ok(Some(Arc::new(PinnedTable::from_snapshot(&self.context.lake, &snapshot)?)))
-    }
-
-    pub(super) fn contract(&self, table: &str) -> Option<&Contract> {
-        self.context.project.contracts.values().find(|contract| contract.table == table)
-    }
-
-    fn provider(
-        &self,
-        name: &str,
-        candidate: &Candidate,
-        night: NaiveDate,
-    ) -> Result<Arc<dyn TableProvider>, RunError> {
-        match self.contract(name) {
-            Some(contract) => views::bronze_as_of(&self.context.lake, contract, candidate, night),
-            None => Ok(candidate.provider(&self.context.lake, name)?),
-        }
-    }
-}
-
-/// Tables and views to be registered in a session, the views in order.
-#[derive(Debug, Clone)]
-pub(super) struct Scene {
-    pub tables: BTreeMap<String, Arc<dyn TableProvider>>,
-    pub views: Vec<(String, String)>,
-}
-
-impl Scene {
-    pub async fn open(&self, session: &SessionContext, night: NaiveDate) -> Result<(), RunError> {
-        views::open(session, self.tables.clone(), &self.views, night).await
     }
 }

@@ -8,10 +8,10 @@ use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 
-use super::build::Scene;
 use super::compute::{ComputeError, stage_query};
 use super::error::RunError;
 use super::rewrite;
+use super::scene::Scene;
 use super::standing::Standing;
 use super::windowed::prior_table;
 use super::work::{Attempt, Made, Work, in_order};

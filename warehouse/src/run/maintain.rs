@@ -205,7 +205,7 @@ async fn drop_old(
     done: &mut Maintained,
 ) -> Result<(Vec<Release>, Vec<ReleaseId>), RunError> {
     let lake = &context.lake;
-    let all = all_releases(lake, lease).await?;
+    let all: Vec<ReleaseId> = lease.released(lake).await?.into_iter().collect();
     let mut pins = release::pins(lake).await?;
     pins.retain(|_| !planted(Bug::PinsIgnored));
     let mut kept = keep.of(&all, &pins);
@@ -243,18 +243,6 @@ async fn drop_old(
         }
     }
     Ok((needed, unneeded))
-}
-
-/// The releases that a listing shows, and those that the chain of the lease names and that are there: a listing may be
-/// behind, or short.
-async fn all_releases(lake: &Lake, lease: &Lease) -> Result<Vec<ReleaseId>, RunError> {
-    let mut all: BTreeSet<ReleaseId> = release::list(lake).await?.into_iter().collect();
-    for id in lease.releases().await {
-        if !all.contains(&id) && release::is_there(lake, id).await? {
-            all.insert(id);
-        }
-    }
-    Ok(all.into_iter().collect())
 }
 
 /// Every table folder of the lake, with the versions that releases in use name.

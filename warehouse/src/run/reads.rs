@@ -8,8 +8,8 @@ use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use object_store::ObjectStoreExt;
 
-use super::build::Scene;
 use super::error::RunError;
+use super::scene::Scene;
 use super::state::Candidate;
 use super::views;
 use crate::project::contract::Contract;

@@ -8,8 +8,8 @@ use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, TimestampMicroseco
 use super::context::RunContext;
 use super::error::RunError;
 use super::ops::{Append, append_batches};
+use super::outcome::SourceOutcome;
 use super::quarantine::{Misfit, Rows, TABLE, defect, prefix, read, schema};
-use super::sources::SourceOutcome;
 use crate::failpoint;
 use crate::lease::Lease;
 use crate::table::TableSnapshot;

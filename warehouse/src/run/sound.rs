@@ -7,6 +7,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::error::RunError;
+use super::lost::{self, Lost};
 use super::sources::refused_strangers;
 use super::strangers::refused;
 use crate::error::ErrorKind;
@@ -48,8 +49,11 @@ pub async fn unsound(lake: &Lake, project: &Project, release: &Release) -> Vec<U
 }
 
 async fn fault(lake: &Lake, project: &Project, table: &str, version: u64) -> Result<Option<String>, RunError> {
-    let snapshot = TableSnapshot::load(lake, table, Some(version)).await?;
-    let snapshot = snapshot.ok_or_else(|| TableError::MissingVersion { table: table.to_owned(), version })?;
+    let snapshot = match TableSnapshot::load(lake, table, Some(version)).await {
+        Err(TableError::MissingVersion { .. }) => None,
+        loaded => loaded?,
+    };
+    let Some(snapshot) = snapshot else { return gone(lake, table, version).await.map(Some) };
     let lost = lost_files(lake, &snapshot).await?;
     if !lost.is_empty() {
         let named: Vec<&str> = lost.iter().take(NAMED_FILES).map(|file| file.path.as_str()).collect();
@@ -70,6 +74,17 @@ async fn fault(lake: &Lake, project: &Project, table: &str, version: u64) -> Res
         true => refused_strangers(&strangers),
         false => refused(table, &strangers, is_rebuilt(project, table)),
     }))
+}
+
+/// What is said of a table of which the version is not in its log.
+async fn gone(lake: &Lake, table: &str, version: u64) -> Result<String, RunError> {
+    let newest = TableSnapshot::load(lake, table, None).await?.map(|newest| newest.version);
+    let is_bronze = table.starts_with("bronze.");
+    Ok(match Lost::of(lake, table, newest, version).await? {
+        Some(lost) if is_bronze => lost::refused_bronze(table, &lost),
+        Some(lost) => lost::refused(table, &lost),
+        None => TableError::MissingVersion { table: table.to_owned(), version }.to_string(),
+    })
 }
 
 /// Whether a full refresh writes a table anew whatever lies on it.

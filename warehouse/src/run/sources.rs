@@ -3,88 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{Expr, lit};
-use datafusion::prelude::ident;
+use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use chrono::NaiveDate;
-
-use super::compute::{Target, stage_query};
 use super::context::RunContext;
 use super::error::RunError;
+use super::fresh::{announce, judge_freshness};
 use super::ledgers::{self, NumberedLedger};
+use super::lost::{self, Lost};
+use super::outcome::{Blocked, SourceOutcome, empty_report, stays, unchanged};
 use super::quarantine::Misfits;
+use super::replaced::without_deliveries;
 use super::report::SourceReport;
 use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
 use super::waiting::{self, Waits};
 use crate::error::ErrorKind;
-use crate::ingest::{self, Freshness, FreshnessState, IngestError, LoadFailure, LoadOptions, LoadReport};
+use crate::ingest::{self, IngestError, LoadFailure, LoadOptions, LoadReport};
 use crate::planted::{Bug, planted};
-use crate::project::contract::{Contract, Missing};
-use crate::release::{Recipe, ReleasedTable, TableState};
-use crate::session::{Effort, register};
-use crate::table::{DataFile, PinnedTable, StagedFile, Strangers, TableError, TableSnapshot};
+use crate::project::contract::Contract;
+use crate::table::{Strangers, TableSnapshot};
 
 /// Sources read beside each other; each may use all threads.
 const SOURCES_AT_ONCE: usize = 4;
-
-/// What one source brought.
-#[derive(Debug)]
-pub(super) struct SourceOutcome {
-    pub source: String,
-    pub table: String,
-    pub candidate: Candidate,
-    /// The ledger after this load, numbered as before it.
-    pub ledger: NumberedLedger,
-    /// Whether the ledger must be stored beside a commit.
-    pub ledger_changed: bool,
-    /// `None` where its files were not looked at, or no row of them is at fault.
-    pub misfits: Option<Misfits>,
-    pub report: SourceReport,
-    /// Whether this run committed rows of it.
-    pub is_new: bool,
-    /// Why what reads it must stay at the last release, and whether the source itself failed.
-    pub blocked: Option<Blocked>,
-    /// What there is to say of a delivery that waits, where that blocks nothing.
-    pub waits: Option<String>,
-    pub warnings: Vec<String>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Blocked {
-    pub because: String,
-    /// `None`: held, not failed.
-    pub failed: Option<ErrorKind>,
-}
-
-impl SourceOutcome {
-    /// Whether there is anything to commit of what was staged.
-    pub fn commits(&self, staged: &StagedTable) -> bool {
-        self.ledger_changed || !staged.adds.is_empty()
-    }
-
-    /// Whether the bronze table is to be created.
-    pub fn creates(&self) -> bool {
-        matches!(&self.candidate, Candidate::Staged(staged) if staged.base.is_none() && self.commits(staged))
-    }
-
-    /// How a release names the bronze table; `None` where nothing was ever delivered.
-    pub fn released(&self, night: NaiveDate) -> Option<ReleasedTable> {
-        let state = match &self.blocked {
-            None => TableState::Fresh,
-            Some(blocked) if blocked.failed.is_some() => TableState::Failed,
-            Some(_) => TableState::Held,
-        };
-        let version = match &self.candidate {
-            Candidate::Staged(staged) => staged.base.as_ref()?.version,
-            Candidate::Unchanged { snapshot, .. } => snapshot.as_ref()?.version,
-            Candidate::Files { .. } => return None,
-        };
-        Some(ReleasedTable { version, night, state, recipe: Recipe::default(), audited: String::new() })
-    }
-}
 
 /// What is to be taken in.
 pub(super) struct Wanted {
@@ -199,23 +140,17 @@ async fn own(context: &RunContext, contract: &Contract) -> Result<(Option<TableS
     Ok((own, Some(refused_strangers(&found))))
 }
 
-/// What is said where a bronze table's log ends before the version that the last release names: a load would write it a
-/// second time.
+/// What is said where a bronze table's log ends before the version that the last release names. Without any log it is
+/// loaded anew.
 async fn lost(
     context: &RunContext,
     contract: &Contract,
     snapshot: Option<&TableSnapshot>,
     wanted: &Wanted,
 ) -> Result<Option<String>, RunError> {
-    let Some((table, released)) = wanted.released.get_key_value(&contract.table) else { return Ok(None) };
-    let Some(last) = snapshot.map(|snapshot| snapshot.version).filter(|last| last < released) else { return Ok(None) };
-    let first_lost = last + 1;
-    if context.lake.has_version(table, first_lost).await {
-        return Err(TableError::Unlisted { table: table.clone(), version: first_lost }.into());
-    }
-    Ok(Some(format!(
-        "the log of {table} ends at version {last}, and the last release names version {released} — put the entries `_delta_log/{first_lost:020}.json` to `{released:020}.json` back from a backup"
-    )))
+    let (Some(released), Some(snapshot)) = (wanted.released.get(&contract.table), snapshot) else { return Ok(None) };
+    let lost = Lost::of(&context.lake, &contract.table, Some(snapshot.version), *released).await?;
+    Ok(lost.map(|lost| lost::refused_bronze(&contract.table, &lost)))
 }
 
 /// What is said where another program committed to a bronze table, and the way out.
@@ -346,139 +281,4 @@ fn empty_files(ledger: &ingest::Ledger, loaded: &[i64]) -> Vec<String> {
             )
         })
         .collect()
-}
-
-fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, ledger: NumberedLedger) -> SourceOutcome {
-    SourceOutcome {
-        source: contract.name.clone(),
-        table: contract.table.clone(),
-        candidate: Candidate::Unchanged { snapshot, schema: ingest::bronze_schema(contract) },
-        ledger,
-        ledger_changed: false,
-        misfits: None,
-        is_new: false,
-        report: empty_report(contract),
-        blocked: None,
-        waits: None,
-        warnings: Vec::new(),
-    }
-}
-
-/// A source that failed stays as it was.
-fn stays(
-    contract: &Contract,
-    snapshot: Option<TableSnapshot>,
-    ledger: NumberedLedger,
-    because: String,
-    kind: ErrorKind,
-) -> SourceOutcome {
-    let mut outcome = unchanged(contract, snapshot, ledger);
-    outcome.blocked = Some(Blocked { because, failed: Some(kind) });
-    outcome
-}
-
-fn empty_report(contract: &Contract) -> SourceReport {
-    SourceReport {
-        source: contract.name.clone(),
-        freshness: String::new(),
-        deliveries: 0,
-        rows: 0,
-        quarantined: 0,
-        seconds: 0.0,
-        message: None,
-    }
-}
-
-/// The files that hold rows of replaced deliveries, written again without them.
-async fn without_deliveries(
-    context: &RunContext,
-    base: &TableSnapshot,
-    replaced: &[i64],
-    attempt: &str,
-) -> Result<(Vec<StagedFile>, HashSet<String>), RunError> {
-    let touched: Vec<DataFile> = base.files.iter().filter(|file| may_hold(file, replaced)).cloned().collect();
-    let removes = touched.iter().map(|file| file.path.clone()).collect();
-    let session = context.engine.session(Effort::Fast);
-    let failed = |error| RunError::query(&base.table, error);
-    let provider = PinnedTable::new(&context.lake, &base.table, &base.schema, &touched)?;
-    register(&session, &base.table, Arc::new(provider)).map_err(failed)?;
-    let gone: Vec<Expr> = replaced.iter().map(|number| lit(ScalarValue::Int64(Some(*number)))).collect();
-    let kept = session
-        .table(base.table.as_str())
-        .await
-        .and_then(|table| table.filter(ident("_delivery").in_list(gone, true)))
-        .map_err(failed)?;
-    let target = Target::plain(&base.table, format!("kept-{attempt}"));
-    let files = stage_query(&context.lake, &target, kept, &session).await.map_err(|error| error.of(&base.table))?;
-    Ok((files, removes))
-}
-
-/// Whether a file's statistics allow rows of one of the deliveries.
-fn may_hold(file: &DataFile, deliveries: &[i64]) -> bool {
-    match file.integers("_delivery") {
-        Some((least, greatest)) => deliveries.iter().any(|number| (least..=greatest).contains(number)),
-        None => true,
-    }
-}
-
-/// Asks the contract whether the source is there in time and in full, and notes what follows.
-fn judge_freshness(
-    context: &RunContext,
-    contract: &Contract,
-    night: NaiveDate,
-    outcome: &mut SourceOutcome,
-) -> Result<(), IngestError> {
-    let now = context.clock.now().with_timezone(&context.project.settings.time_zone).naive_local();
-    let Freshness { state, action, message } = ingest::freshness(contract, &outcome.ledger.ledger, night, now)?;
-    let failed_already = outcome.blocked.is_some();
-    outcome.report.freshness = if failed_already { "failed" } else { state_name(&state) }.to_owned();
-    let because = outcome.blocked.as_ref().map(|blocked| blocked.because.clone());
-    outcome.report.message = because.or_else(|| action.map(|_| message.clone()));
-    let never = matches!(state, FreshnessState::Never);
-    match action {
-        _ if failed_already => {}
-        None => outcome.warnings.extend(ingest::doubtful(contract, &outcome.ledger.ledger, night)?),
-        // Every standard export is optional: one that never came is not used, and what reads it is
-        // built without it. Only a contract that says `fail` insists.
-        Some(Missing::Warn | Missing::Hold) if never => outcome.report.message = None,
-        Some(Missing::Warn) => outcome.warnings.push(message),
-        Some(Missing::Hold) => outcome.blocked = Some(Blocked { because: message, failed: None }),
-        Some(Missing::Fail) => {
-            outcome.blocked = Some(Blocked { because: message, failed: Some(ErrorKind::Data) });
-        }
-    }
-    Ok(())
-}
-
-fn state_name(state: &FreshnessState) -> &'static str {
-    match state {
-        FreshnessState::Unwatched => "unwatched",
-        FreshnessState::Fresh { .. } => "fresh",
-        FreshnessState::NotDue { .. } => "not_due",
-        FreshnessState::Late { .. } => "late",
-        FreshnessState::Never => "absent",
-        FreshnessState::Thin { .. } => "thin",
-    }
-}
-
-fn announce(outcome: &SourceOutcome) {
-    let report = &outcome.report;
-    for warning in &outcome.warnings {
-        tracing::warn!(source = %outcome.source, "{warning}");
-    }
-    match &outcome.blocked {
-        Some(Blocked { because, failed: Some(_) }) => {
-            tracing::error!(source = %outcome.source, seconds = report.seconds, "{because}");
-        }
-        Some(Blocked { because, failed: None }) => tracing::warn!(source = %outcome.source, "{because}"),
-        None if report.deliveries > 0 => tracing::info!(
-            source = %outcome.source,
-            deliveries = report.deliveries,
-            rows = report.rows,
-            quarantined = report.quarantined,
-            seconds = report.seconds,
-            "ingested"
-        ),
-        None => tracing::debug!(source = %outcome.source, freshness = %report.freshness, "nothing new"),
-    }
 }

@@ -1,6 +1,7 @@
 //! Deliveries that a stage finds and may not load.
 
-use super::sources::{SourceOutcome, Wanted};
+use super::outcome::SourceOutcome;
+use super::sources::Wanted;
 use crate::project::contract::Contract;
 
 /// What follows from a delivery that waits.

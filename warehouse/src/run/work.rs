@@ -7,12 +7,13 @@ use chrono::NaiveDate;
 use datafusion::prelude::{DataFrame, SessionContext, ident};
 use tokio::sync::RwLock;
 
-use super::build::Scene;
 use super::compute::{ComputeError, Target, stage_query, target_schema};
 use super::context::RunContext;
 use super::error::{RunError, is_out_of_memory};
 use super::history::HistoryInputs;
+use super::lost::{self, Lost};
 use super::ml::LearntInputs;
+use super::scene::Scene;
 use super::standing::Standing;
 use super::state::StagedTable;
 use super::windowed::WindowedInputs;
@@ -23,7 +24,7 @@ use crate::planted::{Bug, planted};
 use crate::project::model::Model;
 use crate::release::Recipe;
 use crate::session::Effort;
-use crate::table::{DataFile, StagedFile, TableError, TableSnapshot};
+use crate::table::{DataFile, StagedFile, TableSnapshot};
 
 /// A node that was computed, or not.
 pub(super) struct Computed {
@@ -125,25 +126,15 @@ impl Work {
 
     /// Refuses to write a version a second time: releases that name it would show other rows from then on.
     async fn refuse_lost(&self) -> Result<(), RunError> {
-        let Some(released) = self.released else { return Ok(()) };
         let (name, last) = (&self.name, self.base.as_ref().map(|base| base.version));
-        if last.is_some_and(|last| last >= released) {
-            return Ok(());
+        let Some(released) = self.released else { return Ok(()) };
+        let Some(lost) = Lost::of(&self.context.lake, name, last, released).await? else { return Ok(()) };
+        if self.may_resume {
+            return Err(RunError::refused(name, &lost::refused(name, &lost)));
         }
-        let first_lost = last.map_or(0, |last| last + 1);
-        if self.context.lake.has_version(name, first_lost).await {
-            return Err(TableError::Unlisted { table: name.clone(), version: first_lost }.into());
-        }
-        let ends = last.map_or_else(|| "is gone".to_owned(), |last| format!("ends at version {last}"));
-        let lost = format!("its log {ends}, and the last release names version {released}");
-        if !self.may_resume {
-            tracing::warn!(node = %name, "{lost}: it is written anew, and releases before show what is written now");
-            return Ok(());
-        }
-        let advice = format!(
-            "put the entries `_delta_log/{first_lost:020}.json` to `{released:020}.json` back from a backup, or write the table anew with `buho run --select {name} --full-refresh`, after which older releases show other rows of it"
-        );
-        Err(RunError::refused(name, &format!("{lost} — {advice}")))
+        let told = lost.told();
+        tracing::warn!(node = %name, "its log {told}: it is written anew, and releases before show what is written now");
+        Ok(())
     }
 
     /// What an earlier attempt committed or staged of the same recipe, else the computation.

@@ -1,4 +1,4 @@
-//! What is to be done where storage failed, as far as its error says.
+//! What is to be done where storage failed, or gave what cannot be read, as far as the error says.
 
 use std::error::Error;
 use std::io::ErrorKind as Io;
@@ -14,6 +14,16 @@ pub(crate) fn way_out(error: &(dyn Error + 'static), otherwise: &'static str) ->
         _ => None,
     };
     kinds.filter_map(known).next().unwrap_or(otherwise)
+}
+
+/// What is said of a small object of ours that cannot be read, and what to do where no copy of it is left.
+pub(crate) fn unreadable(source: &serde_json::Error, else_do: &str) -> String {
+    match source.is_data() {
+        true => format!(
+            "is not of a form that this version can read: {source} — use the newest buho of those that write this lake"
+        ),
+        false => format!("is cut short or damaged: {source} — put that file back from a copy, or {else_do}"),
+    }
 }
 
 #[cfg(test)]

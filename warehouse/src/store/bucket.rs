@@ -205,12 +205,14 @@ mod tests {
         inner: InMemory,
         after: Mutex<VecDeque<usize>>,
         kind: HttpErrorKind,
+        /// What the client says of it.
+        says: &'static str,
         conflicts: AtomicU32,
     }
 
     impl Breaking {
         fn error(&self) -> Error {
-            let source = Box::new(HttpError::new(self.kind, std::io::Error::other("the connection ended")));
+            let source = Box::new(HttpError::new(self.kind, std::io::Error::other(self.says)));
             Error::Generic { store: "test", source }
         }
 
@@ -277,12 +279,16 @@ mod tests {
     }
 
     async fn six(breaks: &[usize], kind: HttpErrorKind) -> BucketStore {
+        six_saying(breaks, kind, "the connection ended").await
+    }
+
+    async fn six_saying(breaks: &[usize], kind: HttpErrorKind, says: &'static str) -> BucketStore {
         let inner = InMemory::new();
         for name in ["a", "b", "c", "d", "e", "f"] {
             inner.put(&Path::from(format!("folder/{name}")), "x".into()).await.unwrap();
         }
         let (after, conflicts) = (Mutex::new(breaks.iter().copied().collect()), AtomicU32::new(0));
-        BucketStore::new(Arc::new(Breaking { inner, after, kind, conflicts }))
+        BucketStore::new(Arc::new(Breaking { inner, after, kind, says, conflicts }))
     }
 
     async fn names(listed: BoxStream<'static, Result<ObjectMeta>>) -> Result<Vec<String>> {
@@ -312,13 +318,23 @@ mod tests {
         names(store.list(Some(&folder))).await.unwrap_err();
     }
 
+    /// Of a request that timed out the client has made another.
+    #[tokio::test]
+    async fn a_listing_goes_on_where_its_body_timed_out_and_not_where_every_request_did() {
+        let folder = Path::from("folder");
+        let store = six_saying(&[2, 0], HttpErrorKind::Timeout, "request or response body error").await;
+        assert_eq!(names(store.list(Some(&folder))).await.unwrap(), ["a", "b", "c", "d", "e", "f"]);
+        let store = six_saying(&[2], HttpErrorKind::Timeout, "error sending request").await;
+        names(store.list(Some(&folder))).await.unwrap_err();
+    }
+
     async fn created_after(conflicts: u32, is_there: bool) -> Result<PutResult> {
         let (inner, path) = (InMemory::new(), Path::from("link"));
         if is_there {
             inner.put(&path, "another's".into()).await.unwrap();
         }
-        let kind = HttpErrorKind::Unknown;
-        let store = Breaking { inner, after: Mutex::default(), kind, conflicts: AtomicU32::new(conflicts) };
+        let (kind, says, after) = (HttpErrorKind::Unknown, "", Mutex::default());
+        let store = Breaking { inner, after, kind, says, conflicts: AtomicU32::new(conflicts) };
         let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         BucketStore::new(Arc::new(store)).put_opts(&path, "ours".into(), create).await
     }

@@ -33,7 +33,7 @@ use url::Url;
 
 use crate::error::ErrorKind;
 
-pub(crate) use advice::way_out;
+pub(crate) use advice::{unreadable, way_out};
 use bucket::BucketStore;
 pub use durable::{DurableStore, FsyncTotals, fsync_totals};
 use inside::InsideStore;

@@ -13,7 +13,7 @@ pub enum TableError {
     )]
     Torn { table: String, path: String },
     #[error(
-        "table {table}: version {version} is not in its log — a release needs it; was the log cleaned by another tool?"
+        "table {table}: version {version} is not in its log, and a release needs it: another tool may have cleaned the log — put the entries of `_delta_log` back from a backup; `buho doctor` says what else can be done"
     )]
     MissingVersion { table: String, version: u64 },
     #[error("table {table}: a listing of its log does not show version {version}, which is there — run again")]

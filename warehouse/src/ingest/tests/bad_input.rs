@@ -260,6 +260,20 @@ async fn a_quarantine_larger_than_its_limit_stops_the_source_and_keeps_the_first
     assert!(world.ledger.deliveries.is_empty(), "nothing was loaded");
 }
 
+/// What was held of them before stands.
+#[tokio::test]
+async fn files_that_a_full_quarantine_left_unread_are_told_as_waiting() {
+    let contract = columns("path: '*'\ntolerance: 1.0", &["id BIGINT!"]);
+    let mut world = World::new();
+    (world.options.limits.quarantine_rows, world.options.threads) = (2, 1);
+    for name in ["a", "b", "c"] {
+        world.put(&format!("raw/{name}.csv"), "id\nx\ny\n").await;
+    }
+    let report = world.load(&contract, "2024-06-30").await.unwrap().report;
+    has(&report.failure.as_ref().unwrap().to_string(), &["more than 2 rows", "`b.csv`"]);
+    assert_eq!((report.read, report.waiting), (vec!["a.csv".into(), "b.csv".into()], vec!["c.csv".into()]));
+}
+
 #[tokio::test]
 async fn json_that_is_none_is_refused_line_by_line() {
     let contract = tolerant("path: '*'\nformat: { type: jsonl }", &["id BIGINT!", "name VARCHAR"]);

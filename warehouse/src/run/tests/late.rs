@@ -269,11 +269,7 @@ async fn a_rollback_that_died_before_its_release_leaves_no_gap_in_a_history() {
 
 /// A lake of two nights whose listings do not show the release of the second.
 async fn behind() -> (Shop, RunContext) {
-    let shop = Shop::new();
-    for (day, amount) in [("2026-02-01", "1.00"), (DAY, "2.00")] {
-        shop.orders(day, &[(day, &format!("{day} 10:00:00"), amount)]);
-        shop.night(day).await;
-    }
+    let shop = two_days().await;
     let mut context = shop.open().await;
     let hidden = Rule::Unlisted("_buho/releases/2026-02-02");
     context.lake = context.lake.over(Arc::new(FaultyStore::new(Arc::clone(context.lake.store()), hidden)));
@@ -308,23 +304,22 @@ async fn a_rollback_takes_back_the_newest_release_also_where_no_listing_shows_it
     assert!(shop.ask("select count(*) as days from marts.daily").await.contains("| 1 "));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_version_that_a_release_names_is_not_written_a_second_time_unasked() {
+/// Two nights of a day each, the second released as version 1 of both tables.
+async fn two_days() -> Shop {
     let shop = Shop::new();
     for (day, amount) in [("2026-02-01", "1.00"), (DAY, "2.00")] {
         shop.orders(day, &[(day, &format!("{day} 10:00:00"), amount)]);
         shop.night(day).await;
     }
-    let entry = |table: &str| shop.root.path().join(format!("lake/{table}/_delta_log/00000000000000000001.json"));
-    std::fs::rename(entry("bronze/orders"), shop.root.path().join("entry")).unwrap();
-    let report = shop.night(DAY).await;
-    let told = report.failed.clone().unwrap().message;
-    assert!(
-        told.contains("the log of bronze.orders ends at version 0, and the last release names version 1"),
-        "{told}"
-    );
-    std::fs::rename(shop.root.path().join("entry"), entry("bronze/orders")).unwrap();
-    std::fs::remove_file(entry("marts/daily")).unwrap();
+    shop
+}
+
+const SECOND_ENTRY: &str = "_delta_log/00000000000000000001.json";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_a_release_names_is_not_written_a_second_time_unasked() {
+    let shop = two_days().await;
+    std::fs::remove_file(shop.root.path().join("lake/marts/daily").join(SECOND_ENTRY)).unwrap();
     shop.orders("2026-02-03", &[("c", "2026-02-03 10:00:00", "3.00")]);
     let report = shop.night("2026-02-03").await;
     let told = report.failed.clone().unwrap().message;
@@ -332,6 +327,43 @@ async fn a_version_that_a_release_names_is_not_written_a_second_time_unasked() {
     let request = RunRequest { night: "2026-02-03".parse().unwrap(), full_refresh: true, ..RunRequest::default() };
     assert_eq!(run_night(&shop.open().await, &request).await.unwrap().status, RunStatus::Done);
     assert!(shop.ask("select sum(revenue) as revenue from marts.daily").await.contains("6.00"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bronze_log_that_lost_its_end_is_not_loaded_on_and_both_ways_out_work() {
+    let shop = two_days().await;
+    let (bronze, kept) = (shop.root.path().join("lake/bronze/orders"), shop.root.path().join("entry"));
+    let told = "the log of bronze.orders ends at version 0, and the last release names version 1";
+    let loaded = "select count(*) as orders from bronze.orders";
+    std::fs::rename(bronze.join(SECOND_ENTRY), &kept).unwrap();
+    let message = shop.night(DAY).await.failed.unwrap().message;
+    assert!(message.contains(told) && message.contains("or remove the table's folder"), "{message}");
+    std::fs::copy(&kept, bronze.join(SECOND_ENTRY)).unwrap();
+    assert_eq!(shop.night(DAY).await.status, RunStatus::Skipped);
+    std::fs::remove_file(bronze.join(SECOND_ENTRY)).unwrap();
+    assert!(shop.night(DAY).await.failed.is_some());
+    std::fs::remove_dir_all(&bronze).unwrap();
+    assert_eq!(shop.night(DAY).await.status, RunStatus::Done);
+    assert!(shop.ask(loaded).await.contains("| 2 "), "{}", shop.ask(loaded).await);
+    assert!(shop.ask("select sum(revenue) as revenue from marts.daily").await.contains("3.00"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_lacks_the_end_of_a_log_is_worth_another_try_and_the_log_is_not_lost() {
+    for hidden in ["bronze/orders/_delta_log/00000000000000000001", "marts/daily/_delta_log/00000000000000000001"] {
+        let shop = two_days().await;
+        shop.orders("2026-02-03", &[("c", "2026-02-03 10:00:00", "3.00")]);
+        let mut context = shop.open().await;
+        let behind = FaultyStore::new(Arc::clone(context.lake.store()), Rule::Unlisted(hidden));
+        context.lake = context.lake.over(Arc::new(behind));
+        let request = RunRequest { night: "2026-02-03".parse().unwrap(), ..RunRequest::default() };
+        let kind = match run_night(&context, &request).await {
+            Ok(report) => report.exit_kind.unwrap(),
+            Err(error) => error.kind().name().to_owned(),
+        };
+        assert_eq!(kind, "retry", "{hidden}");
+        assert_eq!(shop.night("2026-02-03").await.status, RunStatus::Done);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
