@@ -37,6 +37,7 @@ mod select_tests;
 pub(crate) mod standard_tests;
 #[cfg(test)]
 mod tests;
+mod window_bounds;
 mod windowed;
 
 pub use build::{Graph, Node, build};

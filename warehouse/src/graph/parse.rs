@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
 
 use super::error::{At, GraphError};
+use super::window_bounds;
 
 /// The date the run is for.
 pub const NIGHT: &str = "$night";
@@ -71,6 +72,9 @@ pub struct Parsed {
     pub unqualified: Vec<(String, Span)>,
     /// Parameters, with the place of each mention.
     pub parameters: Vec<(String, Span)>,
+    /// Whether the window is asked for elsewhere than as the bounds of what is read: then the rows of two windows are
+    /// not those of both in one.
+    pub one_window_at_a_time: bool,
 }
 
 /// Reads one SELECT (with or without WITH); anything else is an error.
@@ -107,6 +111,7 @@ pub fn parse(file: &str, sql: &str) -> Result<Parsed, GraphError> {
     };
     let mut references = References::default();
     let ControlFlow::Continue(()) = statement.visit(&mut references);
+    let one_window_at_a_time = !window_bounds::are_all(&statement, &references.parameters);
     let unqualified = references.unqualified.into_iter().filter(|(name, _)| !references.ctes.contains(name)).collect();
     Ok(Parsed {
         statement,
@@ -114,6 +119,7 @@ pub fn parse(file: &str, sql: &str) -> Result<Parsed, GraphError> {
         ctes: references.ctes,
         unqualified,
         parameters: references.parameters,
+        one_window_at_a_time,
     })
 }
 

@@ -63,6 +63,11 @@ impl WindowedRead {
         }
     }
 
+    /// Whether rows are read by windows after that of their day, and so by windows that are yet to come.
+    pub fn is_looked_back_on(&self) -> bool {
+        self.before > 0
+    }
+
     /// Tells two reads of a model apart, and a read from what it was before the SQL changed.
     pub fn id(&self) -> String {
         let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
@@ -129,13 +134,14 @@ fn read(scan: &TableScan) -> Result<std::result::Result<WindowedRead, String>> {
     let Moment { window_start, window_end, .. } = far();
     let (mut from, mut to) = (BTreeMap::new(), BTreeMap::new());
     for filter in scan.filters.iter().flat_map(split_conjunction) {
-        let Some((time, operator, day)) = comparison(filter) else { continue };
+        let Some((time, operator, bound)) = comparison(filter) else { continue };
         let text = time.to_string();
+        // The first day of which a row may be read, and the day after the last.
         match operator {
-            Operator::GtEq => near(day, window_start).map(|days| from.insert(text, (-days, time))),
-            Operator::Gt => near(day + 1, window_start).map(|days| from.insert(text, (-days, time))),
-            Operator::Lt => near(day, window_end).map(|days| to.insert(text, (days, time))),
-            Operator::LtEq => near(day + 1, window_end).map(|days| to.insert(text, (days, time))),
+            Operator::GtEq => near(bound.day, window_start).map(|days| from.insert(text, (-days, time))),
+            Operator::Gt => near(bound.day_after_it(), window_start).map(|days| from.insert(text, (-days, time))),
+            Operator::Lt => near(bound.day_not_before_it(), window_end).map(|days| to.insert(text, (days, time))),
+            Operator::LtEq => near(bound.day + 1, window_end).map(|days| to.insert(text, (days, time))),
             _ => None,
         };
     }
@@ -153,24 +159,58 @@ fn read(scan: &TableScan) -> Result<std::result::Result<WindowedRead, String>> {
     Ok(Ok(WindowedRead { table, time, before, after, columns: columns(scan) }))
 }
 
-/// An expression that is compared with a day; for a moment within the day, with the day itself.
-fn comparison(filter: &Expr) -> Option<(Expr, Operator, i64)> {
+/// What a time is compared with.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    /// Its day, counted from 1970.
+    day: i64,
+    precision: Precision,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Precision {
+    Day,
+    /// The moment that a day begins with.
+    Midnight,
+    /// A moment within its day.
+    Within,
+}
+
+impl Bound {
+    fn moment(units: i64, a_day: i64) -> Self {
+        let precision = if units.rem_euclid(a_day) == 0 { Precision::Midnight } else { Precision::Within };
+        Self { day: units.div_euclid(a_day), precision }
+    }
+
+    /// The first day of which anything comes after it.
+    fn day_after_it(&self) -> i64 {
+        if self.precision == Precision::Day { self.day + 1 } else { self.day }
+    }
+
+    /// The first day of which nothing comes before it.
+    fn day_not_before_it(&self) -> i64 {
+        if self.precision == Precision::Within { self.day + 1 } else { self.day }
+    }
+}
+
+/// An expression that is compared with a day, or a moment.
+fn comparison(filter: &Expr) -> Option<(Expr, Operator, Bound)> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else {
         return None;
     };
     match (left.as_ref(), right.as_ref()) {
-        (time, Expr::Literal(value, _)) => Some((time.clone(), *op, day_of(value)?)),
-        (Expr::Literal(value, _), time) => Some((time.clone(), op.swap()?, day_of(value)?)),
+        (time, Expr::Literal(value, _)) => Some((time.clone(), *op, bound_of(value)?)),
+        (Expr::Literal(value, _), time) => Some((time.clone(), op.swap()?, bound_of(value)?)),
         _ => None,
     }
 }
 
-/// Days since 1970, of a DATE or TIMESTAMP.
-fn day_of(value: &ScalarValue) -> Option<i64> {
+/// Of a DATE or TIMESTAMP.
+fn bound_of(value: &ScalarValue) -> Option<Bound> {
     match value {
-        ScalarValue::Date32(day) => day.map(i64::from),
-        ScalarValue::TimestampMicrosecond(micros, None) => micros.map(|micros| micros.div_euclid(DAY_MICROS)),
-        ScalarValue::TimestampNanosecond(nanos, None) => nanos.map(|nanos| nanos.div_euclid(1000 * DAY_MICROS)),
+        ScalarValue::Date32(day) => day.map(|day| Bound { day: day.into(), precision: Precision::Day }),
+        ScalarValue::TimestampMicrosecond(micros, None) => micros.map(|micros| Bound::moment(micros, DAY_MICROS)),
+        ScalarValue::TimestampNanosecond(nanos, None) => nanos.map(|nanos| Bound::moment(nanos, 1000 * DAY_MICROS)),
         _ => None,
     }
 }

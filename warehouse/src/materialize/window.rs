@@ -17,6 +17,14 @@ impl Range {
     pub fn holds(&self, day: NaiveDate) -> bool {
         self.start <= day && day < self.end
     }
+
+    /// Its windows, each as a range of its own.
+    pub fn windows(&self, length: WindowLength) -> impl Iterator<Item = Self> + use<> {
+        let (start, end) = (length.start(self.start), self.end);
+        let starts =
+            std::iter::successors(Some(start), move |start| Some(length.next(*start)).filter(|next| next > start));
+        starts.take_while(move |start| *start < end).map(move |start| Self { start, end: length.next(start) })
+    }
 }
 
 impl WindowLength {

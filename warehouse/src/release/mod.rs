@@ -114,6 +114,10 @@ pub struct Recipe {
     pub inputs: BTreeMap<String, String>,
 }
 
+/// Among the inputs of a recipe: which tables are looked up. One that does not say it is an older one, and its rows
+/// stand.
+pub(crate) const LOOKUPS: &str = "$lookups";
+
 impl Recipe {
     /// Why rows made by `self` may differ from those made by `before`; `None` where they cannot.
     pub fn differs_from(&self, before: &Self) -> Option<String> {
@@ -123,8 +127,11 @@ impl Recipe {
         let changed: Vec<&str> = self
             .inputs
             .iter()
-            .filter(|(name, identity)| before.inputs.get(*name) != Some(*identity))
-            .map(|(name, _)| name.as_str())
+            .filter(|(name, identity)| match before.inputs.get(*name) {
+                Some(before) => before != *identity,
+                None => name.as_str() != LOOKUPS,
+            })
+            .map(|(name, _)| if name == LOOKUPS { "its lookups" } else { name.as_str() })
             .collect();
         if !changed.is_empty() {
             return Some(format!("changed: {}", changed.join(", ")));

@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::RwLock;
 
 use super::context::{RunContext, RunRequest, Stage};
-use super::decide::{Decision, decision, recipe};
+use super::decide::{Asked, Decision, decision};
 use super::error::RunError;
 use super::held::Hold;
 use super::history::OBSERVED;
@@ -53,6 +53,8 @@ pub(super) struct Build<'a> {
     is_placed: bool,
     /// Tables that stay, of which an audit failed beside a table that does not go out.
     pub(super) in_doubt: BTreeSet<String>,
+    /// Tables that were not asked for and stay, though a build would give other rows: they are of their own night.
+    pub(super) behind: BTreeSet<String>,
     /// What the run should say.
     pub warnings: BTreeSet<String>,
     /// Readers share it; a node that ran out of memory takes it alone.
@@ -103,6 +105,7 @@ impl<'a> Build<'a> {
             unbuilt: Vec::new(),
             is_placed: false,
             in_doubt: BTreeSet::new(),
+            behind: BTreeSet::new(),
             warnings: BTreeSet::new(),
             gate: Arc::new(RwLock::new(())),
         };
@@ -213,8 +216,9 @@ impl<'a> Build<'a> {
     /// Settles a node that needs no work; what one that does is made from.
     fn decide(&mut self, node: &Node) -> Option<Recipe> {
         let released = self.previous.and_then(|release| release.tables.get(&node.name)).cloned();
-        let recipe = recipe(node, &self.identities, self.night);
-        match decision(node, &self.states, released.as_ref(), &recipe, self.request) {
+        let asked = Asked { context: self.context, request: self.request, night: self.night, run_id: self.run_id };
+        let recipe = asked.recipe(node, &self.identities, released.as_ref());
+        match decision(node, &self.states, released.as_ref(), &recipe, asked) {
             Decision::Hold(hold) => {
                 self.hold(node, released, hold);
                 None
@@ -227,6 +231,13 @@ impl<'a> Build<'a> {
             Decision::Keep { released } => {
                 self.keep(node, &released);
                 self.note(node, "skipped", None, 0.0);
+                self.states.insert(node.name.clone(), NodeState::Current { released });
+                None
+            }
+            Decision::Leave { released, why } => {
+                self.keep(node, &released);
+                self.note(node, "skipped", Some(why), 0.0);
+                self.behind.insert(node.name.clone());
                 self.states.insert(node.name.clone(), NodeState::Current { released });
                 None
             }

@@ -36,6 +36,8 @@ pub(super) struct Seen {
 pub(super) enum Cause {
     /// It comes after all days before.
     New,
+    /// Its rows are what they were, and a window that looks back on them has come.
+    Due,
     /// Rows came to it.
     Late,
     /// Rows of it left, with others or none in their place.
@@ -70,6 +72,27 @@ impl Changed {
             {
                 self.windows.insert(window);
                 self.causes.entry(window).or_default().insert((cause, read.table.clone()));
+            }
+        }
+    }
+
+    /// Notes the windows that look back on rows of before, and were yet to come when the table was built.
+    fn take_due(&mut self, inputs: &WindowedInputs, prior: &Standing, length: WindowLength, last: NaiveDate) {
+        let Some(through) = built_through(prior, length) else { return };
+        for (read, _) in inputs.reads.iter().filter(|(read, _)| read.is_looked_back_on()) {
+            let spans: BTreeSet<Span> = prior.reads.get(&read.id()).into_iter().flat_map(FileDigests::spans).collect();
+            let windows = spans.into_iter().filter_map(|(first, last)| {
+                let ends = windows_of(&BTreeSet::from([first, last]), read, length);
+                ends.first().copied().zip(ends.last().copied())
+            });
+            let windows: Vec<Span> = windows.filter(|(_, end)| *end > through).collect();
+            let mut window = length.next(through);
+            while window <= last {
+                if windows.iter().any(|(first, end)| *first <= window && window <= *end) {
+                    self.windows.insert(window);
+                    self.causes.entry(window).or_default().insert((Cause::Due, read.table.clone()));
+                }
+                window = length.next(window);
             }
         }
     }
@@ -137,11 +160,13 @@ pub(super) async fn see(
         code: inputs.code.clone(),
         reads: reads.iter().map(|(id, read)| (id.clone(), read.now.clone())).collect(),
         entire: entire.now,
+        through: None,
         nights: BTreeMap::new(),
         same_as: None,
     };
     let length = model.spec.window();
     let last = last_window(work.night, length, prior.into_iter().chain([&standing]));
+    let standing = Standing { through: Some(last), ..standing };
     let whole = windows_between(inputs, &standing, length).filter(|(first, _)| *first <= last);
     let whole = whole.map(|(first, end)| Range { start: first, end: length.next(end.min(last)) });
     let changed = prior.map(|prior| {
@@ -150,11 +175,13 @@ pub(super) async fn see(
             windows: BTreeSet::new(),
             causes: BTreeMap::new(),
             known: known.collect(),
-            before: windows_between(inputs, prior, length),
+            before: windows_between(inputs, prior, length)
+                .map(|(first, last)| (first, prior.through.map_or(last, |through| last.min(through)))),
         };
         for (read, _) in &inputs.reads {
             reads.get(&read.id()).into_iter().for_each(|rows| changed.take((read, rows), length, last));
         }
+        changed.take_due(inputs, prior, length, last);
         changed
     });
     Ok(Seen { standing, whole, changed })
@@ -165,6 +192,12 @@ pub(super) async fn see(
 fn last_window<'a>(night: NaiveDate, length: WindowLength, standings: impl Iterator<Item = &'a Standing>) -> NaiveDate {
     let days = standings.flat_map(|standing| standing.reads.values()).filter_map(|read| Some(read.span()?.1));
     length.start(days.max().map_or(night, |latest| latest.max(night)))
+}
+
+/// The last window that was built, or had rows to be built from: an older record does not say the former.
+fn built_through(standing: &Standing, length: WindowLength) -> Option<NaiveDate> {
+    let days = standing.reads.values().filter_map(|read| Some(read.span()?.1));
+    standing.through.or_else(|| days.max().map(|latest| length.start(latest)))
 }
 
 /// The first and the last window that read a row.

@@ -4,44 +4,94 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use super::context::RunRequest;
+use super::context::{RunContext, RunRequest};
 use super::held::Hold;
 use super::ml::{DECISION, of_training};
 use super::state::NodeState;
-use crate::graph::Node;
+use crate::graph::{Node, WindowedRead};
 use crate::project::model::Materialized;
-use crate::release::{Recipe, ReleasedTable};
+use crate::release::{LOOKUPS, Recipe, ReleasedTable};
 
 /// What is to be done with a node.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Decision {
     /// Compute and stage it.
     Build { why: String },
-    /// Its released version is what a build would give, or it is not selected.
+    /// Its released version is what a build would give.
     Keep { released: ReleasedTable },
+    /// It is not selected, and a build would give something else: it stays, and is of the night that it was.
+    Leave { released: ReleasedTable, why: String },
     /// A view stores nothing: its text goes out with the release.
     View,
     /// It stays at its last release, if it has one.
     Hold(Hold),
 }
 
-/// What a node's rows depend on, given what identifies the rows of its inputs.
-pub(super) fn recipe(node: &Node, identities: &BTreeMap<String, String>, night: NaiveDate) -> Recipe {
-    let identity = |input: &String| identities.get(input).cloned().unwrap_or_default();
-    let decided = identities.get(&of_training(&node.name)).map(|number| (DECISION.to_owned(), number.clone()));
-    Recipe {
-        code: node.fingerprint.to_string(),
-        night: asks_for_night(node).then_some(night),
-        inputs: node.inputs.iter().map(|input| (input.clone(), identity(input))).chain(decided).collect(),
-    }
+/// Among the inputs of the recipe of a table with lookups: the run that made all its rows anew last. What it looks up is
+/// not followed, so that nothing else tells its rows from those before.
+const REFRESHED: &str = "$refreshed";
+
+/// What a run is asked for, and by which name it is known.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub context: &'a RunContext,
+    pub request: &'a RunRequest,
+    /// The night that tables are built for.
+    pub night: NaiveDate,
+    pub run_id: &'a str,
 }
 
-/// Whether the rows depend on the night itself: a history sees each night, a window is the same at any.
-fn asks_for_night(node: &Node) -> bool {
-    match node.materialized {
-        Materialized::Scd2 | Materialized::Nightly => true,
-        Materialized::Incremental | Materialized::Merge => false,
-        Materialized::View | Materialized::Table => !node.parsed.parameters.is_empty(),
+impl Asked<'_> {
+    fn selects(&self, node: &Node) -> bool {
+        self.request.select.as_ref().is_none_or(|selection| selection.contains(&node.name))
+    }
+
+    /// What a node's rows depend on, given what identifies the rows of its inputs.
+    pub fn recipe(
+        &self,
+        node: &Node,
+        identities: &BTreeMap<String, String>,
+        released: Option<&ReleasedTable>,
+    ) -> Recipe {
+        let identity = |input: &String| identities.get(input).cloned().unwrap_or_default();
+        let decided = identities.get(&of_training(&node.name)).map(|number| (DECISION.to_owned(), number.clone()));
+        let inputs = node.inputs.iter().map(|input| (input.clone(), identity(input))).chain(decided);
+        let inputs = inputs.chain(self.looked_up(node, released));
+        Recipe {
+            code: node.fingerprint.to_string(),
+            night: self.asks_for_night(node).then_some(self.night),
+            inputs: inputs.collect(),
+        }
+    }
+
+    /// Of a table with lookups which these are, and since when its rows are what they are.
+    fn looked_up(&self, node: &Node, released: Option<&ReleasedTable>) -> Vec<(String, String)> {
+        let model = self.context.project.models.get(&node.name);
+        let lookups = model.map(|model| model.spec.lookups()).unwrap_or_default();
+        let before = |key: &str| released.and_then(|table| table.recipe.inputs.get(key)).cloned();
+        let names: Vec<&str> = lookups.iter().map(|table| table.as_str()).collect();
+        let is_refreshed = self.request.full_refresh && self.request.stage.is_none() && self.selects(node);
+        let named = (!names.is_empty() || before(LOOKUPS).is_some()).then(|| names.join(" "));
+        let refreshed = match is_refreshed && !names.is_empty() {
+            true => Some(self.run_id.to_owned()),
+            false => before(REFRESHED),
+        };
+        let keyed = [(LOOKUPS, named), (REFRESHED, refreshed)];
+        keyed.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    }
+
+    /// Whether the rows depend on the night itself: a history sees each night, a window is the same at any, but one that
+    /// looks back comes with its night though nothing was delivered.
+    fn asks_for_night(&self, node: &Node) -> bool {
+        let looks_back = || {
+            let windowing = self.context.resolved.windows.get(&node.name);
+            windowing.is_some_and(|windowing| windowing.reads.iter().any(WindowedRead::is_looked_back_on))
+        };
+        match node.materialized {
+            Materialized::Scd2 | Materialized::Nightly => true,
+            Materialized::Incremental | Materialized::Merge => looks_back(),
+            Materialized::View | Materialized::Table => !node.parsed.parameters.is_empty(),
+        }
     }
 }
 
@@ -51,7 +101,7 @@ pub(super) fn decision(
     states: &BTreeMap<String, NodeState>,
     released: Option<&ReleasedTable>,
     recipe: &Recipe,
-    request: &RunRequest,
+    asked: Asked<'_>,
 ) -> Decision {
     if let Some(hold) = blocked(node, states) {
         return Decision::Hold(hold);
@@ -59,11 +109,14 @@ pub(super) fn decision(
     if node.materialized == Materialized::View {
         return Decision::View;
     }
-    let selected = request.select.as_ref().is_none_or(|selection| selection.contains(&node.name));
+    let (request, selected) = (asked.request, asked.selects(node));
     match released {
         None if !selected => Decision::Hold(Hold::NotSelected),
         None => Decision::Build { why: "it was never built".to_owned() },
-        Some(table) if !selected => Decision::Keep { released: table.clone() },
+        Some(table) if !selected => match recipe.differs_from(&table.recipe) {
+            Some(why) => Decision::Leave { released: table.clone(), why: format!("not selected; {why}") },
+            None => Decision::Keep { released: table.clone() },
+        },
         Some(_) if request.full_refresh => Decision::Build { why: "a full refresh is asked for".to_owned() },
         Some(table) => match recipe.differs_from(&table.recipe) {
             Some(why) => {

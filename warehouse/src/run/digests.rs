@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::RecordBatch;
 use arrow::array::cast::AsArray;
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::Date32Type;
 use chrono::{Days, NaiveDate};
 use datafusion::common::hash_utils::{HLL_RANDOM_STATE, create_hashes};
@@ -68,9 +68,19 @@ impl FileRows {
 pub(super) struct FileDigests(pub BTreeMap<String, FileRows>);
 
 impl FileDigests {
+    /// Forgets the digests, but not the days: who needs one asks the file again.
+    pub fn without_digests(self) -> Self {
+        Self(self.0.into_iter().map(|(file, rows)| (file, FileRows { days: None, ..rows })).collect())
+    }
+
+    /// First and last days of the files that have rows.
+    pub fn spans(&self) -> impl Iterator<Item = Span> {
+        self.0.values().filter_map(|rows| rows.span)
+    }
+
     /// First and last day of which there are rows.
     pub fn span(&self) -> Option<Span> {
-        let spans = || self.0.values().filter_map(|rows| rows.span);
+        let spans = || self.spans();
         spans().map(|(first, _)| first).min().zip(spans().map(|(_, last)| last).max())
     }
 
@@ -99,8 +109,10 @@ pub(super) fn changed_days<'a>(
 
 /// The first days of the windows that read a day's rows.
 pub(super) fn windows_of(days: &BTreeSet<NaiveDate>, read: &WindowedRead, length: WindowLength) -> BTreeSet<NaiveDate> {
-    // A bound given in months is some days off elsewhere in the year.
-    let slack = if length == WindowLength::Month && (read.before, read.after) != (0, 0) { 3 } else { 0 };
+    // A bound given in months or years is some days off elsewhere in the calendar, and may be any from a month on.
+    let is_far = read.before.abs().max(read.after.abs()) >= 28;
+    let is_of_months = length == WindowLength::Month && (read.before, read.after) != (0, 0);
+    let slack = if is_far || is_of_months { 3 } else { 0 };
     let shifted = |day: NaiveDate, days: i64| match u64::try_from(days) {
         Ok(later) => day.checked_add_days(Days::new(later)),
         Err(_) => day.checked_sub_days(Days::new(days.unsigned_abs())),
@@ -171,6 +183,7 @@ async fn fold(mut rows: SendableRecordBatchStream) -> Result<DayDigests> {
         hashes.clear();
         hashes.resize(batch.num_rows(), 0);
         create_hashes(batch.columns(), &HLL_RANDOM_STATE, &mut hashes)?;
+        tell_absent(batch.columns(), &mut hashes);
         let Some(of) = batch.columns().first().and_then(|column| column.as_primitive_opt::<Date32Type>()) else {
             continue;
         };
@@ -184,6 +197,19 @@ async fn fold(mut rows: SendableRecordBatchStream) -> Result<DayDigests> {
     Ok(days.into_iter().filter_map(|(day, digest)| Some((date(day)?, digest))).collect())
 }
 
+/// An absent value leaves a hash as it is: without this, one that moved from a column to another would be seen nowhere.
+fn tell_absent(columns: &[ArrayRef], hashes: &mut [u64]) {
+    for (number, column) in (1_u64..).zip(columns) {
+        let Some(nulls) = column.logical_nulls().filter(|nulls| nulls.null_count() > 0) else { continue };
+        let mark = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        for (hash, is_there) in hashes.iter_mut().zip(nulls.iter()) {
+            if !is_there {
+                *hash = hash.rotate_left(5).wrapping_add(mark);
+            }
+        }
+    }
+}
+
 /// The day so many days after 1970 began.
 fn date(days: i32) -> Option<NaiveDate> {
     NaiveDate::default().checked_add_signed(chrono::TimeDelta::days(days.into()))
@@ -191,6 +217,9 @@ fn date(days: i32) -> Option<NaiveDate> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::StringArray;
     use datafusion::prelude::col;
 
     use super::*;
@@ -211,6 +240,29 @@ mod tests {
         let week = windows_of(&one, &read(6, 0), WindowLength::Day);
         assert_eq!((week.len(), week.first(), week.last()), (7, one.first(), days(&["2026-02-06"]).last()));
         assert_eq!(windows_of(&one, &read(6, 0), WindowLength::Month), days(&["2026-01-01", "2026-02-01"]));
+    }
+
+    #[test]
+    fn a_bound_in_months_reaches_the_window_from_anywhere_in_the_year() {
+        // `- interval '2' month` was measured as 61 days, and is 62 before 1 September.
+        let found = windows_of(&days(&["2026-07-01"]), &read(61, 0), WindowLength::Day);
+        assert!(found.contains(&"2026-09-01".parse().unwrap()));
+        assert_eq!(windows_of(&days(&["2026-07-01"]), &read(27, 0), WindowLength::Day).len(), 28);
+    }
+
+    #[test]
+    fn a_value_that_moves_to_a_column_beside_it_makes_another_row() {
+        let hashed = |values: [Option<&str>; 3]| {
+            let columns = values.map(|value| Arc::new(StringArray::from(vec![value, Some("x")])) as ArrayRef);
+            let mut hashes = vec![0; 2];
+            create_hashes(columns.as_slice(), &HLL_RANDOM_STATE, &mut hashes).unwrap();
+            tell_absent(&columns, &mut hashes);
+            hashes[0]
+        };
+        let rows = [[Some("a"), None, None], [None, Some("a"), None], [None, None, Some("a")], [None; 3]];
+        let hashes: BTreeSet<u64> = rows.map(hashed).into_iter().collect();
+        assert_eq!(hashes.len(), 4);
+        assert_eq!(hashed([Some("a"), Some("b"), None]), hashed([Some("a"), Some("b"), None]));
     }
 
     #[test]

@@ -85,6 +85,11 @@ impl Forecast {
         self.length.zip(last).is_some_and(|(length, last)| length.next(last) == window)
     }
 
+    /// Whether it is known that nothing would be built.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_none() && self.windows.is_empty() && self.unknown.is_empty()
+    }
+
     /// What may be built beyond that.
     pub fn unknown(&self) -> Vec<String> {
         self.unknown.iter().cloned().collect()
@@ -276,6 +281,7 @@ fn anew(build: &Build<'_>, inputs: &WindowedInputs) -> Option<&'static str> {
 fn said(cause: Cause, table: &str) -> String {
     match cause {
         Cause::New => format!("new data in {table}"),
+        Cause::Due => format!("its day has come, and it looks back on {table}"),
         Cause::Late => format!("late rows in {table}"),
         Cause::Corrected => format!("corrected rows in {table}"),
     }
@@ -283,7 +289,7 @@ fn said(cause: Cause, table: &str) -> String {
 
 fn delivered(cause: Cause) -> &'static str {
     match cause {
-        Cause::New => "new data",
+        Cause::New | Cause::Due => "new data",
         Cause::Late => "late delivery",
         Cause::Corrected => "corrected delivery",
     }

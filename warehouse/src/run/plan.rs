@@ -8,20 +8,22 @@ use serde::Serialize;
 
 use super::build::Build;
 use super::context::{RunContext, RunRequest};
-use super::decide::{Decision, decision, recipe};
+use super::decide::{Asked, Decision, decision};
 use super::error::RunError;
-use super::forecast::{Ahead, Pending, WindowsPlan};
+use super::forecast::{Ahead, Forecast, Pending, WindowsPlan};
 use super::held::Hold;
 use super::leaving::Leaving;
+use super::standing as windows;
 use super::state::{Candidate, NodeState};
 use super::unasked::are_others;
 use super::{diff, evolution, views};
 use super::{ledgers, ml};
+use crate::graph::Node;
 use crate::ingest::{self, FreshnessState, IngestError, Reason};
 use crate::project::contract::{Contract, Missing};
 use crate::project::model::Materialized;
 use crate::project::types::ColumnType;
-use crate::release::{self, Release, ReleasedTable};
+use crate::release::{self, Recipe, Release, ReleasedTable};
 use crate::table::TableSnapshot;
 
 /// Sources listed beside each other.
@@ -204,9 +206,17 @@ async fn plan_nodes(
     let mut plans = Vec::new();
     for node in &context.graph.nodes {
         let released = previous.and_then(|release| release.tables.get(&node.name));
-        let made_from = recipe(node, &identities, night);
-        let (action, why, identity) = match decision(node, &states, released, &made_from, request) {
+        let asked = Asked { context, request, night, run_id: "plan" };
+        let made_from = asked.recipe(node, &identities, released);
+        let decided = decision(node, &states, released, &made_from, asked);
+        let forecast = if is_built(&decided) { ahead.forecast(node).await? } else { None };
+        let (action, why, identity) = match decided {
+            Decision::Build { .. } if stays(context, node, released, &made_from, forecast.as_ref()).await? => {
+                let identity = released.map(|table| table.recipe.identity()).unwrap_or_default();
+                ("skip", NOTHING_CHANGED.to_owned(), identity)
+            }
             Decision::Build { why } => ("build", why, made_from.identity()),
+            Decision::Leave { released, why } => ("skip", why, released.recipe.identity()),
             Decision::Keep { released } => {
                 let (action, why) = kept(context, &node.name, &released);
                 (action, why.to_owned(), released.recipe.identity())
@@ -225,7 +235,7 @@ async fn plan_nodes(
             }
             _ => Vec::new(),
         };
-        let forecast = if action == "build" { ahead.forecast(node).await? } else { None };
+        let forecast = forecast.filter(|_| action == "build");
         let (windows, unknown) = forecast.as_ref().map(|known| (known.windows(), known.unknown())).unwrap_or_default();
         if action == "build" {
             ahead.built.insert(node.name.clone(), forecast);
@@ -233,6 +243,29 @@ async fn plan_nodes(
         plans.push(NodePlan { node: node.name.clone(), action: action.to_owned(), why, columns, windows, unknown });
     }
     Ok(plans)
+}
+
+const NOTHING_CHANGED: &str = "nothing that its rows are made of changed";
+
+/// Whether a build would look at its inputs and leave the table as it is: it is known that it did, or that no window of
+/// it changed.
+async fn stays(
+    context: &RunContext,
+    node: &Node,
+    released: Option<&ReleasedTable>,
+    made_from: &Recipe,
+    forecast: Option<&Forecast>,
+) -> Result<bool, RunError> {
+    let Some(released) = released.filter(|_| node.materialized.is_windowed()) else { return Ok(false) };
+    if forecast.is_some_and(Forecast::is_empty) {
+        return Ok(true);
+    }
+    let known = windows::Standing::load(&context.lake, &node.name, &made_from.identity()).await?;
+    Ok(known.and_then(|known| known.same_as).is_some_and(|same| same == released.recipe.identity()))
+}
+
+fn is_built(decision: &Decision) -> bool {
+    matches!(decision, Decision::Build { .. })
 }
 
 /// What is done with a table that stays as it is, and why.

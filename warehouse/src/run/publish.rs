@@ -213,7 +213,12 @@ async fn release_node(
         },
         Some(NodeState::Current { released }) => {
             let audited = if build.in_doubt.contains(name) { UNKNOWN.to_owned() } else { audited };
-            Some(ReleasedTable { night, state: TableState::Fresh, audited, ..released.clone() })
+            let (night, state) = match build.behind.contains(name) {
+                true if released.state == TableState::Fresh => (released.night, TableState::Held),
+                true => (released.night, released.state),
+                false => (night, TableState::Fresh),
+            };
+            Some(ReleasedTable { night, state, audited, ..released.clone() })
         }
         Some(NodeState::Held(_)) if planted(Bug::HeldAsFresh) => kept(TableState::Fresh),
         Some(NodeState::Held(_)) => kept(TableState::Held),

@@ -17,7 +17,9 @@ use crate::table::{Lake, TableError};
 
 const FOLDER: &str = "_buho/windows";
 /// What is noted of a file; a record of another form is not read as if it were of this one.
-const FORM: &str = "spans of files";
+const FORM: &str = "spans of files, absent values told";
+/// The form before, whose digests did not tell which value of a row was absent; its spans are the same.
+const FORMER: &str = "spans of files";
 
 /// What a table that is not rebuilt whole stands on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,9 @@ pub(super) struct Standing {
     /// Files of what is read whole.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub entire: BTreeMap<String, FileDigests>,
+    /// The last window that was built, had it any rows; older records do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<NaiveDate>,
     /// Nights of which the state was seen, and what identifies what was delivered up to each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nights: BTreeMap<NaiveDate, String>,
@@ -64,7 +69,19 @@ pub(super) fn file(table: &str, identity: &str) -> String {
 
 impl Standing {
     pub fn engine() -> String {
-        format!("datafusion {}, {FORM}", datafusion::DATAFUSION_VERSION)
+        Self::engine_with(FORM)
+    }
+
+    fn engine_with(form: &str) -> String {
+        format!("datafusion {}, {form}", datafusion::DATAFUSION_VERSION)
+    }
+
+    /// A record of the form before, as one of this.
+    fn of_former(self) -> Self {
+        let forget = |files: BTreeMap<String, FileDigests>| -> BTreeMap<String, FileDigests> {
+            files.into_iter().map(|(id, files)| (id, files.without_digests())).collect()
+        };
+        Self { engine: Self::engine(), reads: forget(self.reads), entire: forget(self.entire), ..self }
     }
 
     /// What the rows of an identity stand on, of a record of another engine the nights alone; `None` where nothing is
@@ -74,9 +91,12 @@ impl Standing {
         let Some(found) = lake.read(&path).await? else {
             return Ok(None);
         };
-        let read = serde_json::from_slice::<OfAnyForm>(&found).and_then(|known| match known.engine == Self::engine() {
-            true => serde_json::from_slice(&found).map(Some),
-            false => Ok(known.nights()),
+        let read = serde_json::from_slice::<OfAnyForm>(&found).and_then(|known| match &known.engine {
+            engine if *engine == Self::engine() => serde_json::from_slice(&found).map(Some),
+            engine if *engine == Self::engine_with(FORMER) => {
+                serde_json::from_slice::<Self>(&found).map(|known| Some(known.of_former()))
+            }
+            _ => Ok(known.nights()),
         });
         Ok(read.unwrap_or_else(|error| {
             tracing::warn!("{} is cut short or damaged ({error}): {table} is built without it", lake.path(&path));

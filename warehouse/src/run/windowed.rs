@@ -115,6 +115,12 @@ async fn window_rows(
     attempt: Attempt,
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let mut rows = Vec::new();
+    let is_apart = work.context.graph.node(&work.name).is_some_and(|node| node.parsed.one_window_at_a_time);
+    let length = model.spec.window();
+    let ranges: Vec<Range> = match is_apart {
+        true => ranges.iter().flat_map(|range| range.windows(length)).collect(),
+        false => ranges.to_vec(),
+    };
     for (number, range) in ranges.iter().enumerate() {
         let target = work.target(model, attempt, &format!("-w{number}"));
         let moment = Moment::window(work.night, range.start, range.end);

@@ -11,17 +11,28 @@ use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 
-use crate::graph::Moment;
 use crate::graph::schemas::{register, selected_schema};
+use crate::graph::{Moment, Node};
 use crate::materialize::{self, DELTA, NIGHTS, PRIOR, ROWS, Range};
 use crate::project::model::{Materialized, Model, UnitTest, VALID_FROM, VALID_TO};
 
 /// The night of a test, and the days that it builds.
-pub(super) fn moment(test: &UnitTest) -> Moment {
+fn moment(test: &UnitTest) -> Moment {
     match test.window {
         Some([first, last]) => Moment::window(test.night, first, last.succ_opt().unwrap_or(last)),
         None => Moment::from(test.night),
     }
+}
+
+/// What the model is asked for: all days at once, or one window after the other.
+pub(super) fn moments(node: &Node, model: &Model, test: &UnitTest) -> Vec<Moment> {
+    let all = moment(test);
+    if !(model.spec.materialized.is_windowed() && node.parsed.one_window_at_a_time) {
+        return vec![all];
+    }
+    let range = Range { start: all.window_start, end: all.window_end };
+    let windows = range.windows(model.spec.window());
+    windows.map(|window| Moment::window(all.night, window.start, window.end)).collect()
 }
 
 /// The rows of the table after the night: those before, as they were told apart from the query's.

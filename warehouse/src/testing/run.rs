@@ -12,7 +12,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use futures::StreamExt;
 
-use super::after::{after, moment};
+use super::after::{after, moments};
 use super::compare::difference;
 use super::fixture::{FixtureError, rows};
 use crate::functions::{session, session_config};
@@ -101,8 +101,11 @@ async fn run_one(
     let state = SessionStateBuilder::new_from_existing(state).with_catalog_list(catalogs).build();
     let context = SessionContext::new_with_state(state);
     register(&context, tables)?;
-    let plan = plan_model(&context.state(), model, &node.parsed, moment(test)).await?;
-    let given = context.execute_logical_plan(plan).await?.collect().await?;
+    let mut given = Vec::new();
+    for moment in moments(node, model, test) {
+        let plan = plan_model(&context.state(), model, &node.parsed, moment).await?;
+        given.extend(context.execute_logical_plan(plan).await?.collect().await?);
+    }
     let schema =
         schemas.get(&model.name).ok_or_else(|| DataFusionError::Internal(format!("no schema of {}", model.name)))?;
     let prior = rows(&model.name, schema, &test.prior)?;

@@ -25,6 +25,7 @@ mod selected;
 mod simulator;
 mod stages;
 mod strangers;
+mod windows;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

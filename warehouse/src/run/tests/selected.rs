@@ -107,3 +107,29 @@ async fn the_result_line_has_a_failure_where_a_node_failed_and_a_hold_where_none
     assert_eq!(line["failed"]["node"], "staging.stg_shop__orders", "{line}");
     assert_eq!(line["nodes"]["failed"], 1, "{line}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_not_asked_for_stays_of_its_own_night_and_plan_and_release_say_so() {
+    let shop = counted("");
+    shop.night("2026-02-01").await;
+    shop.orders("2026-02-02", &[("c", "2026-02-02 10:00:00", "5.00")]);
+    let night = "2026-02-02".parse().unwrap();
+    let select = Some(BTreeSet::from(["marts.counted".to_owned()]));
+    let request = RunRequest { night, select, ..RunRequest::default() };
+    let context = shop.open().await;
+    let report = run_night(&context, &request).await.unwrap();
+    assert_eq!(report.status, RunStatus::Done, "{report:#?}");
+    assert_eq!(became(&report, "marts.daily"), ("skipped".into(), "not selected; changed: bronze.orders".into()));
+    let released = async || release::latest(&context.lake).await.unwrap().unwrap().tables["marts.daily"].clone();
+    let daily = released().await;
+    assert_eq!((daily.night.to_string().as_str(), daily.state), ("2026-02-01", TableState::Held));
+    let plan = plan_night(&context, &request).await.unwrap();
+    let planned = plan.nodes.iter().find(|planned| planned.node == "marts.daily").unwrap();
+    assert_eq!((planned.action.as_str(), planned.why.as_str()), ("skip", "not selected; changed: bronze.orders"));
+    // Asked for again, nothing changed of what was asked for: it is still not of tonight.
+    run_night(&context, &request).await.unwrap();
+    assert_eq!(released().await.state, TableState::Held);
+    shop.night("2026-02-02").await;
+    let daily = released().await;
+    assert_eq!((daily.night, daily.state), (night, TableState::Fresh));
+}

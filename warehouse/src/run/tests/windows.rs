@@ -1,0 +1,211 @@
+//! Windows that nights in order build: the same table as one build of all that was delivered.
+
+use super::materialize::{events, february, files, from_scratch, shop, status, windowed};
+use super::*;
+
+const DAYS: &str = "select day, amount from marts.by_day order by day";
+
+fn by_day(sql: &str) -> Shop {
+    let shop = windowed();
+    shop.write("sql/marts/shop/by_day.sql", sql);
+    shop
+}
+
+async fn plan(shop: &Shop, night: &str) -> NightPlan {
+    let request = RunRequest { night: night.parse().unwrap(), ..RunRequest::default() };
+    plan_night(&shop.open().await, &request).await.unwrap()
+}
+
+fn planned<'a>(plan: &'a NightPlan, node: &str) -> (&'a str, &'a str) {
+    let found = plan.nodes.iter().find(|planned| planned.node == node).unwrap();
+    (&found.action, &found.why)
+}
+
+/// Runs nights, and holds the table after each against one that is built from nothing.
+async fn nights_give_what_one_build_does(shop: &Shop, nights: impl IntoIterator<Item = u32>) {
+    for night in nights.into_iter().map(february) {
+        let report = shop.night(&night).await;
+        assert_eq!(report.nodes.failed, 0, "{report:#?}");
+        assert_eq!(shop.ask(DAYS).await, from_scratch(shop, &night, DAYS).await, "night {night}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_reads_days_before_it_is_built_once_its_day_has_come() {
+    let shop = by_day(
+        "select cast(happened_at as date) + 7 as day, cast(sum(amount) as bigint) as amount
+        from staging.stg_shop__events
+        where cast(happened_at as date) >= $window_start - interval '7' day
+            and cast(happened_at as date) < $window_end - interval '7' day
+        group by cast(happened_at as date)",
+    );
+    events(&shop, &february(1), &[("a", "2026-02-01 10:00:00", 1)]);
+    events(&shop, &february(2), &[("a", "2026-02-02 10:00:00", 2)]);
+    nights_give_what_one_build_does(&shop, 1..=7).await;
+    let due = plan(&shop, &february(8)).await;
+    let windows = &due.nodes.iter().find(|planned| planned.node == "marts.by_day").unwrap().windows;
+    assert!(windows[0].why.contains("its day has come") && windows[0].last == windows[0].first, "{windows:?}");
+    nights_give_what_one_build_does(&shop, 8..=10).await;
+    assert!(shop.ask(DAYS).await.contains("| 2026-02-09 | 2 "));
+    // Nothing is due any more.
+    assert!(plan(&shop, &february(10)).await.is_empty());
+    assert_eq!(shop.night(&february(10)).await.status, RunStatus::Skipped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_selects_its_window_has_a_row_of_each_however_many_are_built_at_once() {
+    let shop = by_day(
+        "select $window_start as day, cast(count(distinct id) as bigint) as amount
+        from staging.stg_shop__events
+        where cast(happened_at as date) >= $window_start - interval '2' day
+            and cast(happened_at as date) < $window_end
+        having count(*) > 0",
+    );
+    for (day, id) in [(1, "a"), (2, "b"), (6, "c")] {
+        events(&shop, &february(day), &[(id, &format!("{} 10:00:00", february(day)), 1)]);
+    }
+    nights_give_what_one_build_does(&shop, 1..=9).await;
+    let seen = shop.ask(DAYS).await;
+    for row in ["2026-02-02 | 2 ", "2026-02-03 | 2 ", "2026-02-04 | 1 ", "2026-02-06 | 1 ", "2026-02-08 | 1 "] {
+        assert!(seen.contains(row), "{row} in {seen}");
+    }
+    assert!(!seen.contains("2026-02-05") && !seen.contains("2026-02-09"), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_that_begins_at_six_has_the_rows_of_the_night_after_it() {
+    let shop = by_day(
+        "select cast(happened_at - interval '6' hour as date) as day, cast(sum(amount) as bigint) as amount
+        from staging.stg_shop__events
+        where happened_at >= cast($window_start as timestamp) + interval '6' hour
+            and happened_at < cast($window_end as timestamp) + interval '6' hour
+        group by cast(happened_at - interval '6' hour as date)",
+    );
+    for day in 1..=4 {
+        let at = |hour: &str| format!("{} {hour}:00:00", february(day));
+        events(&shop, &february(day), &[("a", &at("02"), 1), ("b", &at("12"), 10)]);
+    }
+    nights_give_what_one_build_does(&shop, 1..=4).await;
+    assert!(shop.ask(DAYS).await.contains("| 2026-02-02 | 11 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_after_midnight_reads_its_own_day() {
+    let shop = by_day(
+        "select cast(happened_at as date) as day, cast(sum(amount) as bigint) as amount
+        from staging.stg_shop__events
+        where happened_at > $window_start and happened_at < $window_end
+        group by cast(happened_at as date)",
+    );
+    for day in 1..=3 {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), i64::from(day))]);
+    }
+    nights_give_what_one_build_does(&shop, 1..=3).await;
+    assert!(shop.ask(DAYS).await.contains("| 2026-02-03 | 3 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_that_moves_a_value_to_another_column_is_seen() {
+    let shop = by_day(
+        "select cast(happened_at as date) as day, cast(count(source) * 10 + count(term) as bigint) as amount
+        from bronze.events
+        where happened_at >= $window_start and happened_at < $window_end
+        group by cast(happened_at as date)",
+    );
+    let contract = "
+description: Events.
+path: 'events/events_{date:%Y-%m-%d}.csv'
+event_time: happened_at
+columns:
+  - { name: happened_at, type: TIMESTAMP, required: true }
+  - { name: source, type: VARCHAR }
+  - { name: term, type: VARCHAR }
+";
+    shop.write("sql/sources/events.yml", contract);
+    shop.write(
+        "sql/staging/shop/stg_shop__events.sql",
+        "select 'a' as id, happened_at, 1 as amount from bronze.events",
+    );
+    let deliver = |row: &str| {
+        shop.write(
+            "raw/events/events_2026-02-01.csv",
+            &format!("happened_at,source,term\n2026-02-01 10:00:00,{row}\n"),
+        );
+    };
+    deliver("spring,");
+    nights_give_what_one_build_does(&shop, [1]).await;
+    deliver(",spring");
+    nights_give_what_one_build_does(&shop, [1, 2]).await;
+    assert!(shop.ask(DAYS).await.contains("| 2026-02-01 | 1 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_knows_that_a_run_found_nothing_changed_in_what_a_table_reads() {
+    let shop = windowed();
+    events(&shop, &february(1), &[("a", "2026-02-01 10:00:00", 1)]);
+    shop.night(&february(1)).await;
+    events(&shop, &february(1), &[("b", "2026-02-01 10:00:00", 1)]);
+    assert_eq!(status(&shop.night(&february(1)).await, "marts.by_day"), "skipped");
+    let after = plan(&shop, &february(1)).await;
+    assert_eq!(planned(&after, "marts.by_day"), ("skip", "nothing that its rows are made of changed"));
+    assert!(after.is_empty(), "{after:#?}");
+}
+
+/// A table by day with a price that it looks up, and a table of its total.
+fn priced(lookups: &str) -> Shop {
+    let shop = shop();
+    shop.write("sql/core/shop/prices.sql", "select 1 as id, max(amount) as price from staging.stg_shop__events");
+    shop.write("sql/core/shop/prices.yml", "columns: [{ name: id, type: INTEGER }, { name: price, type: BIGINT }]\n");
+    let sql = "select cast(events.happened_at as date) as day, cast(sum(prices.price) as bigint) as amount
+        from staging.stg_shop__events as events
+        cross join core.prices as prices
+        where events.happened_at >= $window_start and events.happened_at < $window_end
+        group by cast(events.happened_at as date)";
+    shop.write("sql/marts/shop/by_day.sql", sql);
+    with_lookups(&shop, lookups);
+    shop.write("sql/marts/shop/total.sql", "select cast(sum(amount) as bigint) as amount from marts.by_day");
+    shop.write("sql/marts/shop/total.yml", "columns: [{ name: amount, type: BIGINT }]\n");
+    shop
+}
+
+fn with_lookups(shop: &Shop, lookups: &str) {
+    let yml = format!(
+        "materialized: incremental\nincremental: {{ time: day{lookups} }}\nkey: [day]\n\
+         columns: [{{ name: day, type: DATE }}, {{ name: amount, type: BIGINT }}]\n"
+    );
+    shop.write("sql/marts/shop/by_day.yml", &yml);
+}
+
+const LOOKUPS: &str = ", lookups: [core.prices]";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_reads_a_table_that_looks_up_is_built_again_after_its_full_refresh() {
+    let shop = priced(LOOKUPS);
+    for (day, amount) in [(1, 1), (2, 5)] {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), amount)]);
+        shop.night(&february(day)).await;
+    }
+    let total = "select amount from marts.total";
+    assert!(shop.ask(total).await.contains("| 6 "), "rows keep what was true when their window was built");
+    let select = Some(BTreeSet::from(["marts.by_day".to_owned()]));
+    let night = february(2).parse().unwrap();
+    let request = RunRequest { night, select, full_refresh: true, ..RunRequest::default() };
+    run_night(&shop.open().await, &request).await.unwrap();
+    assert_eq!(planned(&plan(&shop, &february(2)).await, "marts.total").0, "build");
+    shop.night(&february(2)).await;
+    assert!(shop.ask(total).await.contains("| 10 "), "{}", shop.ask(total).await);
+    assert!(plan(&shop, &february(2)).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_no_lookup_any_more_has_its_rows_followed() {
+    let shop = priced(LOOKUPS);
+    for (day, amount) in [(1, 1), (2, 5)] {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), amount)]);
+        shop.night(&february(day)).await;
+    }
+    with_lookups(&shop, "");
+    assert_eq!(planned(&plan(&shop, &february(2)).await, "marts.by_day"), ("build", "changed: its lookups"));
+    nights_give_what_one_build_does(&shop, [2]).await;
+    assert!(!files(&shop, "marts.by_day").await.is_empty());
+}
