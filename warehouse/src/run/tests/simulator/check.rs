@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use object_store::path::Path;
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use crate::release::{Release, ReleaseId, TableState};
 pub(super) struct Known {
     pub releases: BTreeMap<ReleaseId, Seen>,
     /// Releases that went, and when that was seen.
-    gone: BTreeMap<ReleaseId, DateTime<Utc>>,
+    pub gone: BTreeMap<ReleaseId, DateTime<Utc>>,
     pub pinned: BTreeSet<ReleaseId>,
     /// The newest version of each table that was looked at.
     versions: BTreeMap<String, u64>,
@@ -56,7 +56,6 @@ impl Known {
 const READERS: &str = "1 readers see what a release declares, audited and whole";
 const DELIVERED: &str = "2 every delivered row is in bronze or in quarantine once";
 const HEALED: &str = "3 after faults the tables are those of a run without";
-const KEPT: &str = "4 a kept release has its files, log entries and checkpoints";
 const TOKENS: &str = "5 no stale token publishes or commits";
 pub(super) const MEMORY_STAYS: &str = "6 memory stays within its budget";
 
@@ -93,7 +92,7 @@ impl World {
         Ok(())
     }
 
-    async fn listed(&self) -> Vec<(ReleaseId, Path)> {
+    pub(super) async fn listed(&self) -> Vec<(ReleaseId, Path)> {
         let id = |path: &Path| -> Option<ReleaseId> {
             let (night, sequence) = path.filename()?.strip_suffix(".json")?.rsplit_once('-')?;
             Some(ReleaseId { night: night.parse().ok()?, sequence: sequence.parse().ok()? })
@@ -259,6 +258,15 @@ impl World {
     /// What holds once a run has succeeded without a fault.
     pub(super) async fn check_healed(&mut self, moment: &Moment) -> Result<(), Broken> {
         self.check_delivered().await?;
+        self.check_latest(moment, None).await
+    }
+
+    /// What holds once a run of some models has: of the others no more than of every release.
+    pub(super) async fn check_selected(&mut self, moment: &Moment, only: &BTreeSet<String>) -> Result<(), Broken> {
+        self.check_latest(moment, Some(only)).await
+    }
+
+    async fn check_latest(&mut self, moment: &Moment, only: Option<&BTreeSet<String>>) -> Result<(), Broken> {
         self.known.count(HEALED);
         let mut bronze = Bronze::new();
         for source in self.design.sources.clone() {
@@ -271,6 +279,9 @@ impl World {
             return Err(format!("readers get {}, the highest night is {}", latest.release.id(), moment.night));
         }
         for model in self.design.models.clone() {
+            if only.is_some_and(|only| !only.contains(&model.table)) {
+                continue;
+            }
             let wanted = expected(&self.design, &model, &bronze, moment);
             let over = self.design.models.iter().find(|other| Some(&other.table) == model.over.as_ref());
             let below = over.is_none_or(|over| passes(over, &expected(&self.design, over, &bronze, moment)));
@@ -336,64 +347,6 @@ impl World {
         }
         Ok(())
     }
-
-    /// Notes the releases that are no longer listed.
-    pub(super) async fn note_gone(&mut self) {
-        let listed: BTreeSet<ReleaseId> = self.listed().await.into_iter().map(|(id, _)| id).collect();
-        for id in self.known.releases.keys().filter(|id| !listed.contains(id)) {
-            self.known.gone.entry(*id).or_insert(self.time.now());
-        }
-    }
-
-    /// Of the last nights that maintenance was told to keep, the newest release is still there, unless an earlier
-    /// maintenance was told to keep fewer.
-    pub(super) async fn check_retained(&mut self, nights: u32) -> Result<(), Broken> {
-        let listed: BTreeSet<ReleaseId> = self.listed().await.into_iter().map(|(id, _)| id).collect();
-        let newest: BTreeMap<NaiveDate, ReleaseId> = self.known.releases.keys().map(|id| (id.night, *id)).collect();
-        let is_lost = |id: &&ReleaseId| !listed.contains(id) && !self.known.gone.contains_key(id);
-        match newest.values().rev().take(nights as usize).find(is_lost) {
-            Some(id) => Err(format!("{id} is of the last {nights} nights, and gone")),
-            None => Ok(()),
-        }
-    }
-
-    /// Releases that are kept, and those that went less than an hour ago, are read to the last file.
-    pub(super) async fn check_kept(&mut self) -> Result<(), Broken> {
-        self.known.count(KEPT);
-        let now = self.time.now();
-        let listed: BTreeSet<ReleaseId> = self.listed().await.into_iter().map(|(id, _)| id).collect();
-        self.note_gone().await;
-        if let Some(id) = self.known.pinned.iter().find(|id| !listed.contains(id)) {
-            return Err(format!("{id} is pinned, and gone"));
-        }
-        if self.known.releases.last_key_value().is_some_and(|(id, _)| !listed.contains(id)) {
-            return Err("the newest release is gone".to_owned());
-        }
-        for (id, seen) in &self.known.releases {
-            let in_use = self.known.gone.get(id).is_none_or(|at| now - *at < TimeDelta::minutes(55));
-            for (table, released) in seen.release.tables.iter().filter(|_| in_use) {
-                self.stranger.is_whole(table, released.version).await.map_err(|error| format!("{id}: {error}"))?;
-            }
-        }
-        let forgotten: Vec<ReleaseId> =
-            self.known.gone.iter().filter(|(_, at)| now - **at >= TimeDelta::minutes(55)).map(|(id, _)| *id).collect();
-        for id in forgotten {
-            self.known.releases.remove(&id);
-        }
-        Ok(())
-    }
-
-    /// The log entries of every table that a run commits to under its lease.
-    pub(super) async fn entries(&self) -> BTreeMap<String, BTreeSet<u64>> {
-        let mut entries = BTreeMap::new();
-        let sources = self.design.sources.iter().map(super::project::Source::table);
-        let models = self.design.models.iter().map(|model| model.table.clone());
-        for table in sources.chain(models).chain(["ops.quarantine".to_owned()]) {
-            let versions = self.stranger.versions(&table).await;
-            entries.insert(table, versions);
-        }
-        entries
-    }
 }
 
 /// What a table has that it should not, and the other way round.
@@ -418,12 +371,16 @@ fn same<T: Ord + std::fmt::Debug>(what: &str, mut found: Vec<T>, mut wanted: Vec
 }
 
 /// The nights of runs, one after the other, and what the lake stands at after each.
-pub(super) fn moments(world: &World, runs: &[(NaiveDate, Vec<NaiveDate>)]) -> Vec<Moment> {
+pub(super) fn moments(
+    world: &World,
+    runs: &[(NaiveDate, Vec<NaiveDate>)],
+    only: Option<&BTreeSet<String>>,
+) -> Vec<Moment> {
     let histories: Vec<String> = world
         .design
         .models
         .iter()
-        .filter(|model| model.kind == Kind::History)
+        .filter(|model| model.kind == Kind::History && only.is_none_or(|only| only.contains(&model.table)))
         .map(|model| model.table.clone())
         .collect();
     let mut all: Vec<Moment> = world.moment.iter().cloned().collect();

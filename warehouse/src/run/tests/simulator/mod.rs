@@ -10,6 +10,7 @@
 mod check;
 mod disk;
 mod exports;
+mod kept;
 mod oracle;
 mod project;
 mod reader;

@@ -67,6 +67,7 @@ pub(super) fn expected(design: &Design, model: &Model, bronze: &Bronze, moment: 
             })
             .collect(),
         Kind::Latest => latest(&visible),
+        Kind::Trailing => trailing(&visible, moment.night),
         Kind::History => {
             let none = BTreeSet::new();
             let observed = moment.observed.get(&model.table).unwrap_or(&none);
@@ -100,6 +101,19 @@ fn sums(rows: &[&Row], by: &str, key: impl Fn(&Row) -> String, least: bool) -> V
         ])
     };
     groups.into_iter().map(of).collect()
+}
+
+/// Of each day up to the night what was delivered on it and on the two before it.
+fn trailing(rows: &[&Row], night: NaiveDate) -> Vec<Row> {
+    let delivered = |row: &Row| -> NaiveDate { text(row, "_night").parse().unwrap() };
+    let days = |row: &&&Row| delivered(row).iter_days().take(3).filter(move |day| *day <= night);
+    let seen = rows.iter().flat_map(|found| days(&found).map(|day| (day.to_string(), *found)).collect::<Vec<_>>());
+    let mut by_day: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+    for (day, found) in seen {
+        by_day.entry(day).or_default().push(found);
+    }
+    let sum = |(day, rows): (String, Vec<&Row>)| sums(&rows, "delivered_on", |_| day.clone(), false);
+    by_day.into_iter().flat_map(sum).collect()
 }
 
 fn latest(rows: &[&Row]) -> Vec<Row> {
@@ -181,7 +195,7 @@ pub(super) fn passes(model: &Model, rows: &[Row]) -> bool {
     let column = match model.kind {
         Kind::Daily => "least",
         Kind::Window | Kind::Latest => "amount",
-        Kind::Days | Kind::History | Kind::Total => return true,
+        Kind::Days | Kind::History | Kind::Trailing | Kind::Total => return true,
     };
     !rows.iter().any(|row| text(row, column).starts_with('-'))
 }

@@ -1,5 +1,6 @@
 //! A random project: sources of each kind of delivery, models of each materialisation.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use rand::Rng;
@@ -57,6 +58,8 @@ pub(super) enum Kind {
     Latest,
     /// `scd2` of what each night delivered.
     History,
+    /// `incremental` by delivery: what came on a day and the two before it.
+    Trailing,
     /// `table` over [`Kind::Latest`] or [`Kind::Window`].
     Total,
 }
@@ -97,13 +100,14 @@ impl Design {
         let mut models = Vec::new();
         for (source, Source { name, .. }) in sources.iter().enumerate() {
             let mut add = |kind, table: String, over| models.push(Model { table, kind, source, over });
-            let picked: u32 = random.random_range(1..32);
+            let picked: u32 = random.random_range(1..64);
             for (bit, (kind, table)) in [
                 (Kind::Daily, "marts.daily"),
                 (Kind::Window, "core.window"),
                 (Kind::Days, "core.days"),
                 (Kind::Latest, "core.latest"),
                 (Kind::History, "core.history"),
+                (Kind::Trailing, "core.trailing"),
             ]
             .into_iter()
             .enumerate()
@@ -118,6 +122,12 @@ impl Design {
             }
         }
         Self { sources, models }
+    }
+
+    /// A model and the table that it reads.
+    pub(super) fn with_read(&self, model: usize) -> BTreeSet<String> {
+        let model = &self.models[model];
+        model.over.iter().chain([&model.table]).cloned().collect()
     }
 
     /// Every file of the project, by path.
@@ -236,6 +246,16 @@ impl Model {
                         ("valid_from", "DATE"),
                         ("valid_to", "DATE"),
                     ])
+                ),
+            ),
+            Kind::Trailing => (
+                format!(
+                    "select $window_start as delivered_on, {sums} from {staged} \
+                     where delivered_on >= $window_start - interval '2' day and delivered_on < $window_end having count(*) > 0"
+                ),
+                format!(
+                    "materialized: incremental\nincremental: {{ time: delivered_on, max_rebuild: 1000 }}\nkey: [delivered_on]\n{}",
+                    columns(&[("delivered_on", "DATE"), ("amount", AMOUNT), ("n", "BIGINT")])
                 ),
             ),
             Kind::Total => (

@@ -19,6 +19,8 @@ use crate::run::{
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Night(NaiveDate),
+    /// A night of one model, by its place in the design, and of what it reads.
+    Only(NaiveDate, usize),
     /// Ingest, build, publish: one command each.
     Stages(NaiveDate),
     Backfill(NaiveDate, NaiveDate),
@@ -41,7 +43,11 @@ impl World {
     /// The runs that a step makes.
     fn runs(&self, step: &Step) -> Vec<(NaiveDate, Vec<NaiveDate>)> {
         match step {
-            Step::Night(night) | Step::Stages(night) | Step::Twice(night) | Step::MaintainBeside(night, _) => {
+            Step::Night(night)
+            | Step::Only(night, _)
+            | Step::Stages(night)
+            | Step::Twice(night)
+            | Step::MaintainBeside(night, _) => {
                 vec![(*night, Vec::new())]
             }
             Step::Backfill(from, to) => {
@@ -65,7 +71,8 @@ impl World {
         let release = releases[self.random.random_range(0..releases.len())];
         let source = self.random.random_range(0..self.design.sources.len());
         match self.random.random_range(0..100) {
-            0..=27 => Step::Night(night),
+            0..=22 => Step::Night(night),
+            23..=27 => Step::Only(night, self.random.random_range(0..self.design.models.len())),
             28..=35 => Step::Night(older),
             36..=45 => Step::Backfill(older, night),
             46..=53 => Step::Stages(night),
@@ -91,7 +98,8 @@ impl World {
         }
         self.tell(format!("{step:?}"));
         let runs = self.runs(&step);
-        let moments = moments(self, &runs);
+        let only = if let Step::Only(_, model) = step { Some(self.design.with_read(model)) } else { None };
+        let moments = moments(self, &runs, only.as_ref());
         let restoring = if let Step::Rollback(to) = step { Some(to) } else { None };
         let attempts = if self.is_calm { 0 } else { self.random.random_range(0..=ATTEMPTS) };
         for number in 0..attempts {
@@ -128,8 +136,10 @@ impl World {
         let sources = self.design.sources.clone();
         for (night, earlier) in runs {
             for night in earlier.iter().chain([night]) {
-                for (source, exports) in sources.iter().zip(&mut self.exports) {
-                    exports.ingested(source, *night);
+                for (number, (source, exports)) in sources.iter().zip(&mut self.exports).enumerate() {
+                    if !matches!(step, Step::Only(_, model) if self.design.models[*model].source != number) {
+                        exports.ingested(source, *night);
+                    }
                 }
             }
         }
@@ -142,6 +152,11 @@ impl World {
         }
         if runs.is_empty() {
             self.check_delivered().await?;
+        } else if let Step::Only(_, model) = step {
+            self.check_delivered().await?;
+            let moment = moments.last().cloned().unwrap_or_default();
+            self.check_selected(&moment, &self.design.with_read(*model)).await?;
+            self.moment = Some(moment);
         } else {
             let moment = moments.last().cloned().unwrap_or_default();
             self.check_healed(&moment).await?;
@@ -289,6 +304,11 @@ async fn perform(world: &World, context: &RunContext, step: &Step) -> Result<(),
     let named = |source: usize| world.design.sources[source].name.as_str();
     match step {
         Step::Night(night) | Step::Twice(night) => night_of(context, *night, None).await,
+        Step::Only(night, model) => {
+            let select = Some(world.design.with_read(*model));
+            let request = RunRequest { night: *night, select, ..RunRequest::default() };
+            Box::pin(run_night(context, &request)).await.map(drop)
+        }
         Step::MaintainBeside(night, keep) => {
             night_of(context, *night, None).await?;
             Box::pin(maintain(context, *keep)).await.map(drop)
