@@ -92,12 +92,17 @@ pub(super) async fn released_sources(
             table.version = before.version;
         }
         // Nothing of this night came in: the rows are those of the night before.
-        if let Some(before) = before.filter(|before| source.blocked.is_some() && before.version == table.version) {
+        if let Some(before) = before.filter(|before| stays(source) && before.version == table.version) {
             table.night = before.night;
         }
         released.insert(source.table.clone(), table);
     }
     Ok(released)
+}
+
+/// Whether what was delivered for the night is not in the table.
+fn stays(source: &SourceOutcome) -> bool {
+    source.blocked.is_some() || source.left
 }
 
 /// Whether the table's present version has the rows and columns that an earlier one had: whatever changes rows changes

@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::RwLock;
 
 use super::context::{RunContext, RunRequest, Stage};
-use super::decide::{Asked, Decision, decision};
+use super::decide::{Asked, Decision, decision, is_behind};
 use super::error::RunError;
 use super::held::Hold;
 use super::history::OBSERVED;
@@ -53,7 +53,8 @@ pub(super) struct Build<'a> {
     is_placed: bool,
     /// Tables that stay, of which an audit failed beside a table that does not go out.
     pub(super) in_doubt: BTreeSet<String>,
-    /// Tables that were not asked for and stay, though a build would give other rows: they are of their own night.
+    /// What was not asked for and stays, though a build would give other rows, and all that reads it: none is wholly of
+    /// this night.
     pub(super) behind: BTreeSet<String>,
     /// What the run should say.
     pub warnings: BTreeSet<String>,
@@ -122,6 +123,9 @@ impl<'a> Build<'a> {
             self.ledgers.insert(source.table.clone(), source.ledger.ledger.clone());
         }
         self.candidates.insert(source.table.clone(), source.candidate.clone());
+        if source.left {
+            self.behind.insert(source.table.clone());
+        }
         if let Some(blocked) = &source.blocked {
             let state = match blocked.failed {
                 Some(kind) => NodeState::Failed { message: blocked.because.clone(), kind },
@@ -218,7 +222,11 @@ impl<'a> Build<'a> {
         let released = self.previous.and_then(|release| release.tables.get(&node.name)).cloned();
         let asked = Asked { context: self.context, request: self.request, night: self.night, run_id: self.run_id };
         let recipe = asked.recipe(node, &self.identities, released.as_ref());
-        match decision(node, &self.states, released.as_ref(), &recipe, asked) {
+        let decided = decision(node, &self.states, released.as_ref(), &recipe, asked);
+        if is_behind(node, &decided, &self.behind) {
+            self.behind.insert(node.name.clone());
+        }
+        match decided {
             Decision::Hold(hold) => {
                 self.hold(node, released, hold);
                 None
@@ -237,7 +245,6 @@ impl<'a> Build<'a> {
             Decision::Leave { released, why } => {
                 self.keep(node, &released);
                 self.note(node, "skipped", Some(why), 0.0);
-                self.behind.insert(node.name.clone());
                 self.states.insert(node.name.clone(), NodeState::Current { released });
                 None
             }

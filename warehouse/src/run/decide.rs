@@ -1,6 +1,6 @@
 //! What a run does with a node, and why: the same rule for `run` and for `plan`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
@@ -130,6 +130,11 @@ pub(super) fn decision(
             None => Decision::Keep { released: table.clone() },
         },
     }
+}
+
+/// Whether a node is not wholly of the night: it stays though a build would give other rows, or it reads what does.
+pub(super) fn is_behind(node: &Node, decision: &Decision, behind: &BTreeSet<String>) -> bool {
+    matches!(decision, Decision::Leave { .. }) || node.inputs.iter().any(|input| behind.contains(input))
 }
 
 /// Why a node cannot be built: the first of its inputs that failed or is held; what is wrong comes before what is

@@ -29,6 +29,8 @@ pub(super) struct SourceOutcome {
     pub is_new: bool,
     /// Why what reads it must stay at the last release, and whether the source itself failed.
     pub blocked: Option<Blocked>,
+    /// Whether a delivery of it waits, and nothing that was asked for reads it.
+    pub left: bool,
     /// What there is to say of a delivery that waits, where that blocks nothing.
     pub waits: Option<String>,
     pub warnings: Vec<String>,
@@ -55,6 +57,7 @@ impl SourceOutcome {
     /// How a release names the bronze table; `None` where nothing was ever delivered.
     pub fn released(&self, night: NaiveDate) -> Option<ReleasedTable> {
         let state = match &self.blocked {
+            None if self.left => TableState::Held,
             None => TableState::Fresh,
             Some(blocked) if blocked.failed.is_some() => TableState::Failed,
             Some(_) => TableState::Held,
@@ -79,6 +82,7 @@ pub(super) fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, le
         is_new: false,
         report: empty_report(contract),
         blocked: None,
+        left: false,
         waits: None,
         warnings: Vec::new(),
     }

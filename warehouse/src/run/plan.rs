@@ -1,6 +1,6 @@
 //! What a night would do, and why: nothing is loaded, computed or written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::build::Build;
 use super::context::{RunContext, RunRequest};
-use super::decide::{Asked, Decision, decision};
+use super::decide::{Asked, Decision, decision, is_behind};
 use super::error::RunError;
 use super::forecast::{Ahead, Forecast, Pending, WindowsPlan};
 use super::held::Hold;
@@ -203,12 +203,17 @@ async fn plan_nodes(
         states.extend(standing.state.clone().map(|state| (plan.table.clone(), state)));
     }
     let mut ahead = ahead(context, request, night, previous, sources);
+    let mut behind = BTreeSet::new();
     let mut plans = Vec::new();
     for node in &context.graph.nodes {
         let released = previous.and_then(|release| release.tables.get(&node.name));
         let asked = Asked { context, request, night, run_id: "plan" };
         let made_from = asked.recipe(node, &identities, released);
         let decided = decision(node, &states, released, &made_from, asked);
+        let over = node.inputs.iter().find(|input| behind.contains(*input)).cloned();
+        if is_behind(node, &decided, &behind) {
+            behind.insert(node.name.clone());
+        }
         let forecast = if is_built(&decided) { ahead.forecast(node).await? } else { None };
         let (action, why, identity) = match decided {
             Decision::Build { .. } if stays(context, node, released, &made_from, forecast.as_ref()).await? => {
@@ -219,7 +224,8 @@ async fn plan_nodes(
             Decision::Leave { released, why } => ("skip", why, released.recipe.identity()),
             Decision::Keep { released } => {
                 let (action, why) = kept(context, &node.name, &released);
-                (action, why.to_owned(), released.recipe.identity())
+                let why = over.map_or(why.to_owned(), |over| format!("not of this night, with {over}"));
+                (action, why, released.recipe.identity())
             }
             Decision::View => ("view", view_reason(previous, node.name.as_str()), made_from.identity()),
             Decision::Hold(hold) => {

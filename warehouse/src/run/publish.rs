@@ -207,7 +207,8 @@ async fn release_node(
                 };
                 let version = commit_under(context, lease, staged, &change).await?.version;
                 stage::forget(&context.lake, name).await;
-                Some(ReleasedTable { version, night, state: TableState::Fresh, recipe: recipe.clone(), audited })
+                let state = if build.behind.contains(name) { TableState::Held } else { TableState::Fresh };
+                Some(ReleasedTable { version, night, state, recipe: recipe.clone(), audited })
             }
             _ => None,
         },

@@ -31,7 +31,7 @@ impl Scene {
 impl Build<'_> {
     /// The tables and views that a query over `names` sees, with what the views read.
     pub async fn scene(&self, names: &BTreeSet<String>) -> Result<Scene, RunError> {
-        self.scene_at(names, self.night).await
+        self.scene_at(names, self.night()).await
     }
 
     /// As [`Self::scene`], bronze as another night sees it.

@@ -107,7 +107,7 @@ async fn ingest_source(
             let because = waiting::told(&path, others, wanted, &contract.name);
             match wanted.where_one_waits(contract) {
                 Waits::Blocks => stays(contract, snapshot, numbered, because, ErrorKind::User),
-                Waits::IsNothing => unchanged(contract, snapshot, numbered),
+                Waits::IsNothing => SourceOutcome { left: true, ..unchanged(contract, snapshot, numbered) },
                 Waits::IsTold => {
                     let outcome = unchanged(contract, snapshot, numbered);
                     SourceOutcome { waits: Some(because.clone()), warnings: vec![because], ..outcome }
@@ -262,6 +262,7 @@ async fn loaded(
         misfits: Some(misfits),
         is_new: false,
         blocked: None,
+        left: false,
         waits: None,
         warnings,
     })

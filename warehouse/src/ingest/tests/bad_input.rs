@@ -267,7 +267,7 @@ async fn files_that_a_full_quarantine_left_unread_are_told_as_waiting() {
     let mut world = World::new();
     (world.options.limits.quarantine_rows, world.options.threads) = (2, 1);
     for name in ["a", "b", "c"] {
-        world.put(&format!("raw/{name}.csv"), "id\nx\ny\n").await;
+        world.put(&format!("raw/{name}.csv"), format!("id\n{name}1\n{name}2\n")).await;
     }
     let report = world.load(&contract, "2024-06-30").await.unwrap().report;
     has(&report.failure.as_ref().unwrap().to_string(), &["more than 2 rows", "`b.csv`"]);

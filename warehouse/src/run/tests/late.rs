@@ -339,7 +339,7 @@ async fn a_bronze_log_that_lost_its_end_is_not_loaded_on_and_both_ways_out_work(
     let message = shop.night(DAY).await.failed.unwrap().message;
     assert!(message.contains(told) && message.contains("or remove the table's folder"), "{message}");
     std::fs::copy(&kept, bronze.join(SECOND_ENTRY)).unwrap();
-    assert_eq!(shop.night(DAY).await.status, RunStatus::Skipped);
+    assert!(shop.night(DAY).await.failed.is_none());
     std::fs::remove_file(bronze.join(SECOND_ENTRY)).unwrap();
     assert!(shop.night(DAY).await.failed.is_some());
     std::fs::remove_dir_all(&bronze).unwrap();

@@ -1,6 +1,7 @@
 //! Nights of some nodes alone: what nobody asked to be built is missing, and is no failure.
 
 use super::*;
+use crate::release::TableState;
 
 /// The shop of compared tables with two orders, and more audits.
 fn counted(more: &str) -> Shop {
@@ -110,26 +111,40 @@ async fn the_result_line_has_a_failure_where_a_node_failed_and_a_hold_where_none
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_was_not_asked_for_stays_of_its_own_night_and_plan_and_release_say_so() {
-    let shop = counted("");
+    const WHY: &str = "not selected; changed: staging.stg_shop__orders";
+    let shop = Shop::new();
+    shop.write("sql/marts/shop/all.sql", "select cast(count(*) as bigint) as orders from staging.stg_shop__orders");
+    shop.write("sql/marts/shop/all.yml", "columns: [{ name: orders, type: BIGINT }]\n");
+    shop.write("sql/marts/shop/total.sql", "select cast(count(*) as bigint) as days from marts.daily");
+    shop.write("sql/marts/shop/total.yml", "columns: [{ name: days, type: BIGINT }]\n");
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
     shop.night("2026-02-01").await;
     shop.orders("2026-02-02", &[("c", "2026-02-02 10:00:00", "5.00")]);
     let night = "2026-02-02".parse().unwrap();
-    let select = Some(BTreeSet::from(["marts.counted".to_owned()]));
+    let select = Some(BTreeSet::from(["marts.all".to_owned()]));
     let request = RunRequest { night, select, ..RunRequest::default() };
     let context = shop.open().await;
     let report = run_night(&context, &request).await.unwrap();
     assert_eq!(report.status, RunStatus::Done, "{report:#?}");
-    assert_eq!(became(&report, "marts.daily"), ("skipped".into(), "not selected; changed: bronze.orders".into()));
-    let released = async || release::latest(&context.lake).await.unwrap().unwrap().tables["marts.daily"].clone();
-    let daily = released().await;
-    assert_eq!((daily.night.to_string().as_str(), daily.state), ("2026-02-01", TableState::Held));
+    assert_eq!(became(&report, "marts.daily"), ("skipped".into(), WHY.into()));
+    let released = async |table: &str| release::latest(&context.lake).await.unwrap().unwrap().tables[table].clone();
+    for table in ["marts.daily", "marts.total"] {
+        let stays = released(table).await;
+        assert_eq!((stays.night.to_string().as_str(), stays.state), ("2026-02-01", TableState::Held), "{table}");
+    }
+    assert_eq!(released("marts.all").await.state, TableState::Fresh);
     let plan = plan_night(&context, &request).await.unwrap();
     let planned = plan.nodes.iter().find(|planned| planned.node == "marts.daily").unwrap();
-    assert_eq!((planned.action.as_str(), planned.why.as_str()), ("skip", "not selected; changed: bronze.orders"));
+    assert_eq!((planned.action.as_str(), planned.why.as_str()), ("skip", WHY));
+    // What reads it is not of tonight either.
+    let total = plan.nodes.iter().find(|planned| planned.node == "marts.total").unwrap();
+    assert_eq!((total.action.as_str(), total.why.as_str()), ("skip", "not of this night, with marts.daily"));
     // Asked for again, nothing changed of what was asked for: it is still not of tonight.
     run_night(&context, &request).await.unwrap();
-    assert_eq!(released().await.state, TableState::Held);
+    assert_eq!(released("marts.daily").await.state, TableState::Held);
     shop.night("2026-02-02").await;
-    let daily = released().await;
-    assert_eq!((daily.night, daily.state), (night, TableState::Fresh));
+    for table in ["marts.daily", "marts.total"] {
+        let built = released(table).await;
+        assert_eq!((built.night, built.state), (night, TableState::Fresh), "{table}");
+    }
 }

@@ -108,24 +108,19 @@ async fn a_bound_after_midnight_reads_its_own_day() {
 async fn a_correction_that_moves_a_value_to_another_column_is_seen() {
     let shop = by_day(
         "select cast(happened_at as date) as day, cast(count(source) * 10 + count(term) as bigint) as amount
-        from bronze.events
+        from staging.stg_shop__events
         where happened_at >= $window_start and happened_at < $window_end
         group by cast(happened_at as date)",
     );
-    let contract = "
-description: Events.
-path: 'events/events_{date:%Y-%m-%d}.csv'
-event_time: happened_at
-columns:
-  - { name: happened_at, type: TIMESTAMP, required: true }
+    let columns = "columns:
+  - { name: happened_at, type: TIMESTAMP }
   - { name: source, type: VARCHAR }
   - { name: term, type: VARCHAR }
 ";
-    shop.write("sql/sources/events.yml", contract);
-    shop.write(
-        "sql/staging/shop/stg_shop__events.sql",
-        "select 'a' as id, happened_at, 1 as amount from bronze.events",
-    );
+    let path = "path: 'events/events_{date:%Y-%m-%d}.csv'\nevent_time: happened_at";
+    shop.write("sql/sources/events.yml", &format!("description: Events.\n{path}\n{columns}"));
+    shop.write("sql/staging/shop/stg_shop__events.sql", "select happened_at, source, term from bronze.events");
+    shop.write("sql/staging/shop/stg_shop__events.yml", &format!("materialized: view\n{columns}"));
     let deliver = |row: &str| {
         shop.write(
             "raw/events/events_2026-02-01.csv",
@@ -154,7 +149,10 @@ async fn a_plan_knows_that_a_run_found_nothing_changed_in_what_a_table_reads() {
 /// A table by day with a price that it looks up, and a table of its total.
 fn priced(lookups: &str) -> Shop {
     let shop = shop();
-    shop.write("sql/core/shop/prices.sql", "select 1 as id, max(amount) as price from staging.stg_shop__events");
+    shop.write(
+        "sql/core/shop/prices.sql",
+        "select cast(1 as integer) as id, max(amount) as price from staging.stg_shop__events",
+    );
     shop.write("sql/core/shop/prices.yml", "columns: [{ name: id, type: INTEGER }, { name: price, type: BIGINT }]\n");
     let sql = "select cast(events.happened_at as date) as day, cast(sum(prices.price) as bigint) as amount
         from staging.stg_shop__events as events

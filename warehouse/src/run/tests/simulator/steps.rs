@@ -136,10 +136,8 @@ impl World {
         let sources = self.design.sources.clone();
         for (night, earlier) in runs {
             for night in earlier.iter().chain([night]) {
-                for (number, (source, exports)) in sources.iter().zip(&mut self.exports).enumerate() {
-                    if !matches!(step, Step::Only(_, model) if self.design.models[*model].source != number) {
-                        exports.ingested(source, *night);
-                    }
+                for (source, exports) in sources.iter().zip(&mut self.exports) {
+                    exports.ingested(source, *night);
                 }
             }
         }
