@@ -114,11 +114,11 @@ impl Ledger {
         crate::identity::word(&hasher)
     }
 
-    /// Notes rows of a delivery that were in quarantine and are in bronze now.
-    pub fn count_replayed(&mut self, number: i64, rows: u64) {
+    /// Notes rows of a delivery that are in bronze now, and how many records in quarantine they were.
+    pub fn count_replayed(&mut self, number: i64, rows: u64, records: u64) {
         if let Some(record) = self.record_mut(number) {
             record.rows += rows;
-            record.quarantined = record.quarantined.saturating_sub(rows);
+            record.quarantined = record.quarantined.saturating_sub(records);
         }
     }
 

@@ -17,6 +17,7 @@ mod discover;
 mod dropped;
 mod error;
 mod freshness;
+mod held;
 mod infer;
 mod jsonl;
 mod ledger;
@@ -36,6 +37,7 @@ pub use discover::{RawFile, discover};
 pub use dropped::Dropped;
 pub use error::{IngestError, SinkError};
 pub use freshness::{Freshness, FreshnessState, doubtful, freshness};
+pub use held::{Held, HeldRecord, Replayed};
 pub use infer::{Inferred, infer_contract};
 pub use ledger::{DeliveryRecord, DeliveryState, Ledger};
 pub use load::{load, probe};
@@ -43,7 +45,7 @@ pub use options::{BatchSink, Limits, LoadFailure, LoadOptions, LoadReport, OverT
 pub use pattern::check_path;
 pub use plan::{IngestPlan, PlannedDelivery, Reason, WaitingFile, plan_deliveries};
 pub use read::Codec;
-pub use replay::{Corrected, Held, Replayed, replay, replay_corrected};
+pub use replay::{Corrected, replay, replay_corrected};
 pub(crate) use schema::is_of_the_engine;
 pub use schema::{DELIVERY, FILE, NIGHT, RECORD, bronze_schema, quarantine_schema};
 

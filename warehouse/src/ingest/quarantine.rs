@@ -1,7 +1,7 @@
 //! Rows that did not fit, held until the load ends; bounded, so that a wrong file cannot fill the
 //! memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray};
@@ -84,11 +84,6 @@ impl Quarantine {
         }
         let most = counts.into_values().max_by_key(|(count, row)| (*count, std::cmp::Reverse(row.record)));
         most.map_or_else(String::new, |(count, row)| format!("{} ({count} rows)", described(row)))
-    }
-
-    /// Delivery and record of every row.
-    pub(crate) fn records(&self) -> HashSet<(i64, i64)> {
-        self.rows.iter().map(|row| (row.delivery, row.record)).collect()
     }
 
     /// The rows by delivery and record.

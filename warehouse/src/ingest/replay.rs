@@ -1,6 +1,5 @@
 //! Reading held records again, under the contract as it is now.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::discover::RawFile;
 use super::error::IngestError;
+use super::held::{Held, HeldRecords, Replayed};
 use super::ledger::DeliveryRecord;
 use super::options::{LoadOptions, SinkFactory};
 use super::read::Opener;
@@ -26,22 +26,6 @@ pub struct Corrected {
     pub bytes: Bytes,
     /// The records it stands for, in order: all of one delivery that are held.
     pub records: Vec<i64>,
-}
-
-/// Records of one delivery that are in quarantine.
-#[derive(Debug, Clone)]
-pub struct Held {
-    pub delivery: DeliveryRecord,
-    /// 1-based numbers in the file.
-    pub records: HashSet<i64>,
-}
-
-/// What came of the held records of one delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replayed {
-    pub delivery: i64,
-    /// Records that fit now: they went to the sinks, under their own file, record and night.
-    pub fits: HashSet<i64>,
 }
 
 /// Reads the files of held records once more and writes those that fit now. The other records of the
@@ -59,11 +43,11 @@ pub async fn replay(
 ) -> Result<Vec<Replayed>, IngestError> {
     let jobs = futures::stream::iter(held).map(async |held| {
         let file = as_it_lies(&*store, root, &held.delivery).await.map_err(not_as_loaded)?;
-        Ok(Arc::new(job(file, held)))
+        Ok(Arc::new(job(file, &held.delivery, HeldRecords::of(held))))
     });
     let jobs: Vec<Arc<Job>> = jobs.buffered(options.threads.max(1)).try_collect().await?;
     let opener = Opener { store, runtime: Handle::current() };
-    run(opener, contract, &jobs, held, options, sinks).await.map_err(not_as_loaded)
+    run(opener, contract, &jobs, options, sinks).await.map_err(not_as_loaded)
 }
 
 /// Reads corrected records in place of the held ones of one delivery.
@@ -91,10 +75,10 @@ pub async fn replay_corrected(
         modified: meta.last_modified,
         date: None,
     };
-    let job = Arc::new(job(as_loaded(root, &held.delivery), &held).read_from(file, corrected.records.clone()));
+    let job = job(as_loaded(root, &held.delivery), &held.delivery, HeldRecords::by_number(&held));
+    let job = Arc::new(job.read_from(file, corrected.records.clone()));
     let opener = Opener { store: Arc::new(store), runtime: Handle::current() };
-    let held = [held];
-    let replayed = run(opener, contract, &[Arc::clone(&job)], &held, options, sinks).await?;
+    let replayed = run(opener, contract, &[Arc::clone(&job)], options, sinks).await?;
     let (found, wanted) = (job.records_seen(), corrected.records.len());
     match replayed.into_iter().next() {
         Some(replayed) if found == wanted => Ok(replayed),
@@ -103,17 +87,14 @@ pub async fn replay_corrected(
 }
 
 /// Its content is that of the delivery, or it fails.
-fn job(file: RawFile, held: &Held) -> Job {
-    let record = &held.delivery;
-    let job = Job::new(record.number, record.night, file, Some(record.content.clone()));
-    job.only(held.records.clone())
+fn job(file: RawFile, record: &DeliveryRecord, held: HeldRecords) -> Job {
+    Job::new(record.number, record.night, file, Some(record.content.clone())).only(held)
 }
 
 async fn run(
     opener: Opener,
     contract: &Contract,
     jobs: &[Arc<Job>],
-    held: &[Held],
     options: &LoadOptions,
     sinks: Arc<dyn SinkFactory>,
 ) -> Result<Vec<Replayed>, IngestError> {
@@ -121,12 +102,7 @@ async fn run(
     if let Some(error) = outcome.overflow {
         return Err(error);
     }
-    let refused = outcome.quarantine.records();
-    let fits = |held: &Held| {
-        let still_held = |record: &&i64| refused.contains(&(held.delivery.number, **record));
-        held.records.iter().filter(|record| !still_held(record)).copied().collect()
-    };
-    Ok(held.iter().map(|held| Replayed { delivery: held.delivery.number, fits: fits(held) }).collect())
+    Ok(jobs.iter().filter_map(|job| Some(job.held.as_ref()?.replayed(job.number))).collect())
 }
 
 /// What a load calls a change while it reads may be from long before a replay.

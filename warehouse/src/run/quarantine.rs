@@ -266,8 +266,10 @@ pub(super) struct Misfit<'a> {
     pub delivery: i64,
     pub file: &'a str,
     pub record: i64,
+    /// `None` where its format has no lines.
+    pub line: Option<i64>,
     pub status: &'a str,
-    raw: &'a str,
+    pub raw: &'a str,
     raw_base64: Option<&'a str>,
 }
 
@@ -276,6 +278,7 @@ pub(super) struct Rows<'a> {
     delivery: &'a Int64Array,
     file: &'a StringArray,
     record: &'a Int64Array,
+    line: &'a Int64Array,
     raw: &'a StringArray,
     raw_base64: &'a StringArray,
     pub status: &'a StringArray,
@@ -294,6 +297,7 @@ impl<'a> Rows<'a> {
             delivery: number("delivery")?,
             file: text("file")?,
             record: number("record")?,
+            line: number("line")?,
             raw: text("raw")?,
             raw_base64: text("raw_base64")?,
             status: text(STATUS)?,
@@ -308,6 +312,7 @@ impl<'a> Rows<'a> {
             delivery: self.delivery.value(row),
             file: self.file.value(row),
             record: self.record.value(row),
+            line: self.line.is_valid(row).then(|| self.line.value(row)),
             status: self.status.value(row),
             raw: self.raw.value(row),
             raw_base64: self.raw_base64.is_valid(row).then(|| self.raw_base64.value(row)),

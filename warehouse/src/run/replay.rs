@@ -1,10 +1,11 @@
 //! Held rows, tried again or given up.
 //!
-//! A replay reads the files of held rows once more under the contract as it is now; what fits goes to
-//! bronze under its own file, record and night. Bronze is the truth: a record that is there already,
-//! because an earlier replay died before it could say so, is marked and not loaded again.
+//! A replay reads the files of held rows once more under the contract as it is now, and finds the rows by their lines:
+//! it may cut files otherwise by now. What fits goes to bronze under its own file, record and night. Bronze is the
+//! truth: a record that is there already, because an earlier replay died before it could say so, is marked and not
+//! loaded again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::cast::AsArray;
@@ -25,7 +26,7 @@ use super::sources::refused_strangers;
 use super::state::StagedTable;
 use crate::clock::run_id;
 use crate::failpoint;
-use crate::ingest::{self, Corrected, Held, IngestError, Ledger, LoadOptions};
+use crate::ingest::{self, Corrected, Held, HeldRecord, IngestError, Ledger, LoadOptions, Replayed};
 use crate::lease::{Holder, Lease};
 use crate::project::contract::Contract;
 use crate::release;
@@ -128,23 +129,55 @@ fn contract<'a>(context: &'a RunContext, source: &str) -> Result<&'a Contract, R
 /// Rows by delivery and record.
 type Records = HashSet<(i64, i64)>;
 
-/// The held rows of a source that a choice means, of deliveries that are loaded; and the files of the others.
-async fn chosen(
-    context: &RunContext,
-    source: &str,
-    choice: &Choice,
-    ledger: &Ledger,
-) -> Result<(Records, BTreeSet<String>), RunError> {
-    let loaded = paths(ledger);
-    let (mut chosen, mut unread) = (Records::new(), BTreeSet::new());
-    each_held(context, source, |row| match loaded.get(&row.delivery) {
-        _ if !choice.means(row) => {}
-        Some(path) if path == row.file => drop(chosen.insert((row.delivery, row.record))),
-        _ if ledger.has_brought(row.delivery, row.file) => {}
-        _ => drop(unread.insert(row.file.to_owned())),
-    })
-    .await?;
-    Ok((chosen, unread))
+/// The held rows of a source.
+#[derive(Default)]
+struct Chosen {
+    /// Those of deliveries that are loaded, each as it is known by.
+    held: HashMap<i64, HashMap<i64, HeldRecord>>,
+    /// Those of them that a choice means.
+    records: Records,
+    /// Files that are not loaded and have rows that it means.
+    unread: BTreeSet<String>,
+}
+
+impl Chosen {
+    async fn find(context: &RunContext, source: &str, choice: &Choice, ledger: &Ledger) -> Result<Self, RunError> {
+        let loaded = paths(ledger);
+        let mut found = Self::default();
+        each_held(context, source, |row| {
+            let is_meant = choice.means(row);
+            if loaded.get(&row.delivery).is_some_and(|path| path == row.file) {
+                let held = found.held.entry(row.delivery).or_default();
+                held.insert(row.record, HeldRecord::new(row.line, row.raw));
+                found.records.extend(is_meant.then_some((row.delivery, row.record)));
+            } else if is_meant && !ledger.has_brought(row.delivery, row.file) {
+                found.unread.insert(row.file.to_owned());
+            }
+        })
+        .await?;
+        // A row that is meant may be one with others of its file; with those of other files it has nothing to do.
+        let deliveries: HashSet<i64> = found.records.iter().map(|(delivery, _)| *delivery).collect();
+        found.held.retain(|delivery, _| deliveries.contains(delivery));
+        Ok(found)
+    }
+
+    /// The rows of deliveries of which something is to be tried, given which of them are in bronze.
+    fn tried(&self, ledger: &Ledger, present: &Records) -> Vec<Held> {
+        let held = ledger.loaded().filter_map(|delivery| {
+            let mut records = self.held.get(&delivery.number)?.clone();
+            for (number, record) in &mut records {
+                record.is_wanted = self.records.contains(&(delivery.number, *number));
+                record.is_in_bronze = present.contains(&(delivery.number, *number));
+            }
+            let is_tried = records.values().any(|record| record.is_wanted && !record.is_in_bronze);
+            is_tried.then(|| Held { delivery: delivery.clone(), records })
+        });
+        held.collect()
+    }
+
+    fn all(&self) -> Records {
+        self.held.iter().flat_map(|(delivery, rows)| rows.keys().map(|record| (*delivery, *record))).collect()
+    }
 }
 
 /// The file of each delivery that is loaded.
@@ -177,30 +210,22 @@ async fn replay_held(
 ) -> Result<Tried, RunError> {
     let base = TableSnapshot::load(&context.lake, &contract.table, None).await?;
     let numbered = ledgers::load(&context.lake, &contract.name, base.as_ref()).await?;
-    let (chosen, unread) = chosen(context, &contract.name, choice, &numbered.ledger).await?;
-    tell_unread(&contract.name, &unread, corrected.is_some() && chosen.is_empty())?;
+    let chosen = Chosen::find(context, &contract.name, choice, &numbered.ledger).await?;
+    tell_unread(&contract.name, &chosen.unread, corrected.is_some() && chosen.records.is_empty())?;
     let Some(base) = base else {
         return Ok(Tried::default());
     };
     if let Some(strangers) = base.strangers().await? {
         return Err(RunError::refused(&contract.table, &refused_strangers(&strangers)));
     }
-    let present = in_bronze(context, &base, &chosen).await?;
-    let mut wanted: BTreeMap<i64, HashSet<i64>> = BTreeMap::new();
-    for (delivery, record) in chosen.difference(&present) {
-        wanted.entry(*delivery).or_default().insert(*record);
-    }
-    let tried: Vec<Held> = numbered
-        .ledger
-        .loaded()
-        .filter_map(|delivery| Some(Held { delivery: delivery.clone(), records: wanted.remove(&delivery.number)? }))
-        .collect();
+    let present = in_bronze(context, &base, &chosen.all()).await?;
+    let tried = chosen.tried(&numbered.ledger, &present);
     let corrected = match corrected {
-        Some((name, bytes)) => Some(in_place_of(name, bytes, &chosen, choice)?),
+        Some((name, bytes)) => Some(in_place_of(name, bytes, &chosen.records, choice)?),
         None => None,
     };
     let paths = paths(&numbered.ledger);
-    let mut fits = present;
+    let mut fits: Records = present.intersection(&chosen.records).copied().collect();
     if !tried.is_empty() {
         fits.extend(load(context, lease, contract, base, numbered, (&tried, corrected.as_ref()), run_id).await?);
     }
@@ -209,7 +234,7 @@ async fn replay_held(
     let is_in = |row: &Misfit<'_>| paths.get(&row.delivery).is_some_and(|path| path == row.file);
     let change = |row: &Misfit<'_>| (is_in(row) && fits.contains(&(row.delivery, row.record))).then(|| settled.clone());
     let replayed = settle(context, lease, &contract.name, run_id, &change).await?;
-    Ok(Tried { held: chosen.len() as u64, replayed })
+    Ok(Tried { held: chosen.records.len() as u64, replayed })
 }
 
 /// The held rows that corrected ones stand for: all of one delivery.
@@ -246,17 +271,17 @@ async fn load(
         }
         _ => ingest::replay(raw, root, contract, tried, &options, Arc::clone(&sinks) as _).await.map_err(not_tried)?,
     };
-    let fits: Records =
-        replayed.iter().flat_map(|found| found.fits.iter().map(|record| (found.delivery, *record))).collect();
+    tell_lost(contract, tried, &replayed);
     let adds = sinks.files();
+    let fit: u64 = replayed.iter().map(|found| found.rows).sum();
     let written: u64 = adds.iter().map(|file| file.rows).sum();
-    if written != fits.len() as u64 {
-        let what = format!("{}: {} records fit and {written} rows were written", contract.table, fits.len());
+    if written != fit {
+        let what = format!("{}: {fit} records fit and {written} rows were written", contract.table);
         return Err(RunError::Defect { what });
     }
     if !adds.is_empty() {
         for found in &replayed {
-            numbered.ledger.count_replayed(found.delivery, found.fits.len() as u64);
+            numbered.ledger.count_replayed(found.delivery, found.rows, found.fits.len() as u64);
         }
         let staged = StagedTable {
             table: contract.table.clone(),
@@ -270,7 +295,24 @@ async fn load(
         commit_staged(context, lease, &contract.name, &mut numbered, &staged, run_id).await?;
         failpoint::reached("replay.committed");
     }
-    Ok(fits)
+    let of_each = |found: &Replayed| -> Records {
+        found.fits.union(&found.there).map(|record| (found.delivery, *record)).collect()
+    };
+    Ok(replayed.iter().flat_map(of_each).collect())
+}
+
+/// Says which rows stay held because their file has no such records as the contract cuts it now.
+fn tell_lost(contract: &Contract, tried: &[Held], replayed: &[Replayed]) {
+    for found in replayed {
+        let held = tried.iter().find(|held| held.delivery.number == found.delivery);
+        let (Some(held), Some(first)) = (held, found.lost.first()) else { continue };
+        let (source, file) = (&contract.name, &held.delivery.path);
+        let (which, first) = (found.lost.len(), format!("`{file}`, record {first}"));
+        tracing::warn!(
+            source,
+            "{which} held rows stay held, the first is {first}: as the contract cuts the file now, they are only in records that have loaded rows in them, or lack a part of theirs — write them as they are meant and load these with `buho quarantine replay {source} --file {file} --with CORRECTED`, or deliver the corrected file under the same name"
+        );
+    }
 }
 
 /// A file that is another by now is delivered again; what storage failed is tried again.
@@ -286,10 +328,10 @@ fn not_tried(error: IngestError) -> RunError {
 }
 
 /// Which of the records are in bronze already.
-async fn in_bronze(context: &RunContext, bronze: &TableSnapshot, chosen: &Records) -> Result<Records, RunError> {
+async fn in_bronze(context: &RunContext, bronze: &TableSnapshot, records: &Records) -> Result<Records, RunError> {
     let failed = |error| RunError::query(&bronze.table, error);
-    let deliveries: HashSet<i64> = chosen.iter().map(|(delivery, _)| *delivery).collect();
-    let records: HashSet<i64> = chosen.iter().map(|(_, record)| *record).collect();
+    let deliveries: HashSet<i64> = records.iter().map(|(delivery, _)| *delivery).collect();
+    let numbers: HashSet<i64> = records.iter().map(|(_, record)| *record).collect();
     let session = context.engine.session(Effort::Fast);
     let provider = PinnedTable::from_snapshot(&context.lake, bronze)?;
     register(&session, &bronze.table, Arc::new(provider)).map_err(failed)?;
@@ -298,7 +340,7 @@ async fn in_bronze(context: &RunContext, bronze: &TableSnapshot, chosen: &Record
         .table(bronze.table.as_str())
         .await
         .and_then(|table| table.filter(ident("_delivery").in_list(any(deliveries), false)))
-        .and_then(|table| table.filter(ident("_record").in_list(any(records), false)))
+        .and_then(|table| table.filter(ident("_record").in_list(any(numbers), false)))
         .and_then(|table| table.select(vec![ident("_delivery"), ident("_record")]))
         .map_err(failed)?;
     let mut found = HashSet::new();
@@ -307,5 +349,5 @@ async fn in_bronze(context: &RunContext, bronze: &TableSnapshot, chosen: &Record
             (batch.column(0).as_primitive::<Int64Type>(), batch.column(1).as_primitive::<Int64Type>());
         found.extend(deliveries.values().iter().copied().zip(records.values().iter().copied()));
     }
-    Ok(found.intersection(chosen).copied().collect())
+    Ok(found.intersection(records).copied().collect())
 }

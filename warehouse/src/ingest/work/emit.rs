@@ -14,6 +14,7 @@ use crate::ingest::EPOCH_FROM_CE;
 use crate::ingest::blocks::Block;
 use crate::ingest::columns::{ColumnSet, Tokens};
 use crate::ingest::error::{IngestError, SinkError};
+use crate::ingest::held::HeldRecords;
 use crate::ingest::options::{BatchSink, LoadOptions};
 use crate::ingest::quarantine::QuarantineRow;
 use crate::project::contract::Contract;
@@ -45,12 +46,18 @@ pub(crate) struct Typed {
 }
 
 impl Typed {
-    /// Takes out all rows but those of some records.
-    fn keep(&mut self, records: &HashSet<i64>) {
+    /// Takes out all rows but those of some records; gives these.
+    fn keep(&mut self, held: &HeldRecords) -> Vec<i64> {
         let refused: HashSet<usize> = self.refused.drain(..).collect();
-        let unwanted =
-            |(row, record): (usize, &i64)| (refused.contains(&row) || !records.contains(record)).then_some(row);
-        self.refused = self.records.iter().enumerate().filter_map(unwanted).collect();
+        let mut kept = Vec::new();
+        for (row, record) in self.records.iter().enumerate() {
+            if refused.contains(&row) || !held.keeps(*record) {
+                self.refused.push(row);
+            } else {
+                kept.push(*record);
+            }
+        }
+        kept
     }
 }
 
@@ -69,9 +76,10 @@ impl Worker {
     ) -> Result<(), IngestError> {
         typed.records.iter_mut().for_each(|record| *record = job.number_of(*record));
         quarantine.iter_mut().for_each(|row| row.record = job.number_of(row.record));
-        if let Some(only) = &job.only {
-            typed.keep(only);
-            quarantine.retain(|row| only.contains(&row.record));
+        if let Some(held) = &job.held {
+            let kept = typed.keep(held);
+            quarantine.retain(|row| held.keeps(row.record));
+            held.note(kept.into_iter(), quarantine.iter().map(|row| row.record));
         }
         let rows = typed.records.len() - typed.refused.len();
         job.count(rows, quarantine.len());

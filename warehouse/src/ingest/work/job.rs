@@ -1,6 +1,6 @@
 //! One delivery being read, and what all workers share.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use crate::ingest::columns::ColumnSet;
 use crate::ingest::discover::RawFile;
 use crate::ingest::error::IngestError;
+use crate::ingest::held::HeldRecords;
 use crate::ingest::options::{LoadOptions, SinkFactory};
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::read::Opener;
@@ -25,7 +26,7 @@ pub(crate) struct Job {
     /// The content it was planned with, where it was hashed before.
     pub(crate) expected: Option<String>,
     /// The records that are wanted of it; `None` is all.
-    pub(crate) only: Option<HashSet<i64>>,
+    pub(crate) held: Option<HeldRecords>,
     /// Numbers that its records stand for, in order: those of a file that takes the place of some records.
     stands_for: Option<Vec<i64>>,
     /// Records of such a file that were read.
@@ -45,7 +46,7 @@ impl Job {
             path: file.path.as_str().into(),
             file,
             expected,
-            only: None,
+            held: None,
             stands_for: None,
             seen: Mutex::new(BTreeSet::new()),
             rows: AtomicU64::new(0),
@@ -66,8 +67,8 @@ impl Job {
     }
 
     /// The same delivery, of which only some records are wanted.
-    pub(crate) fn only(self, records: HashSet<i64>) -> Self {
-        Self { only: Some(records), ..self }
+    pub(crate) fn only(self, held: HeldRecords) -> Self {
+        Self { held: Some(held), ..self }
     }
 
     /// The same delivery under its own path, read from another file, each record of which stands for one of it.
@@ -165,6 +166,6 @@ impl Warnings {
 }
 
 /// A lock that outlives the panic of another worker: that panic is reported by itself.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

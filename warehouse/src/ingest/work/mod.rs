@@ -15,6 +15,6 @@ mod schedule;
 mod text;
 
 pub(crate) use emit::{Typed, Worker};
-pub(crate) use job::Job;
+pub(crate) use job::{Job, lock};
 pub(crate) use probe::probe;
 pub(crate) use schedule::{Outcome, run};

@@ -6,12 +6,14 @@ use arrow::error::ArrowError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use encoding_rs::Encoding;
+use memchr::memchr_iter;
 
 use super::emit::{Typed, Worker};
 use super::job::{Job, lock};
 use crate::ingest::blocks::{Block, Cutter, Dialect};
 use crate::ingest::columns::{Misfit, Row};
 use crate::ingest::error::IngestError;
+use crate::ingest::held::HeldRecords;
 use crate::ingest::quarantine::QuarantineRow;
 use crate::ingest::read::encode;
 use crate::ingest::{csv, jsonl};
@@ -70,9 +72,29 @@ impl TextFeed {
                 all.as_slice()
             }
         };
-        let (typed, misfits) = typed(worker, places).map_err(|error| worker.defect(&error))?;
-        let quarantine = misfits.into_iter().map(|misfit| self.quarantined(worker, misfit)).collect();
+        let (mut typed, misfits) = typed(worker, places).map_err(|error| worker.defect(&error))?;
+        let mut quarantine: Vec<QuarantineRow> =
+            misfits.into_iter().map(|misfit| self.quarantined(worker, misfit)).collect();
+        if let Some(held) = self.job.held.as_ref().filter(|held| held.are_known_by_line()) {
+            self.find(held, worker, &mut typed, &mut quarantine);
+        }
         worker.emit(&self.job, typed, quarantine)
+    }
+
+    /// Gives held records the numbers that they had when they were held, and all others none.
+    fn find(&self, held: &HeldRecords, worker: &Worker, typed: &mut Typed, quarantine: &mut [QuarantineRow]) {
+        let (block, newline) = (&worker.block, self.dialect.newline);
+        let bytes = |from: usize, to: usize| block.bytes.get(from..to).unwrap_or_default();
+        let (mut at, mut line) = (0, block.first_line);
+        for (record, row) in typed.records.iter_mut().zip(&worker.tokens.rows) {
+            let (start, end) = (row.start as usize, row.end as usize);
+            line += memchr_iter(newline, bytes(at, start)).count() as i64;
+            at = start;
+            *record = held.number_at(line, bytes(start, end), newline);
+        }
+        for row in quarantine {
+            row.record = row.line.map_or(0, |line| held.number_at(line, row.raw.as_bytes(), newline));
+        }
     }
 
     /// A misfit with its place in the file and its raw text.

@@ -20,6 +20,7 @@ mod memory;
 mod pairs;
 mod proofs;
 mod reader;
+mod recut;
 mod replay;
 mod selected;
 mod simulator;
