@@ -7,7 +7,7 @@ use super::quarantine::Misfits;
 use super::report::SourceReport;
 use super::state::{Candidate, StagedTable};
 use crate::error::ErrorKind;
-use crate::ingest;
+use crate::ingest::{self, IngestError, LoadFailure};
 use crate::project::contract::Contract;
 use crate::release::{Recipe, ReleasedTable, TableState};
 use crate::table::TableSnapshot;
@@ -41,6 +41,18 @@ pub(super) struct Blocked {
     pub because: String,
     /// `None`: held, not failed.
     pub failed: Option<ErrorKind>,
+}
+
+impl Blocked {
+    /// By what its files are.
+    pub fn by(error: &IngestError) -> Self {
+        Self { because: error.to_string(), failed: Some(error.kind()) }
+    }
+
+    /// By what is in them.
+    pub fn by_rows(failure: &LoadFailure) -> Self {
+        Self { because: failure.to_string(), failed: Some(ErrorKind::Data) }
+    }
 }
 
 impl SourceOutcome {
@@ -93,12 +105,9 @@ pub(super) fn stays(
     contract: &Contract,
     snapshot: Option<TableSnapshot>,
     ledger: NumberedLedger,
-    because: String,
-    kind: ErrorKind,
+    blocked: Blocked,
 ) -> SourceOutcome {
-    let mut outcome = unchanged(contract, snapshot, ledger);
-    outcome.blocked = Some(Blocked { because, failed: Some(kind) });
-    outcome
+    SourceOutcome { blocked: Some(blocked), ..unchanged(contract, snapshot, ledger) }
 }
 
 pub(super) fn empty_report(contract: &Contract) -> SourceReport {

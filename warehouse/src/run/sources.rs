@@ -19,7 +19,7 @@ use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
 use super::waiting::{self, Waits};
 use crate::error::ErrorKind;
-use crate::ingest::{self, IngestError, LoadFailure, LoadOptions, LoadReport};
+use crate::ingest::{self, LoadFailure, LoadOptions, LoadReport};
 use crate::planted::{Bug, planted};
 use crate::project::contract::Contract;
 use crate::table::{Strangers, TableSnapshot};
@@ -32,6 +32,8 @@ pub(super) struct Wanted {
     pub night: NaiveDate,
     /// Where it may not, a source with a delivery that is not loaded yet blocks what reads it.
     pub may_load: bool,
+    /// Whether others build and publish what is loaded, and have to know what could not be.
+    pub is_stage: bool,
     /// Only sources of these bronze tables; `None` is all.
     pub tables: Option<BTreeSet<String>>,
     /// What is read for what was asked for; `None` is all.
@@ -49,7 +51,8 @@ impl Wanted {
     /// All that came for a night.
     pub fn all(night: NaiveDate) -> Self {
         let (missed, released) = (BTreeMap::new(), BTreeMap::new());
-        Self { night, may_load: true, tables: None, read: None, publishes: false, missed, released }
+        let (is_stage, publishes) = (false, false);
+        Self { night, may_load: true, is_stage, tables: None, read: None, publishes, missed, released }
     }
 
     /// Notes which sources storage did not give.
@@ -93,20 +96,22 @@ async fn ingest_source(
     }
     let lost = lost(context, contract, snapshot.as_ref(), wanted).await?;
     let read = match strangers.or(lost) {
-        Some(because) => Ok(Read::Refused { because }),
-        None => read(context, contract, &numbered, wanted, Arc::clone(&sinks)).await,
+        Some(because) => Read::Failed(Blocked { because, failed: Some(ErrorKind::Data) }),
+        None => read(context, contract, &numbered, wanted, Arc::clone(&sinks)).await?,
     };
     let mut outcome = match read {
-        Ok(Read::Loaded(report)) => loaded(context, contract, snapshot, numbered, *report, &sinks, attempt).await?,
-        Ok(Read::Nothing { waiting }) => {
+        Read::Loaded(report) => loaded(context, contract, snapshot, numbered, *report, &sinks, attempt).await?,
+        Read::Nothing { waiting } => {
             let misfits = Misfits { waiting, before: numbered.ledger.clone(), ..Misfits::of(attempt) };
             SourceOutcome { misfits: Some(misfits), ..unchanged(contract, snapshot, numbered) }
         }
-        Ok(Read::Refused { because }) => stays(contract, snapshot, numbered, because, ErrorKind::Data),
-        Ok(Read::Waiting { path, others }) => {
+        Read::Failed(blocked) => stays(contract, snapshot, numbered, blocked),
+        Read::Waiting { path, others } => {
             let because = waiting::told(&path, others, wanted, &contract.name);
             match wanted.where_one_waits(contract) {
-                Waits::Blocks => stays(contract, snapshot, numbered, because, ErrorKind::User),
+                Waits::Blocks => {
+                    stays(contract, snapshot, numbered, Blocked { because, failed: Some(ErrorKind::User) })
+                }
                 Waits::IsNothing => SourceOutcome { left: true, ..unchanged(contract, snapshot, numbered) },
                 Waits::IsTold => {
                     let outcome = unchanged(contract, snapshot, numbered);
@@ -114,10 +119,9 @@ async fn ingest_source(
                 }
             }
         }
-        Err(error) => stays(contract, snapshot, numbered, error.to_string(), error.kind()),
     };
     if let Err(error) = judge_freshness(context, contract, night, &mut outcome) {
-        outcome.blocked = Some(Blocked { because: error.to_string(), failed: Some(error.kind()) });
+        outcome.blocked = Some(Blocked::by(&error));
     }
     let ended = context.clock.now();
     outcome.report.seconds = (ended - started).as_seconds_f64();
@@ -173,39 +177,47 @@ enum Read {
         path: String,
         others: usize,
     },
-    /// The table is not as our own commits left it.
-    Refused {
-        because: String,
-    },
+    /// What stops the source: its files, or a table that is not as our own commits left it.
+    Failed(Blocked),
 }
 
-/// Lists, plans and loads.
+/// Lists, plans and loads. A stage that may not load takes over what the one that was to has noted.
 async fn read(
     context: &RunContext,
     contract: &Contract,
     numbered: &NumberedLedger,
     wanted: &Wanted,
     sinks: Arc<StagedSinks>,
-) -> Result<Read, IngestError> {
-    let files = ingest::discover(context.raw.as_ref(), &context.raw_root, contract).await?;
+) -> Result<Read, RunError> {
+    let files = match ingest::discover(context.raw.as_ref(), &context.raw_root, contract).await {
+        Ok(files) => files,
+        Err(error) => return Ok(Read::Failed(Blocked::by(&error))),
+    };
     let plan = ingest::plan_deliveries(contract, &files, &numbered.ledger, wanted.night);
-    let may_load = wanted.may_load;
     let nothing = || {
         let waiting = plan.waiting.iter().map(|file| file.path.as_str()).chain(plan.left_out());
         Read::Nothing { waiting: waiting.map(str::to_owned).collect() }
     };
-    match plan.deliveries.as_slice() {
-        _ if plan.is_empty() => return Ok(nothing()),
-        [first, others @ ..] if !may_load => {
-            return Ok(Read::Waiting { path: first.file.path.clone(), others: others.len() });
-        }
-        [] if !may_load => return Ok(nothing()),
-        _ => {}
+    if plan.is_empty() {
+        return Ok(nothing());
+    }
+    if !wanted.may_load {
+        return Ok(match (waiting::failure(context, contract, &plan).await?, plan.deliveries.as_slice()) {
+            (Some(blocked), _) if !wanted.leaves_out(contract) => Read::Failed(blocked),
+            (_, [first, others @ ..]) => Read::Waiting { path: first.file.path.clone(), others: others.len() },
+            (_, []) => nothing(),
+        });
     }
     let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
-    ingest::load(Arc::clone(&context.raw), contract, &plan, &options, sinks)
-        .await
-        .map(|report| Read::Loaded(Box::new(report)))
+    let loaded = ingest::load(Arc::clone(&context.raw), contract, &plan, &options, sinks).await;
+    let failed = match &loaded {
+        Ok(report) => report.failure.as_ref().map(Blocked::by_rows),
+        Err(error) => Some(Blocked::by(error)),
+    };
+    if let Some(blocked) = failed.as_ref().filter(|_| wanted.is_stage) {
+        waiting::note_failure(context, contract, &plan, blocked).await;
+    }
+    Ok(loaded.map_or_else(|error| Read::Failed(Blocked::by(&error)), |report| Read::Loaded(Box::new(report))))
 }
 
 async fn loaded(
@@ -226,7 +238,7 @@ async fn loaded(
     };
     if let Some(failure) = &report.failure {
         let mut outcome = unchanged(contract, snapshot, numbered);
-        outcome.blocked = Some(Blocked { because: failure.to_string(), failed: Some(ErrorKind::Data) });
+        outcome.blocked = Some(Blocked::by_rows(failure));
         // Where a column is missing, no row is at fault.
         if !matches!(failure, LoadFailure::DroppedColumns(_)) {
             outcome.misfits = Some(misfits);

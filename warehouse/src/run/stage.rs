@@ -2,7 +2,7 @@
 //!
 //! `_buho/stage/<table>/<recipe>.json` names the files of a node that was computed in full. The recipe's
 //! identity is made of code, night and the rows of all inputs: where it is the same, so are the rows. What a stage could
-//! not compute is noted in `_buho/failed`.
+//! not compute, or not load, is noted in `_buho/failed`.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -74,15 +74,15 @@ pub(super) async fn find(lake: &Lake, table: &str, identity: &str) -> Result<Opt
     Ok(Some(note))
 }
 
-/// Notes why a stage could not make a node, so that the one that publishes holds it and lets the rest go out.
+/// Notes why a stage could not load or make a table, so that those after it hold what reads it and let the rest go out.
 pub(super) async fn note_failure(lake: &Lake, table: &str, identity: &str, because: &str) {
     let path = lake.path(&failure_file(table, identity));
     if let Err(error) = lake.store().put(&path, because.as_bytes().to_vec().into()).await {
-        tracing::warn!(table, %error, "that the node failed could not be noted: `buho publish` will say that it is not built");
+        tracing::warn!(table, %error, "that it failed could not be noted: `buho publish` will say that it is not built, or not loaded");
     }
 }
 
-/// Why an earlier stage could not make a node of the same recipe.
+/// Why an earlier stage could not make a table of the same recipe, or load the same deliveries.
 pub(super) async fn failure(lake: &Lake, table: &str, identity: &str) -> Result<Option<String>, RunError> {
     let found = lake.read(&failure_file(table, identity)).await?;
     Ok(found.map(|because| String::from_utf8_lossy(&because).into_owned()))

@@ -37,7 +37,8 @@ pub(super) async fn take_in(
     let read = wanted_tables(context, request);
     let tables = read.clone().filter(|_| request.stage == Some(Stage::Ingest));
     let publishes = request.stage == Some(Stage::Publish);
-    let wanted = Wanted { night: request.night, may_load, tables, read, publishes, missed, released };
+    let is_stage = request.stage.is_some();
+    let wanted = Wanted { night: request.night, may_load, is_stage, tables, read, publishes, missed, released };
     let sources = ingest_all(context, &wanted, &attempt(&run_id, request.night)).await?;
     failpoint::reached("sources.staged");
     report.take_sources(&sources);

@@ -287,3 +287,71 @@ async fn a_stage_of_selected_nodes_does_not_wait_for_deliveries_of_others() {
     }
     assert!(shop.ask(DAILY).await.contains("11.50"));
 }
+
+/// Two sources, a table that asks for the night below each, and a first night.
+async fn two_sources() -> Shop {
+    let shop = Shop::new();
+    for source in ["orders", "others"] {
+        let contract = ORDERS.replace("orders/orders_", &format!("{source}/{source}_"));
+        let contract = contract.replace("columns:", "dropped_columns: fail\ncolumns:");
+        let note = "  - { name: note, type: VARCHAR }\n";
+        shop.write(&format!("sql/sources/{source}.yml"), &format!("{}{note}", contract.trim_start()));
+        let staged = format!("sql/staging/shop/stg_shop__{source}");
+        shop.write(&format!("{staged}.sql"), &STAGED_SQL.replace("bronze.orders", &format!("bronze.{source}")));
+        shop.write(&format!("{staged}.yml"), STAGED_YML);
+        let sql = format!(
+            "select cast($night as date) as night, cast(sum(amount) as decimal(18, 2)) as revenue from staging.stg_shop__{source}"
+        );
+        shop.write(&format!("sql/marts/shop/{source}_now.sql"), &sql);
+        let yml = "columns:\n  - { name: night, type: DATE }\n  - { name: revenue, type: 'DECIMAL(18,2)' }\n";
+        shop.write(&format!("sql/marts/shop/{source}_now.yml"), yml);
+        deliver(&shop, source, "2026-02-01", "order_id,ordered_at,amount,note\na,2026-02-01 10:00:00,1.00,x\n");
+    }
+    shop.night("2026-02-01").await;
+    deliver(&shop, "others", "2026-02-02", "order_id,ordered_at,amount,note\nb,2026-02-02 10:00:00,5.00,x\n");
+    shop
+}
+
+fn deliver(shop: &Shop, source: &str, night: &str, text: &str) {
+    shop.write(&format!("raw/{source}/{source}_{night}.csv"), text);
+}
+
+/// What the latest release says of each table.
+async fn released(shop: &Shop) -> Vec<(String, String, release::TableState)> {
+    let released = release::latest(&shop.open().await.lake).await.unwrap().unwrap();
+    let said = |(name, table): (String, release::ReleasedTable)| (name, table.night.to_string(), table.state);
+    released.tables.into_iter().map(said).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_the_ingest_stage_could_not_load_is_held_as_a_whole_run_holds_it() {
+    let night = "2026-02-02";
+    let over_tolerance = "order_id,ordered_at,amount,note\nb,2026-02-02 10:00:00,n/a,x\n";
+    let not_the_export = "something,else\n1,2\n";
+    let lacks_a_column = "order_id,ordered_at,amount\nb,2026-02-02 10:00:00,2.00\n";
+    for text in [over_tolerance, not_the_export, lacks_a_column] {
+        let whole = two_sources().await;
+        deliver(&whole, "orders", night, text);
+        let expected = whole.night(night).await;
+        assert_eq!((&expected.status, expected.exit_kind.as_deref()), (&RunStatus::Partial, Some("data")), "{text}");
+        let parts = two_sources().await;
+        deliver(&parts, "orders", night, text);
+        for part in [Stage::Ingest, Stage::Build] {
+            let report = stage(&parts, night, part).await.unwrap();
+            assert_eq!(report.worst(), Some(crate::error::ErrorKind::Data), "{part:?}: {report:#?}");
+            assert_eq!(report.failed.unwrap().message, expected.failed.as_ref().unwrap().message);
+        }
+        let published = stage(&parts, night, Stage::Publish).await.unwrap();
+        let told = |report: &RunReport| (report.status.clone(), report.exit_kind.clone(), report.release.clone());
+        assert_eq!(told(&published), told(&expected), "{text}: {published:#?}");
+        assert_eq!(released(&parts).await, released(&whole).await, "{text}");
+        // Mended, it is another delivery, of which no stage has said anything yet.
+        deliver(&parts, "orders", night, &over_tolerance.replace("n/a", "12.50"));
+        let early = stage(&parts, night, Stage::Build).await.unwrap().failed.unwrap().message;
+        assert!(early.contains("is not loaded — run `buho ingest"), "{early}");
+        for part in [Stage::Ingest, Stage::Build, Stage::Publish] {
+            assert_eq!(stage(&parts, night, part).await.unwrap().status, RunStatus::Done, "{part:?}");
+        }
+        assert!(parts.ask("select * from marts.orders_now").await.contains("| 2026-02-02 | 13.50"));
+    }
+}
