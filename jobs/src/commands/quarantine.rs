@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use datafusion::prelude::DataFrame;
-use warehouse::clock::default_night;
-use warehouse::release;
-use warehouse::run::{Choice, Reader, RunContext, RunError, RunRequest, discard, replay, replay_with, run_night};
+use warehouse::run::{Choice, Reader, RunContext, RunError, build_replayed, discard, replay, replay_with};
 
 use crate::cli::{QuarantineChoice, QuarantineCommand, ReportFormat, RowFormat};
 use crate::context::Context;
@@ -109,12 +107,7 @@ async fn try_again(
             replay_with(opened, &choice.source, &meant(choice), &name, bytes.into()).await?
         }
     };
-    // Also where nothing was held: an earlier replay may have died before the night. A night without work
-    // costs nothing.
-    let latest = release::latest(&opened.lake).await.map_err(RunError::from)?;
-    let zone = opened.project.settings.time_zone;
-    let night = latest.map_or_else(|| default_night(context.clock.now(), zone), |release| release.night);
-    let report = run_night(opened, &RunRequest { night, ..RunRequest::default() }).await?;
+    let report = build_replayed(opened).await?;
     match format {
         ReportFormat::Json => {
             let run = report.result_line();

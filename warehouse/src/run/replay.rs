@@ -5,33 +5,31 @@
 //! truth: a record that is there already, because an earlier replay died before it could say so, is marked and not
 //! loaded again.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use arrow::array::cast::AsArray;
-use arrow::datatypes::Int64Type;
 use bytes::Bytes;
-use datafusion::logical_expr::{Expr, lit};
-use datafusion::prelude::ident;
 
 use super::bronze::commit_staged;
-use super::context::RunContext;
+use super::chosen::{Choice, Chosen, Records, in_bronze, paths};
+use super::context::{RunContext, RunRequest};
 use super::error::RunError;
 use super::hold::holding;
 use super::ledgers;
-use super::quarantine::{Misfit, each_held};
+use super::night::run_night;
+use super::quarantine::Misfit;
+use super::report::RunReport;
 use super::settle::{DISCARDED, Settled, settle};
 use super::sink::StagedSinks;
 use super::sources::refused_strangers;
 use super::state::StagedTable;
-use crate::clock::run_id;
+use crate::clock::{default_night, run_id};
 use crate::failpoint;
-use crate::ingest::{self, Corrected, Held, HeldRecord, IngestError, Ledger, LoadOptions, Replayed};
+use crate::ingest::{self, Corrected, Held, IngestError, LoadOptions, Replayed};
 use crate::lease::{Holder, Lease};
 use crate::project::contract::Contract;
 use crate::release;
-use crate::session::{Effort, register};
-use crate::table::{PinnedTable, TableSnapshot};
+use crate::table::TableSnapshot;
 
 /// What became of the held rows of a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -40,22 +38,6 @@ pub struct Tried {
     pub held: u64,
     /// Rows that fit now and are in bronze.
     pub replayed: u64,
-}
-
-/// Which held rows are meant; an empty choice is all of a source.
-#[derive(Debug, Clone, Default)]
-pub struct Choice {
-    /// Path of a file below the raw location.
-    pub file: Option<String>,
-    /// Record number in it.
-    pub record: Option<i64>,
-}
-
-impl Choice {
-    fn means(&self, row: &Misfit<'_>) -> bool {
-        let file = self.file.as_ref().is_none_or(|file| file == row.file);
-        file && self.record.is_none_or(|record| record == row.record)
-    }
 }
 
 /// Tries the held rows of a source again.
@@ -79,6 +61,18 @@ pub async fn replay_with(
     bytes: Bytes,
 ) -> Result<Tried, RunError> {
     try_again(context, source, choice, Some((name, bytes))).await
+}
+
+/// Builds what depends on replayed rows, however many nights these are of; also where nothing was held, for an earlier
+/// replay may have died before this. A night without work costs nothing.
+///
+/// # Errors
+/// As [`run_night`].
+pub async fn build_replayed(context: &RunContext) -> Result<RunReport, RunError> {
+    let zone = context.project.settings.time_zone;
+    let latest = release::latest(&context.lake).await?;
+    let night = latest.map_or_else(|| default_night(context.clock.now(), zone), |release| release.night);
+    run_night(context, &RunRequest { night, unlimited: true, ..RunRequest::default() }).await
 }
 
 async fn try_again(
@@ -124,65 +118,6 @@ fn contract<'a>(context: &'a RunContext, source: &str) -> Result<&'a Contract, R
             known.map_or_else(|| "`buho plan` lists the sources".to_owned(), |name| format!("did you mean `{name}`?"));
         RunError::User { message: format!("there is no source `{source}` — {hint}") }
     })
-}
-
-/// Rows by delivery and record.
-type Records = HashSet<(i64, i64)>;
-
-/// The held rows of a source.
-#[derive(Default)]
-struct Chosen {
-    /// Those of deliveries that are loaded, each as it is known by.
-    held: HashMap<i64, HashMap<i64, HeldRecord>>,
-    /// Those of them that a choice means.
-    records: Records,
-    /// Files that are not loaded and have rows that it means.
-    unread: BTreeSet<String>,
-}
-
-impl Chosen {
-    async fn find(context: &RunContext, source: &str, choice: &Choice, ledger: &Ledger) -> Result<Self, RunError> {
-        let loaded = paths(ledger);
-        let mut found = Self::default();
-        each_held(context, source, |row| {
-            let is_meant = choice.means(row);
-            if loaded.get(&row.delivery).is_some_and(|path| path == row.file) {
-                let held = found.held.entry(row.delivery).or_default();
-                held.insert(row.record, HeldRecord::new(row.line, row.raw));
-                found.records.extend(is_meant.then_some((row.delivery, row.record)));
-            } else if is_meant && !ledger.has_brought(row.delivery, row.file) {
-                found.unread.insert(row.file.to_owned());
-            }
-        })
-        .await?;
-        // A row that is meant may be one with others of its file; with those of other files it has nothing to do.
-        let deliveries: HashSet<i64> = found.records.iter().map(|(delivery, _)| *delivery).collect();
-        found.held.retain(|delivery, _| deliveries.contains(delivery));
-        Ok(found)
-    }
-
-    /// The rows of deliveries of which something is to be tried, given which of them are in bronze.
-    fn tried(&self, ledger: &Ledger, present: &Records) -> Vec<Held> {
-        let held = ledger.loaded().filter_map(|delivery| {
-            let mut records = self.held.get(&delivery.number)?.clone();
-            for (number, record) in &mut records {
-                record.is_wanted = self.records.contains(&(delivery.number, *number));
-                record.is_in_bronze = present.contains(&(delivery.number, *number));
-            }
-            let is_tried = records.values().any(|record| record.is_wanted && !record.is_in_bronze);
-            is_tried.then(|| Held { delivery: delivery.clone(), records })
-        });
-        held.collect()
-    }
-
-    fn all(&self) -> Records {
-        self.held.iter().flat_map(|(delivery, rows)| rows.keys().map(|record| (*delivery, *record))).collect()
-    }
-}
-
-/// The file of each delivery that is loaded.
-fn paths(ledger: &Ledger) -> HashMap<i64, String> {
-    ledger.loaded().map(|delivery| (delivery.number, delivery.path.clone())).collect()
 }
 
 /// Held rows of files that are not loaded are not tried, for the next run reads all of such a file: said as an error
@@ -325,29 +260,4 @@ fn not_tried(error: IngestError) -> RunError {
         },
         error => RunError::failed("quarantine replay", &error.to_string(), error.kind()),
     }
-}
-
-/// Which of the records are in bronze already.
-async fn in_bronze(context: &RunContext, bronze: &TableSnapshot, records: &Records) -> Result<Records, RunError> {
-    let failed = |error| RunError::query(&bronze.table, error);
-    let deliveries: HashSet<i64> = records.iter().map(|(delivery, _)| *delivery).collect();
-    let numbers: HashSet<i64> = records.iter().map(|(_, record)| *record).collect();
-    let session = context.engine.session(Effort::Fast);
-    let provider = PinnedTable::from_snapshot(&context.lake, bronze)?;
-    register(&session, &bronze.table, Arc::new(provider)).map_err(failed)?;
-    let any = |values: HashSet<i64>| -> Vec<Expr> { values.into_iter().map(lit).collect() };
-    let rows = session
-        .table(bronze.table.as_str())
-        .await
-        .and_then(|table| table.filter(ident("_delivery").in_list(any(deliveries), false)))
-        .and_then(|table| table.filter(ident("_record").in_list(any(numbers), false)))
-        .and_then(|table| table.select(vec![ident("_delivery"), ident("_record")]))
-        .map_err(failed)?;
-    let mut found = HashSet::new();
-    for batch in rows.collect().await.map_err(failed)? {
-        let (deliveries, records) =
-            (batch.column(0).as_primitive::<Int64Type>(), batch.column(1).as_primitive::<Int64Type>());
-        found.extend(deliveries.values().iter().copied().zip(records.values().iter().copied()));
-    }
-    Ok(found.intersection(records).copied().collect())
 }

@@ -4,7 +4,7 @@ use arrow::array::cast::AsArray;
 
 use super::*;
 
-const EVENTS: &str = "
+pub(super) const EVENTS: &str = "
 description: Events.
 path: 'events/events_{date:%Y-%m-%d}.csv'
 event_time: happened_at
@@ -99,7 +99,7 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     }
 }
 
-const DAYS: &str = "select day, amount from marts.by_day order by day";
+pub(super) const DAYS: &str = "select day, amount from marts.by_day order by day";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_day_builds_its_own_window_and_leaves_the_others_files() {

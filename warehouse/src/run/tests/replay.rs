@@ -1,5 +1,6 @@
 //! Held rows: tried again under a mended contract, or given up.
 
+use super::materialize::{DAYS, EVENTS, february, from_scratch, windowed};
 use super::*;
 
 const DAY: &str = "2026-02-01";
@@ -58,6 +59,30 @@ async fn what_depends_on_replayed_rows_is_built_by_the_next_run() {
     let report = shop.night(DAY).await;
     assert_eq!((&report.status, report.nodes.built), (&RunStatus::Done, 1), "{report:#?}");
     assert!(shop.ask(counts).await.contains("| 3 |"));
+}
+
+/// `max_rebuild` is for corrections that nobody has asked for: a replay was.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_depends_on_replayed_rows_is_built_for_however_many_nights_also_after_a_replay_that_died() {
+    let shop = windowed();
+    let contract = EVENTS.replace("columns:", "tolerance: 0.5\ncolumns:");
+    shop.write("sql/sources/events.yml", &contract);
+    for day in (1..=8).map(february) {
+        let text = format!("id,happened_at,amount\na,{day} 10:00:00,1\n,{day} 11:00:00,5\n");
+        shop.write(&format!("raw/events/events_{day}.csv"), &text);
+    }
+    assert_eq!(shop.night(&february(8)).await.status, RunStatus::Done);
+    let mended = contract.replace("id, type: VARCHAR, required: true", "id, type: VARCHAR");
+    shop.write("sql/sources/events.yml", &mended);
+    let context = shop.open().await;
+    assert_eq!(replay(&context, "events", &Choice::default()).await.unwrap(), Tried { held: 8, replayed: 8 });
+    // It died here: the night says what is to be done, and so does the next replay do it.
+    let refused = shop.night(&february(8)).await.failed.unwrap();
+    assert!(refused.message.contains("before the lookback changed"), "{}", refused.message);
+    assert_eq!(replay(&context, "events", &Choice::default()).await.unwrap(), Tried::default());
+    let built = build_replayed(&context).await.unwrap();
+    assert_eq!((&built.status, built.night.to_string()), (&RunStatus::Done, february(8)), "{built:#?}");
+    assert_eq!(shop.ask(DAYS).await, from_scratch(&shop, &february(8), DAYS).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
