@@ -5,7 +5,7 @@
 //! truth: a record that is there already, because an earlier replay died before it could say so, is marked and not
 //! loaded again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -89,7 +89,8 @@ async fn try_again(
     .await
 }
 
-/// Gives held rows of a source up, for a reason; how many.
+/// Gives held rows of a source up, for a reason; how many. Those that are in bronze cannot be given up any more: they
+/// were replayed.
 ///
 /// # Errors
 /// Where the source is unknown, or the lake cannot be written.
@@ -104,6 +105,7 @@ pub async fn discard(
     release::check_format(&context.lake, true).await?;
     holding(context, Holder::this_process(&run_id, "quarantine discard"), async |lease| {
         let contract = contract(context, source)?;
+        mark_present(context, lease, contract, choice, &run_id).await?;
         let settled = Settled::now(context, DISCARDED, by, Some(reason.to_owned()));
         let change = |row: &Misfit<'_>| choice.means(row).then(|| settled.clone());
         settle(context, lease, &contract.name, &run_id, &change).await
@@ -165,11 +167,41 @@ async fn replay_held(
         fits.extend(load(context, lease, contract, base, numbered, (&tried, corrected.as_ref()), run_id).await?);
     }
     let note = corrected.map(|corrected| format!("corrected in {}", corrected.name));
-    let settled = Settled::now(context, "replayed", run_id, note);
-    let is_in = |row: &Misfit<'_>| paths.get(&row.delivery).is_some_and(|path| path == row.file);
-    let change = |row: &Misfit<'_>| (is_in(row) && fits.contains(&(row.delivery, row.record))).then(|| settled.clone());
-    let replayed = settle(context, lease, &contract.name, run_id, &change).await?;
+    let replayed = mark_replayed(context, lease, &contract.name, (&paths, &fits), note, run_id).await?;
     Ok(Tried { held: chosen.records.len() as u64, replayed })
+}
+
+/// Marks held rows that are in bronze; how many.
+async fn mark_replayed(
+    context: &RunContext,
+    lease: &Lease,
+    source: &str,
+    (paths, records): (&HashMap<i64, String>, &Records),
+    note: Option<String>,
+    run_id: &str,
+) -> Result<u64, RunError> {
+    let settled = Settled::now(context, "replayed", run_id, note);
+    let is_of = |row: &Misfit<'_>| paths.get(&row.delivery).is_some_and(|path| path == row.file);
+    let is_in = |row: &Misfit<'_>| is_of(row) && records.contains(&(row.delivery, row.record));
+    settle(context, lease, source, run_id, &|row| is_in(row).then(|| settled.clone())).await
+}
+
+/// Marks the rows of a choice that are in bronze already: a replay died before it could.
+async fn mark_present(
+    context: &RunContext,
+    lease: &Lease,
+    contract: &Contract,
+    choice: &Choice,
+    run_id: &str,
+) -> Result<(), RunError> {
+    let Some(base) = TableSnapshot::load(&context.lake, &contract.table, None).await? else { return Ok(()) };
+    let ledger = ledgers::load(&context.lake, &contract.name, Some(&base)).await?.ledger;
+    let chosen = Chosen::find(context, &contract.name, choice, &ledger).await?;
+    let present = in_bronze(context, &base, &chosen.records).await?;
+    if !present.is_empty() {
+        mark_replayed(context, lease, &contract.name, (&paths(&ledger), &present), None, run_id).await?;
+    }
+    Ok(())
 }
 
 /// The held rows that corrected ones stand for: all of one delivery.

@@ -1,7 +1,9 @@
 //! Held rows: tried again under a mended contract, or given up.
 
+use super::crash::attempt;
 use super::materialize::{DAYS, EVENTS, february, from_scratch, windowed};
 use super::*;
+use crate::store::faults::Rule;
 
 const DAY: &str = "2026-02-01";
 const ROWS: &str = "select order_id, amount, _file, _record, _night from bronze.orders order by _record";
@@ -132,6 +134,32 @@ async fn a_discarded_row_says_why_and_by_whom_and_is_not_tried_again() {
     assert!(held.contains("| 3      | discarded | true    | a test order |"), "{held}");
     assert_eq!(discard(&context, "orders", &choice, "twice", "ana").await.unwrap(), 0);
     assert_eq!(replay(&context, "orders", &Choice::default()).await.unwrap().held, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discard_after_a_replay_that_died_at_any_write_gives_up_what_is_not_in_bronze() {
+    let (mut in_bronze, mut not_yet) = (0, 0);
+    for write in 1.. {
+        let shop = two_held().await;
+        mend(&shop);
+        let (context, store) = attempt(&shop, 0, Rule::DiesAt { write, applied: true }).await;
+        let died = replay(&context, "orders", &Choice::default()).await;
+        if died.is_ok() && store.injected().is_empty() {
+            break;
+        }
+        let (context, _) = attempt(&shop, 2, Rule::Never).await;
+        let given_up = discard(&context, "orders", &Choice::default(), "tests", "ana").await.unwrap();
+        let (context, _) = attempt(&shop, 4, Rule::Never).await;
+        run_night(&context, &RunRequest { night: DAY.parse().unwrap(), ..RunRequest::default() }).await.unwrap();
+        let (rows, held) = (shop.ask(ROWS).await, shop.ask(HELD).await);
+        let is_loaded = rows.contains("| b ");
+        in_bronze += u32::from(is_loaded);
+        not_yet += u32::from(!is_loaded);
+        assert_eq!(given_up, if is_loaded { 1 } else { 2 }, "died at write {write}: {held}");
+        let status = if is_loaded { "| 2      | replayed" } else { "| 2      | discarded" };
+        assert!(held.contains(status) && held.contains("| 3      | discarded"), "died at write {write}: {held}");
+    }
+    assert!(in_bronze > 0 && not_yet > 0, "{in_bronze} {not_yet}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
