@@ -24,7 +24,7 @@ use crate::lease::{Holder, Lease};
 use crate::planted::{Bug, planted};
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
 use crate::release::{self, Keep, Release, ReleaseId};
-use crate::table::{Lake, TableError, TableSnapshot, catch_up_checkpoint, vacuum};
+use crate::table::{Lake, Reclaimed, TableError, TableSnapshot, catch_up_checkpoint, remove_leftovers, vacuum};
 
 /// How long what an unfinished night has staged is kept for it.
 const UNFINISHED: TimeDelta = TimeDelta::days(2);
@@ -44,6 +44,14 @@ pub struct Maintained {
     pub bytes_removed: u64,
     /// Tables that the time did not suffice for.
     pub tables_left: usize,
+}
+
+impl Maintained {
+    fn takes(&mut self, won: Reclaimed) {
+        self.files_removed += won.files;
+        self.log_entries_removed += won.log_entries;
+        self.bytes_removed += won.bytes;
+    }
 }
 
 /// How much of it there is time for.
@@ -128,6 +136,7 @@ pub(super) async fn work(
         failpoint::reached("maintain.ledgers_forgotten");
     }
     remove_old(lake, release::PROBES, now - GRACE, |_| true).await?;
+    done.takes(remove_leftovers(lake, "_buho", now - GRACE).await);
     for id in unneeded {
         forget(lake, id).await?;
         failpoint::reached("maintain.release_forgotten");
@@ -190,9 +199,7 @@ async fn vacuumed(
     proofs::forget_old(lake, table, needed, now - UNFINISHED).await?;
     let won = vacuum(lake, table, versions, &staged, now - GRACE).await?;
     failpoint::reached("maintain.vacuumed");
-    done.files_removed += won.files;
-    done.log_entries_removed += won.log_entries;
-    done.bytes_removed += won.bytes;
+    done.takes(won);
     Ok(())
 }
 

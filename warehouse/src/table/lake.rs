@@ -56,7 +56,7 @@ impl Lake {
 
     /// The folder of a table: `marts.customer_value` lies in `marts/customer_value`.
     pub fn table_path(&self, table: &str) -> Path {
-        self.path(&table.replacen('.', "/", 1))
+        self.path(&folder_of(table))
     }
 
     /// The Delta log of a table. Named `DefaultLogStore`, which commits by put-if-absent on every store.
@@ -68,10 +68,10 @@ impl Lake {
         Ok(default_logstore(prefixed, Arc::clone(&self.store), &url, &StorageConfig::default()))
     }
 
-    /// The folder of a table, where the lake is one of this machine.
-    pub(super) fn local_folder(&self, table: &str) -> Option<PathBuf> {
+    /// A folder below the lake, where that is one of this machine.
+    pub(super) fn local_folder(&self, below: &str) -> Option<PathBuf> {
         let lake = self.url.to_file_path().ok().filter(|_| self.url.scheme() == "file")?;
-        Some(lake.join(table.replacen('.', "/", 1)))
+        Some(lake.join(below))
     }
 
     /// Whether a table has a log at all; an empty folder is no table.
@@ -158,6 +158,11 @@ impl Lake {
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+/// The folder of a table below the lake.
+pub(super) fn folder_of(table: &str) -> String {
+    table.replacen('.', "/", 1)
 }
 
 fn last_commit(entries: &[ObjectMeta]) -> Option<&ObjectMeta> {

@@ -29,5 +29,5 @@ pub use lake::Lake;
 pub use layout::{Layout, PartitionValues};
 pub use provider::PinnedTable;
 pub use snapshot::{DataFile, Strangers, TableSnapshot};
-pub use vacuum::{Reclaimed, vacuum};
+pub use vacuum::{Reclaimed, remove_leftovers, vacuum};
 pub use writer::{StageWriter, StagedFile, writer_properties};

@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::error::TableError;
-use super::lake::Lake;
+use super::lake::{Lake, folder_of};
 use super::snapshot::TableSnapshot;
 use crate::failpoint;
 use crate::planted::{Bug, planted};
@@ -30,6 +30,7 @@ pub struct Reclaimed {
 /// Removes the data files and log entries of a table that none of `needed` and not its newest version
 /// uses, and that are older than `before`: a file younger than that may be one that is being written. Files that left the
 /// table later than that stay too: whoever took up the version before, as strangers take the newest, still reads them.
+/// Of a table that has no version yet what is staged is needed, and nothing else.
 ///
 /// # Errors
 /// [`TableError::MissingVersion`] where a version that is needed cannot be read: nothing is removed then.
@@ -41,7 +42,12 @@ pub async fn vacuum(
     before: DateTime<Utc>,
 ) -> Result<Reclaimed, TableError> {
     let Some(newest) = TableSnapshot::load(lake, table, None).await? else {
-        return Ok(Reclaimed::default());
+        let entries = list(lake, table).await?;
+        if !needed.is_empty() || may_be_there(lake, table, &entries).await? {
+            return Ok(Reclaimed::default());
+        }
+        let is_unneeded = |path: &str| !path.starts_with(LOG) && !staged.contains(path);
+        return remove(lake, table, entries, before, is_unneeded).await;
     };
     // Where a listing is behind, versions above use files that this one does not know.
     if lake.has_version(table, newest.version + 1).await {
@@ -65,17 +71,32 @@ pub async fn vacuum(
     let oldest = needed.iter().chain(&late).copied().min().unwrap_or(newest.version).min(newest.version);
     let oldest = if planted(Bug::LogCutTooFar) { newest.version } else { oldest };
     let checkpoint = entries.iter().filter_map(|(path, _)| checkpoint_of(path)).filter(|at| *at <= oldest).max();
-    let mut found = Reclaimed::default();
-    if let Some(folder) = lake.local_folder(table) {
-        (found.files, found.bytes) = remove_unfinished(&folder, before).await;
-    }
+    let is_unneeded = |path: &str| match log_version(path) {
+        Some(version) => checkpoint.is_some_and(|checkpoint| version < checkpoint),
+        None if path.starts_with(LOG) => false,
+        None => !in_use.contains(path) && !staged.contains(path),
+    };
+    remove(lake, table, entries, before, is_unneeded).await
+}
+
+/// Whether a table of which a listing shows no version may have one: asked for by name, for the listing may be behind.
+async fn may_be_there(lake: &Lake, table: &str, entries: &[(String, ObjectMeta)]) -> Result<bool, TableError> {
+    let next = entries.iter().filter_map(|(path, _)| log_version(path)).max().map_or(0, |last| last + 1);
+    let checkpoint = lake.table_path(table).join(LOG).join(LAST_CHECKPOINT);
+    Ok(lake.has_version(table, next).await || lake.read_path(&checkpoint, table).await?.is_some())
+}
+
+/// Removes entries of a table's folder that are not needed and older than `before`, and what was never written to its end.
+async fn remove(
+    lake: &Lake,
+    table: &str,
+    entries: Vec<(String, ObjectMeta)>,
+    before: DateTime<Utc>,
+    is_unneeded: impl Fn(&str) -> bool,
+) -> Result<Reclaimed, TableError> {
+    let mut found = remove_leftovers(lake, &folder_of(table), before).await;
     for (path, entry) in entries {
-        let unneeded = match log_version(&path) {
-            Some(version) => checkpoint.is_some_and(|checkpoint| version < checkpoint),
-            None if path.starts_with(LOG) => false,
-            None => !in_use.contains(&path) && !staged.contains(&path),
-        };
-        if !unneeded || entry.last_modified >= before {
+        if !is_unneeded(&path) || entry.last_modified >= before {
             continue;
         }
         lake.store().delete(&entry.location).await.map_err(|source| failed(table, lake, source))?;
@@ -88,6 +109,15 @@ pub async fn vacuum(
         found.bytes += entry.size;
     }
     Ok(found)
+}
+
+/// Removes what was never written to its end in a folder of the lake and is older than `before`.
+pub async fn remove_leftovers(lake: &Lake, below: &str, before: DateTime<Utc>) -> Reclaimed {
+    let (files, bytes) = match lake.local_folder(below) {
+        Some(folder) => remove_unfinished(&folder, before).await,
+        None => (0, 0),
+    };
+    Reclaimed { files, bytes, log_entries: 0 }
 }
 
 /// The versions that were the newest until a commit since `before` took files out.

@@ -16,12 +16,12 @@ use crate::store::faults::{FaultyStore, Rule};
 use crate::table::{Lake, Reclaimed, vacuum};
 
 /// Files are stamped by the machine's clock: these are later.
-const LATER: &str = "2096-01-01T03:00:00Z";
-const TWO_HOURS_LATER: &str = "2096-01-01T05:00:00Z";
-const KEEP: Keep = Keep { nights: 2, months: 1 };
+pub(super) const LATER: &str = "2096-01-01T03:00:00Z";
+pub(super) const TWO_HOURS_LATER: &str = "2096-01-01T05:00:00Z";
+pub(super) const KEEP: Keep = Keep { nights: 2, months: 1 };
 const DAYS: [&str; 5] = ["2026-02-01", "2026-02-02", "2026-02-03", "2026-02-04", "2026-02-05"];
 
-async fn five_nights() -> Shop {
+pub(super) async fn five_nights() -> Shop {
     let shop = Shop::new();
     for day in DAYS {
         shop.orders(day, &[(day, &format!("{day} 10:00:00"), "1.00")]);

@@ -27,6 +27,7 @@ mod simulator;
 mod stages;
 mod strangers;
 mod windows;
+mod tidied;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,0 +1,38 @@
+//! What maintenance takes away that no version of a table has, and what it does with little time.
+
+use std::collections::HashSet;
+
+use super::maintain::{KEEP, LATER};
+use super::*;
+use crate::table::vacuum;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_staged_of_a_table_that_never_went_out_is_removed_once_no_night_takes_it_up() {
+    let shop = Shop::new();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "-1.00")]);
+    assert_eq!(shop.night("2026-02-01").await.nodes.failed, 1);
+    let lake = shop.open().await.lake;
+    assert!(TableSnapshot::load(&lake, "marts.daily", None).await.unwrap().is_none());
+    let folder = shop.root.path().join("lake/marts/daily");
+    let files = || {
+        let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+        entries.map(|name| name.into_string().unwrap()).filter(|name| name.starts_with("part-")).collect::<HashSet<_>>()
+    };
+    let staged = files();
+    assert_eq!(staged.len(), 1, "{staged:?}");
+    for dead in ["part-dead.parquet", "part-dead.parquet#2"] {
+        shop.write(&format!("lake/marts/daily/{dead}"), "half a file");
+    }
+    let vacuumed = async |needed: &[u64], before: &str| {
+        let (needed, before) = (needed.iter().copied().collect(), before.parse().unwrap());
+        vacuum(&lake, "marts.daily", &needed, &staged, before).await.unwrap().files
+    };
+    assert_eq!(vacuumed(&[], "2026-02-01T00:00:00Z").await, 0, "what is young may be one that is being written");
+    assert_eq!(vacuumed(&[0], LATER).await, 0, "a release names a table whose log is lost");
+    assert_eq!((vacuumed(&[], LATER).await, files()), (2, staged.clone()));
+    // Days later its note is forgotten.
+    shop.write("lake/_buho/stage/marts.daily/note.json#7", "half a note");
+    let done = maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    assert_eq!((done.files_removed, files().len()), (2, 0), "{done:?}");
+    assert_eq!(shop.night("2026-02-01").await.nodes.failed, 1);
+}
