@@ -2,8 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::maintain::{KEEP, LATER};
+use super::maintain::{KEEP, LATER, TWO_HOURS_LATER, five_nights};
 use super::*;
+use crate::lease::Holder;
+use crate::release::dropped::dropped;
+use crate::run::hold::holding;
+use crate::run::maintain::{Limits, work};
 use crate::table::vacuum;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,4 +39,21 @@ async fn what_was_staged_of_a_table_that_never_went_out_is_removed_once_no_night
     let done = maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
     assert_eq!((done.files_removed, files().len()), (2, 0), "{done:?}");
     assert_eq!(shop.night("2026-02-01").await.nodes.failed, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_table_is_tidied_up_though_there_is_no_time_for_tables() {
+    let shop = five_nights().await;
+    maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    let context = shop.open_at(TWO_HOURS_LATER).await;
+    let ledgers = || std::fs::read_dir(shop.root.path().join("lake/_buho/ledger/orders")).unwrap().count();
+    shop.write("lake/_buho/ledger/orders/00000000.json", "{}");
+    assert!(!dropped(&context.lake).await.unwrap().is_empty());
+    let limits = Limits { until: Some(TWO_HOURS_LATER.parse().unwrap()), first: 3 };
+    let done = holding(&context, Holder::this_process("test", "maintain"), async |lease| {
+        work(&context, lease, KEEP, "test", limits).await
+    });
+    assert!(done.await.unwrap().tables_left > 3);
+    assert!(dropped(&context.lake).await.unwrap().is_empty());
+    assert_eq!(ledgers(), 1);
 }
