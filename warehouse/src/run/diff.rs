@@ -27,9 +27,10 @@ pub struct TableDiff {
     pub after: Option<u64>,
     pub rows_before: u64,
     pub rows_after: u64,
-    /// Rows by key; `None` where the model names no key.
+    /// Rows by key; `None` where the model names no key, or a column of it changed its type.
     pub added: Option<u64>,
     pub removed: Option<u64>,
+    /// By the columns that both have with the same type.
     pub changed: Option<u64>,
     /// `+ column TYPE`, `- column`, `~ column OLD -> NEW`.
     pub columns: Vec<String>,
@@ -183,7 +184,8 @@ pub(super) fn column_changes(
     changes
 }
 
-/// Rows added, removed and changed, where the model names a key that both versions have.
+/// Rows added, removed and changed, where the model names a key that both versions have. Values of another type are not
+/// compared: a text need not be a number.
 async fn by_key(
     context: &RunContext,
     session: &SessionContext,
@@ -192,7 +194,12 @@ async fn by_key(
     new: &SchemaRef,
 ) -> Result<(), RunError> {
     let (before, after) = (types(old), types(new));
-    let both = |name: &str| before.contains_key(name) && after.contains_key(name);
+    let both = |name: &str| match (before.get(name), after.get(name)) {
+        (Some(old), Some(new)) => {
+            old == new || ColumnType::from_arrow(old).is_some_and(|old| Some(old) == ColumnType::from_arrow(new))
+        }
+        _ => false,
+    };
     let key: Vec<&str> = match context.project.models.get(&found.table) {
         Some(model) => model.spec.key.iter().map(|column| column.value.as_str()).collect(),
         None => Vec::new(),

@@ -2,6 +2,7 @@
 
 mod amended;
 mod changes;
+mod compared;
 mod crash;
 mod damaged;
 mod dropped;
