@@ -198,9 +198,11 @@ async fn vacuumed(
     }
     standing::forget_old(lake, table, &identities.chain(ahead).collect(), now - UNFINISHED).await?;
     proofs::forget_old(lake, table, needed, now - UNFINISHED).await?;
-    let won = vacuum(lake, table, versions, &staged, now - GRACE).await?;
-    failpoint::reached("maintain.vacuumed");
-    done.takes(won);
+    if let Some(staged) = staged {
+        let won = vacuum(lake, table, versions, &staged, now - GRACE).await?;
+        failpoint::reached("maintain.vacuumed");
+        done.takes(won);
+    }
     Ok(())
 }
 

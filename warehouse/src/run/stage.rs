@@ -63,7 +63,7 @@ pub(super) async fn find(lake: &Lake, table: &str, identity: &str) -> Result<Opt
     let Some(found) = lake.read(&below).await? else {
         return Ok(None);
     };
-    let note: Note = serde_json::from_slice(&found).map_err(|source| RunError::Form { what: below, source })?;
+    let Some(note) = read(&found, &below, "it is computed again") else { return Ok(None) };
     for staged in &note.adds {
         let path = lake.table_path(table).join(staged.path.as_str());
         match lake.store().head(&path).await {
@@ -72,6 +72,15 @@ pub(super) async fn find(lake: &Lake, table: &str, identity: &str) -> Result<Opt
         }
     }
     Ok(Some(note))
+}
+
+/// A note, unless it is cut short or damaged, which is said with what follows.
+fn read(found: &[u8], below: &str, follows: &str) -> Option<Note> {
+    let note = serde_json::from_slice(found);
+    note.inspect_err(|error| {
+        tracing::warn!("the note of what was staged, {below}, is cut short or damaged ({error}): {follows}");
+    })
+    .ok()
 }
 
 /// Notes why a stage could not load or make a table, so that those after it hold what reads it and let the rest go out.
@@ -92,8 +101,13 @@ fn failure_file(table: &str, identity: &str) -> String {
     format!("{FAILED}/{table}/{identity}.txt")
 }
 
-/// Files that an unfinished night has staged since `since`; notes before that are forgotten.
-pub(super) async fn in_use(lake: &Lake, table: &str, since: DateTime<Utc>) -> Result<HashSet<String>, RunError> {
+/// Files that an unfinished night has staged since `since`; notes before that are forgotten. `None` where a note does not
+/// say which.
+pub(super) async fn in_use(
+    lake: &Lake,
+    table: &str,
+    since: DateTime<Utc>,
+) -> Result<Option<HashSet<String>>, RunError> {
     let below = format!("{FOLDER}/{table}");
     remove_old(lake, &below, since, |_| true).await?;
     remove_old(lake, &format!("{FAILED}/{table}"), since, |_| true).await?;
@@ -109,11 +123,12 @@ pub(super) async fn in_use(lake: &Lake, table: &str, since: DateTime<Utc>) -> Re
         let name = note.location.filename().unwrap_or_default();
         let what = format!("{below}/{name}");
         if let Some(found) = lake.read(&what).await? {
-            let note: Note = serde_json::from_slice(&found).map_err(|source| RunError::Form { what, source })?;
+            let follows = "nothing of that table is removed until the note is two days old";
+            let Some(note) = read(&found, &what, follows) else { return Ok(None) };
             paths.extend(note.adds.into_iter().map(|file| file.path));
         }
     }
-    Ok(paths)
+    Ok(Some(paths))
 }
 
 /// Forgets what was staged of a table once it is committed; what stays is found by `maintain`.

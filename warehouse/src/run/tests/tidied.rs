@@ -8,6 +8,7 @@ use crate::lease::Holder;
 use crate::release::dropped::dropped;
 use crate::run::hold::holding;
 use crate::run::maintain::{Limits, work};
+use crate::run::stage;
 use crate::table::vacuum;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,4 +57,29 @@ async fn what_is_no_table_is_tidied_up_though_there_is_no_time_for_tables() {
     assert!(done.await.unwrap().tables_left > 3);
     assert!(dropped(&context.lake).await.unwrap().is_empty());
     assert_eq!(ledgers(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_note_of_what_was_staged_costs_its_table_a_computation_and_no_more() {
+    let shop = Shop::new();
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "-1.00")]);
+    shop.night("2026-02-01").await;
+    let folder = shop.root.path().join("lake/_buho/stage/marts.daily");
+    let notes = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    assert_eq!(notes.len(), 1);
+    let whole = std::fs::read(&notes[0]).unwrap();
+    std::fs::write(&notes[0], &whole[..whole.len() / 2]).unwrap();
+    // An old file may be its own: none is removed while the note is young.
+    shop.write("lake/marts/daily/part-dead.parquet", "half a file");
+    let dead = std::fs::File::options().append(true).open(shop.root.path().join("lake/marts/daily/part-dead.parquet"));
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    dead.unwrap().set_modified(long_ago).unwrap();
+    let context = shop.open().await;
+    let since = "2026-02-01T00:00:00Z".parse().unwrap();
+    assert_eq!(stage::in_use(&context.lake, "marts.daily", since).await.unwrap(), None);
+    let done = maintain(&context, KEEP).await.unwrap();
+    assert_eq!(done.files_removed, 0, "{done:?}");
+    let again = shop.night("2026-02-01").await;
+    assert_eq!((again.nodes.failed, again.worst()), (1, Some(crate::error::ErrorKind::Data)), "{again:#?}");
+    assert_eq!(stage::in_use(&context.lake, "marts.daily", since).await.unwrap().map(|files| files.len()), Some(1));
 }
