@@ -36,13 +36,15 @@ pub async fn load(
     let contract = Arc::new(contract.clone());
     let hashes = hash_doubtful(&contract, planned, &opener, options.threads).await?;
     let resolved = resolve(&contract, planned, &hashes)?;
+    let given_up = &planned.given_up;
     let jobs: Vec<Arc<Job>> = resolved
         .to_load
         .iter()
         .map(|(number, planned)| {
             let known = resolved.ledger.current(&planned.file.path).map(|record| record.content.clone());
             let expected = known.filter(|content| !content.is_empty());
-            Arc::new(Job::new(*number, planned.night, planned.file.clone(), expected))
+            let job = Job::new(*number, planned.night, planned.file.clone(), expected);
+            Arc::new(job.without(given_up.get(&planned.file.path).cloned().unwrap_or_default()))
         })
         .collect();
     let outcome = work::run(Arc::clone(&contract), &jobs, opener, options, sinks).await?;
@@ -139,18 +141,18 @@ fn report(
     })
 }
 
-/// The first delivery whose misfits are more than the contract's share.
+/// The first delivery whose misfits are more than the contract's share. What fits and is left out is none.
 fn over_tolerance(contract: &Contract, jobs: &[Arc<Job>], quarantine: &Quarantine) -> Option<OverTolerance> {
     let tolerance = contract.spec.tolerance;
     let over = |job: &&Arc<Job>| {
-        let all = job.rows() + job.quarantined();
-        job.quarantined() > 0 && job.quarantined() as f64 > tolerance * all as f64
+        let misfits = job.quarantined().saturating_sub(job.left_out());
+        misfits > 0 && misfits as f64 > tolerance * (job.rows() + misfits) as f64
     };
     let job = jobs.iter().find(over)?;
     Some(OverTolerance {
         path: job.file.path.clone(),
         rows: job.rows(),
-        quarantined: job.quarantined(),
+        quarantined: job.quarantined().saturating_sub(job.left_out()),
         tolerance,
         mostly: quarantine.mostly(job.number),
     })

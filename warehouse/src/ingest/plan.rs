@@ -22,6 +22,17 @@ pub struct IngestPlan {
     pub skipped: Vec<PlannedDelivery>,
     /// What was loaded before.
     pub ledger: Ledger,
+    /// Records of the files, by path and number, that a person gave up before: they are left out, though they fit now.
+    pub given_up: HashMap<String, HashMap<i64, GivenUp>>,
+}
+
+/// A record that a person gave up before its file was loaded, as it was seen in the quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    pub raw: String,
+    pub raw_base64: Option<String>,
+    pub column: Option<String>,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +89,7 @@ pub fn plan_deliveries(contract: &Contract, files: &[RawFile], ledger: &Ledger, 
         waiting: Vec::new(),
         skipped: Vec::new(),
         ledger: ledger.clone(),
+        given_up: HashMap::new(),
     };
     let known: HashMap<&str, &DeliveryRecord> = current_by_path(ledger);
     for file in files {

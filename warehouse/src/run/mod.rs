@@ -34,7 +34,7 @@
 //! release names versions of ours alone.
 //!
 //! A table that stays as it was is asked again where its audits changed, or what they compare it with: a release says of
-//! each table what was asked of it. A stage that cannot make a node, or load a source, notes why, for those after it ([`stage`]).
+//! each table what was asked of it. A stage that cannot load a source, or make a node, notes why ([`stage`]).
 //! The release that a run builds on is the newest that a listing or the lease's chain names, for a listing may be behind.
 //!
 //! A fence on a table is a version without new rows: it makes no release, for readers have nothing to see. A table

@@ -23,7 +23,7 @@ use super::error::RunError;
 use super::ops::{Append, append_batches, text_field};
 use super::outcome::SourceOutcome;
 use super::settle::{DISCARDED, HELD, NOTE, SETTLED_AT, SETTLED_BY, STATUS, Settled, settled_rows};
-use crate::ingest::{self, Ledger};
+use crate::ingest::{self, GivenUp, Ledger};
 use crate::lease::Lease;
 use crate::planted::{Bug, planted};
 use crate::project::types::ColumnType;
@@ -91,14 +91,42 @@ impl Misfits {
             Standing::Superseded
         }
     }
+}
 
-    /// Whether a file may have rows that are of no delivery of the ledger, which left out those `skipped`.
-    fn doubts(&self, file: &DataFile, skipped: &[i64]) -> bool {
-        let Some((least, greatest)) = file.integers("delivery") else {
-            return file.rows != Some(0);
-        };
-        greatest > self.before.numbered || skipped.iter().any(|number| (least..=greatest).contains(number))
+/// The files of a source that may have rows which are of no delivery of a ledger, and whether their names say so.
+fn doubtful<'a>(source: &str, files: &'a [DataFile], ledger: &Ledger) -> Vec<(&'a DataFile, bool)> {
+    let skipped: Vec<i64> = ledger.skipped().collect();
+    let is_doubtful = |file: &DataFile| match file.integers("delivery") {
+        Some((least, greatest)) => {
+            greatest > ledger.numbered || skipped.iter().any(|number| (least..=greatest).contains(number))
+        }
+        None => file.rows != Some(0),
+    };
+    let of_source = files.iter().filter_map(|file| Some((file, prefix(source, &file.path)?.ends_with(UNLOADED))));
+    of_source.filter(|(file, is_marked)| *is_marked || is_doubtful(file)).collect()
+}
+
+/// Rows of files that no delivery has brought and that a person gave up, by path and record.
+pub(super) async fn given_up(
+    context: &RunContext,
+    source: &str,
+    ledger: &Ledger,
+) -> Result<HashMap<String, HashMap<i64, GivenUp>>, RunError> {
+    let base = TableSnapshot::load(&context.lake, TABLE, None).await?;
+    let files = base.map(|base| base.files).unwrap_or_default();
+    let files: Vec<DataFile> = doubtful(source, &files, ledger).into_iter().map(|(file, _)| file.clone()).collect();
+    let mut found: HashMap<String, HashMap<i64, GivenUp>> = HashMap::new();
+    if files.is_empty() {
+        return Ok(found);
     }
+    for batch in read(context, &files).await? {
+        let rows = Rows::of(&batch)?;
+        let discarded = (0..batch.num_rows()).map(|row| rows.get(row)).filter(|row| row.status == DISCARDED);
+        for row in discarded.filter(|row| !ledger.has_brought(row.delivery, row.file)) {
+            found.entry(row.file.to_owned()).or_default().insert(row.record, row.given_up());
+        }
+    }
+    Ok(found)
 }
 
 /// Appends the rows of a source that do not fit, in place of what attempts before said of the same files. Rows that
@@ -161,14 +189,10 @@ struct Earlier {
 impl Earlier {
     async fn find(context: &RunContext, source: &str, files: &[DataFile], misfits: &Misfits) -> Result<Self, RunError> {
         let mut earlier = Self::default();
-        let skipped: Vec<i64> = misfits.before.skipped().collect();
-        for file in files.iter().filter(|_| !planted(Bug::QuarantineAddedTo)) {
-            let Some(prefix) = prefix(source, &file.path) else { continue };
-            let is_marked = prefix.ends_with(UNLOADED);
-            if is_marked || misfits.doubts(file, &skipped) {
-                let rows = read(context, std::slice::from_ref(file)).await?;
-                earlier.take(&file.path, is_marked, &rows, misfits)?;
-            }
+        let files = if planted(Bug::QuarantineAddedTo) { Vec::new() } else { doubtful(source, files, &misfits.before) };
+        for (file, is_marked) in files {
+            let rows = read(context, std::slice::from_ref(file)).await?;
+            earlier.take(&file.path, is_marked, &rows, misfits)?;
         }
         Ok(earlier)
     }
@@ -269,8 +293,21 @@ pub(super) struct Misfit<'a> {
     /// `None` where its format has no lines.
     pub line: Option<i64>,
     pub status: &'a str,
+    column: Option<&'a str>,
+    reason: &'a str,
     pub raw: &'a str,
     raw_base64: Option<&'a str>,
+}
+
+impl Misfit<'_> {
+    fn given_up(&self) -> GivenUp {
+        GivenUp {
+            raw: self.raw.to_owned(),
+            raw_base64: self.raw_base64.map(str::to_owned),
+            column: self.column.map(str::to_owned),
+            reason: self.reason.to_owned(),
+        }
+    }
 }
 
 /// The columns by which a row is known and judged.
@@ -279,6 +316,8 @@ pub(super) struct Rows<'a> {
     file: &'a StringArray,
     record: &'a Int64Array,
     line: &'a Int64Array,
+    column: &'a StringArray,
+    reason: &'a StringArray,
     raw: &'a StringArray,
     raw_base64: &'a StringArray,
     pub status: &'a StringArray,
@@ -298,6 +337,8 @@ impl<'a> Rows<'a> {
             file: text("file")?,
             record: number("record")?,
             line: number("line")?,
+            column: text("column_name")?,
+            reason: text("reason")?,
             raw: text("raw")?,
             raw_base64: text("raw_base64")?,
             status: text(STATUS)?,
@@ -314,6 +355,8 @@ impl<'a> Rows<'a> {
             record: self.record.value(row),
             line: self.line.is_valid(row).then(|| self.line.value(row)),
             status: self.status.value(row),
+            column: self.column.is_valid(row).then(|| self.column.value(row)),
+            reason: self.reason.value(row),
             raw: self.raw.value(row),
             raw_base64: self.raw_base64.is_valid(row).then(|| self.raw_base64.value(row)),
         }

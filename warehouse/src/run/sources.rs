@@ -12,14 +12,14 @@ use super::fresh::{announce, judge_freshness};
 use super::ledgers::{self, NumberedLedger};
 use super::lost::{self, Lost};
 use super::outcome::{Blocked, SourceOutcome, empty_report, stays, unchanged};
-use super::quarantine::Misfits;
+use super::quarantine::{self, Misfits};
 use super::replaced::without_deliveries;
 use super::report::SourceReport;
 use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
 use super::waiting::{self, Waits};
 use crate::error::ErrorKind;
-use crate::ingest::{self, LoadFailure, LoadOptions, LoadReport};
+use crate::ingest::{self, IngestPlan, LoadFailure, LoadOptions, LoadReport};
 use crate::planted::{Bug, planted};
 use crate::project::contract::Contract;
 use crate::table::{Strangers, TableSnapshot};
@@ -193,21 +193,22 @@ async fn read(
         Ok(files) => files,
         Err(error) => return Ok(Read::Failed(Blocked::by(&error))),
     };
-    let plan = ingest::plan_deliveries(contract, &files, &numbered.ledger, wanted.night);
-    let nothing = || {
+    let mut plan = ingest::plan_deliveries(contract, &files, &numbered.ledger, wanted.night);
+    let nothing = |plan: &IngestPlan| {
         let waiting = plan.waiting.iter().map(|file| file.path.as_str()).chain(plan.left_out());
         Read::Nothing { waiting: waiting.map(str::to_owned).collect() }
     };
     if plan.is_empty() {
-        return Ok(nothing());
+        return Ok(nothing(&plan));
     }
     if !wanted.may_load {
         return Ok(match (waiting::failure(context, contract, &plan).await?, plan.deliveries.as_slice()) {
             (Some(blocked), _) if !wanted.leaves_out(contract) => Read::Failed(blocked),
             (_, [first, others @ ..]) => Read::Waiting { path: first.file.path.clone(), others: others.len() },
-            (_, []) => nothing(),
+            (_, []) => nothing(&plan),
         });
     }
+    plan.given_up = quarantine::given_up(context, &contract.name, &numbered.ledger).await?;
     let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
     let loaded = ingest::load(Arc::clone(&context.raw), contract, &plan, &options, sinks).await;
     let failed = match &loaded {

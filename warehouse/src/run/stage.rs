@@ -101,8 +101,8 @@ fn failure_file(table: &str, identity: &str) -> String {
     format!("{FAILED}/{table}/{identity}.txt")
 }
 
-/// Files that an unfinished night has staged since `since`; notes before that are forgotten. `None` where a note does not
-/// say which.
+/// Files that an unfinished night has staged since `since`; notes before that are forgotten. `None` where a note does
+/// not say which.
 pub(super) async fn in_use(
     lake: &Lake,
     table: &str,

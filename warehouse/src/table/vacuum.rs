@@ -86,7 +86,8 @@ async fn may_be_there(lake: &Lake, table: &str, entries: &[(String, ObjectMeta)]
     Ok(lake.has_version(table, next).await || lake.read_path(&checkpoint, table).await?.is_some())
 }
 
-/// Removes entries of a table's folder that are not needed and older than `before`, and what was never written to its end.
+/// Removes entries of a table's folder that are not needed and older than `before`, and what was never written to its
+/// end.
 async fn remove(
     lake: &Lake,
     table: &str,

@@ -154,20 +154,24 @@ impl ParquetFeed {
         let Cast { columns, misfits } =
             cast_batch(batch, &places, &mut worker.columns).map_err(|error| worker.defect(&error))?;
         let refused = misfits.iter().map(|misfit| misfit.row).collect();
-        let quarantine = misfits.into_iter().map(|misfit| QuarantineRow {
+        let quarantined = |row: usize, column: Option<String>, reason: String| QuarantineRow {
             delivery: self.job.number,
             night: self.job.night,
             file: Arc::clone(&self.job.path),
-            record: before + misfit.row as i64 + 1,
+            record: before + row as i64 + 1,
             line: None,
-            column: contract.spec.columns.get(misfit.column).map(|column| column.name.value.clone()),
-            reason: misfit.reason,
-            raw: json(batch, misfit.row),
+            column,
+            reason,
+            raw: json(batch, row),
             raw_base64: None,
-        });
-        let quarantine = quarantine.collect();
+        };
+        let column = |place: usize| contract.spec.columns.get(place).map(|column| column.name.value.clone());
+        let misfits = misfits.into_iter().map(|misfit| quarantined(misfit.row, column(misfit.column), misfit.reason));
+        let mut quarantine: Vec<QuarantineRow> = misfits.collect();
         let records = (0..batch.num_rows() as i64).map(|row| before + row + 1).collect();
-        worker.emit(&self.job, Typed { columns, records, refused }, quarantine)
+        let mut typed = Typed { columns, records, refused };
+        quarantine.extend(typed.leave_out(&self.job, |row| Some(quarantined(row, None, String::new()))));
+        worker.emit(&self.job, typed, quarantine)
     }
 }
 

@@ -46,6 +46,28 @@ pub(crate) struct Typed {
 }
 
 impl Typed {
+    /// Takes out rows that a person gave up before their file was loaded: what the quarantine is to say of them. `seen`
+    /// is what it would say of a row. The same number with another text is another row.
+    pub(crate) fn leave_out(&mut self, job: &Job, seen: impl Fn(usize) -> Option<QuarantineRow>) -> Vec<QuarantineRow> {
+        if job.given_up.is_empty() {
+            return Vec::new();
+        }
+        let refused: HashSet<usize> = self.refused.iter().copied().collect();
+        let mut left_out = Vec::new();
+        for (place, record) in self.records.iter().enumerate().filter(|(place, _)| !refused.contains(place)) {
+            let Some((given_up, row)) = job.given_up.get(record).and_then(|known| Some((known, seen(place)?))) else {
+                continue;
+            };
+            if (&row.raw, &row.raw_base64) == (&given_up.raw, &given_up.raw_base64) {
+                let (column, reason) = (given_up.column.clone(), given_up.reason.clone());
+                self.refused.push(place);
+                left_out.push(QuarantineRow { column, reason, ..row });
+            }
+        }
+        job.count_left_out(left_out.len());
+        left_out
+    }
+
     /// Takes out all rows but those of some records; gives these.
     fn keep(&mut self, held: &HeldRecords) -> Vec<i64> {
         let refused: HashSet<usize> = self.refused.drain(..).collect();

@@ -1,6 +1,6 @@
 //! One delivery being read, and what all workers share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +12,7 @@ use crate::ingest::discover::RawFile;
 use crate::ingest::error::IngestError;
 use crate::ingest::held::HeldRecords;
 use crate::ingest::options::{LoadOptions, SinkFactory};
+use crate::ingest::plan::GivenUp;
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::read::Opener;
 use crate::project::contract::Contract;
@@ -27,12 +28,15 @@ pub(crate) struct Job {
     pub(crate) expected: Option<String>,
     /// The records that are wanted of it; `None` is all.
     pub(crate) held: Option<HeldRecords>,
+    /// Records that are left out, by number: a person gave them up.
+    pub(crate) given_up: HashMap<i64, GivenUp>,
     /// Numbers that its records stand for, in order: those of a file that takes the place of some records.
     stands_for: Option<Vec<i64>>,
     /// Records of such a file that were read.
     seen: Mutex<BTreeSet<i64>>,
     rows: AtomicU64,
     quarantined: AtomicU64,
+    left_out: AtomicU64,
     content: Mutex<Option<String>>,
     /// Which columns of the contract its file names, where a file names columns.
     named: Mutex<Option<Vec<bool>>>,
@@ -47,10 +51,12 @@ impl Job {
             file,
             expected,
             held: None,
+            given_up: HashMap::new(),
             stands_for: None,
             seen: Mutex::new(BTreeSet::new()),
             rows: AtomicU64::new(0),
             quarantined: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
             content: Mutex::new(None),
             named: Mutex::new(None),
         }
@@ -69,6 +75,11 @@ impl Job {
     /// The same delivery, of which only some records are wanted.
     pub(crate) fn only(self, held: HeldRecords) -> Self {
         Self { held: Some(held), ..self }
+    }
+
+    /// The same delivery without records that were given up.
+    pub(crate) fn without(self, given_up: HashMap<i64, GivenUp>) -> Self {
+        Self { given_up, ..self }
     }
 
     /// The same delivery under its own path, read from another file, each record of which stands for one of it.
@@ -94,6 +105,15 @@ impl Job {
     pub(crate) fn count(&self, rows: usize, quarantined: usize) {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
         self.quarantined.fetch_add(quarantined as u64, Ordering::Relaxed);
+    }
+
+    /// Counts rows that fit and are in quarantine all the same.
+    pub(crate) fn count_left_out(&self, rows: usize) {
+        self.left_out.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
     }
 
     pub(crate) fn rows(&self) -> u64 {

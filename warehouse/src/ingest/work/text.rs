@@ -75,6 +75,10 @@ impl TextFeed {
         let (mut typed, misfits) = typed(worker, places).map_err(|error| worker.defect(&error))?;
         let mut quarantine: Vec<QuarantineRow> =
             misfits.into_iter().map(|misfit| self.quarantined(worker, misfit)).collect();
+        quarantine.extend(typed.leave_out(&self.job, |place| {
+            let row = *worker.tokens.rows.get(place)?;
+            Some(self.quarantined(worker, Misfit { row, column: None, reason: String::new() }))
+        }));
         if let Some(held) = self.job.held.as_ref().filter(|held| held.are_known_by_line()) {
             self.find(held, worker, &mut typed, &mut quarantine);
         }

@@ -166,6 +166,31 @@ async fn a_discard_outlives_every_later_reading_of_the_same_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_that_were_given_up_stay_out_when_their_file_fits_and_is_loaded() {
+    for (given_up, ingested) in [(Some(2), 2), (None, 1)] {
+        let shop = failed().await;
+        let choice = Choice { file: Some(FAILED.to_owned()), record: given_up };
+        let count_of = 3 - ingested;
+        assert_eq!(discard(&shop.open().await, "orders", &choice, "a test", "ana").await.unwrap(), count_of);
+        mend(&shop);
+        let report = shop.night(NEXT).await;
+        assert_eq!((&report.status, report.rows.ingested), (&RunStatus::Done, ingested), "{report:#?}");
+        let (rows, held) = (shop.ask(BRONZE).await, shop.ask(QUARANTINE).await);
+        assert_eq!(rows.matches(FAILED).count() as u64, ingested, "{rows}");
+        assert!(rows.contains("| c ") && !rows.contains("| d "), "{rows}");
+        assert_eq!((held_of(&shop, FAILED).await, discarded(&shop).await as u64), (0, count_of), "{held}");
+        assert_eq!(shop.night(NEXT).await.status, RunStatus::Skipped);
+        replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
+        assert_eq!(discarded(&shop).await as u64, count_of);
+    }
+    // The corrected file is another: of its rows nobody has said anything.
+    let shop = failed().await;
+    discard_the_failed(&shop).await;
+    shop.orders(NEXT, &second("2.00"));
+    assert_eq!(shop.night(NEXT).await.rows.ingested, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_discard_is_of_the_rows_that_were_seen_and_not_of_others_in_their_place() {
     let shop = failed().await;
     discard_the_failed(&shop).await;

@@ -27,8 +27,8 @@ mod selected;
 mod simulator;
 mod stages;
 mod strangers;
-mod windows;
 mod tidied;
+mod windows;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
