@@ -91,8 +91,8 @@ pub struct Format {
     pub timestamp_formats: Vec<String>,
     /// By the first bytes of the file unless given.
     pub compression: Compression,
-    /// How many times its size a compressed file may unpack to, past 256 MiB; 300 unless given. What
-    /// unpacks to more is taken for a bomb.
+    /// How many times its size a compressed file, or a Parquet file, may unpack to, past 256 MiB; 300
+    /// unless given. What unpacks to more is taken for a bomb.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_unpack_ratio: Option<NonZeroU64>,
 }

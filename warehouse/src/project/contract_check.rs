@@ -165,9 +165,7 @@ impl Check<'_> {
         for (key, _) in entries {
             let only = match key.as_str() {
                 "delimiter" | "quote" | "header" | "null_words" => "csv",
-                "encoding" | "decimal_comma" | "compression" | "max_unpack_ratio" if kind == "parquet" => {
-                    "csv or jsonl"
-                }
+                "encoding" | "decimal_comma" | "compression" if kind == "parquet" => "csv or jsonl",
                 _ => continue,
             };
             self.report(key.line, Fault::NotForFormat { key: key.value.clone(), kind, only });

@@ -1,33 +1,40 @@
 //! What a Parquet file says of its columns, and the first values of those that may be its key.
 
-use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::sample::{Sample, SampleColumn};
 use super::shape::Shape;
 use crate::ingest::discover::RawFile;
 use crate::ingest::error::IngestError;
-use crate::ingest::parquet::{ObjectReader, PagedFile};
-use crate::ingest::read::Opener;
+use crate::ingest::options::Limits;
+use crate::ingest::parquet::{ParquetFile, ParquetLimits};
+use crate::ingest::read::{Opener, UnpackLimits};
 use crate::project::contract::FormatKind;
 use crate::project::types::ColumnType;
 
 /// Rows that are looked at for a key.
 const KEY_ROWS: usize = 50_000;
+/// Bytes of text that are looked at for a key.
+const KEY_BYTES: usize = 64 << 20;
+/// Bytes of a value past which it is no key.
+const VALUE_BYTES: usize = 1 << 10;
 /// Bytes read ahead of all columns.
 const READ_AHEAD: u64 = 16 << 20;
 
 /// The schema of a file; a column is required where its statistics count no NULL.
 pub(super) fn read(opener: &Opener, file: &RawFile) -> Result<Sample, IngestError> {
-    let failed = |reason: String| IngestError::Parquet { path: file.path.clone(), reason };
-    let mut reader = ObjectReader { store: opener.store.clone(), file: file.clone() };
-    let loaded = opener.runtime.block_on(ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()));
-    let metadata = loaded.map_err(|error| failed(error.to_string()))?;
+    let limits = Limits::default();
+    let limits = ParquetLimits {
+        unpack: UnpackLimits::from(&limits),
+        record_bytes: limits.record_bytes as u64,
+        batch_bytes: READ_AHEAD,
+    };
+    let parquet = ParquetFile::open(opener, file, limits)?;
+    let metadata = &parquet.metadata;
     let groups = metadata.metadata().row_groups();
     let rows: i64 = groups.iter().map(RowGroupMetaData::num_rows).sum();
     let mut columns: Vec<SampleColumn> = metadata
@@ -41,8 +48,7 @@ pub(super) fn read(opener: &Opener, file: &RawFile) -> Result<Sample, IngestErro
         })
         .collect();
     if rows > 1 {
-        let file = PagedFile::new(opener.clone(), file.clone(), columns.len(), READ_AHEAD);
-        add_values(&metadata, file, &mut columns).map_err(|error| failed(error.to_string()))?;
+        add_values(&parquet, &mut columns, &file.path)?;
     }
     let rows = usize::try_from(rows).unwrap_or(0);
     Ok(Sample { kind: FormatKind::Parquet, shape: Shape::default(), columns, rows, file_bytes: 0 })
@@ -54,34 +60,55 @@ fn counts_no_null(group: &RowGroupMetaData, column: &str) -> bool {
 }
 
 /// Put the first values of the columns that may be a key in the place of the one that stands for all.
-fn add_values(metadata: &ArrowReaderMetadata, file: PagedFile, columns: &mut [SampleColumn]) -> Result<(), ArrowError> {
-    let may_be_key = |column: &SampleColumn| {
-        matches!(column.kind, Some(ColumnType::Varchar | ColumnType::Integer | ColumnType::Bigint))
-            && matches!(column.values.as_slice(), [Some(_)])
+fn add_values(parquet: &ParquetFile, columns: &mut [SampleColumn], path: &str) -> Result<(), IngestError> {
+    let schema = parquet.metadata.schema();
+    let may_be_key = |at: &usize| {
+        columns.get(*at).is_some_and(|column| {
+            matches!(column.kind, Some(ColumnType::Varchar | ColumnType::Integer | ColumnType::Bigint))
+                && matches!(column.values.as_slice(), [Some(_)])
+        })
     };
-    let wanted: Vec<usize> = (0..columns.len()).filter(|at| columns.get(*at).is_some_and(may_be_key)).collect();
-    let schema: &SchemaRef = metadata.schema();
+    let wanted: Vec<usize> = (0..columns.len()).filter(may_be_key).collect();
     let wanted: Vec<usize> = wanted.into_iter().filter(|at| !schema.field(*at).data_type().is_nested()).collect();
-    let mask = ProjectionMask::roots(metadata.parquet_schema(), wanted.iter().copied());
-    let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
-        .with_projection(mask)
-        .with_limit(KEY_ROWS)
-        .build()?;
+    let read = parquet.columns(wanted.iter().copied())?;
     for at in &wanted {
         columns.get_mut(*at).into_iter().for_each(|column| column.values.clear());
     }
-    for batch in batches {
-        let batch = batch?;
-        for (array, at) in batch.columns().iter().zip(&wanted) {
-            let texts = texts(array)?;
-            columns.get_mut(*at).into_iter().for_each(|column| column.values.extend(texts.iter().cloned()));
+    let failed = |error: ArrowError| IngestError::Parquet { path: path.to_owned(), reason: error.to_string() };
+    let (mut rows, mut bytes) = (0, 0);
+    for group in 0..parquet.metadata.metadata().num_row_groups() {
+        let mut take = |batch: &RecordBatch, _: i64| -> Result<bool, IngestError> {
+            let batch = batch.slice(0, batch.num_rows().min(KEY_ROWS - rows));
+            for (array, at) in batch.columns().iter().zip(&wanted) {
+                let texts = texts(array).map_err(failed)?;
+                bytes += texts.iter().flatten().map(String::len).sum::<usize>();
+                columns.get_mut(*at).into_iter().for_each(|column| column.values.extend(texts.iter().cloned()));
+            }
+            rows += batch.num_rows();
+            Ok(rows < KEY_ROWS && bytes < KEY_BYTES)
+        };
+        parquet.each_batch(&read, group, &mut take)?;
+        if rows >= KEY_ROWS || bytes >= KEY_BYTES {
+            break;
         }
     }
     Ok(())
 }
 
+/// Values as text, their begin where they are too long for a key.
 fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>, ArrowError> {
-    (0..array.len()).map(|row| array.is_valid(row).then(|| array_value_to_string(array, row)).transpose()).collect()
+    let hex = |bytes: &[u8]| bytes.iter().take(VALUE_BYTES / 2).map(|byte| format!("{byte:02x}")).collect();
+    let text = |row: usize| -> Result<String, ArrowError> {
+        let short = |text: &str| text.get(..text.floor_char_boundary(VALUE_BYTES)).unwrap_or_default().to_owned();
+        match array.data_type() {
+            DataType::Utf8 => Ok(short(array.as_string::<i32>().value(row))),
+            DataType::Utf8View => Ok(short(array.as_string_view().value(row))),
+            DataType::Binary => Ok(hex(array.as_binary::<i32>().value(row))),
+            DataType::BinaryView => Ok(hex(array.as_binary_view().value(row))),
+            _ => array_value_to_string(array, row),
+        }
+    };
+    (0..array.len()).map(|row| array.is_valid(row).then(|| text(row)).transpose()).collect()
 }
 
 /// The column type a type of Parquet goes into.

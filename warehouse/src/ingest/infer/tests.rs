@@ -178,6 +178,24 @@ async fn the_key_of_a_parquet_file_is_found_in_its_values() {
 }
 
 #[tokio::test]
+async fn of_a_long_value_that_rows_share_only_the_begin_is_looked_at() {
+    use arrow::array::{ArrayRef, DictionaryArray, StringArray};
+    use arrow::datatypes::Int32Type;
+    let value = StringArray::from(vec![&*"ñ".repeat(100_000)]);
+    let rows: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::new(vec![0; 50].into(), Arc::new(value)));
+    let batch = arrow::record_batch::RecordBatch::try_from_iter([("word", rows)]).unwrap();
+    let mut writer = ::parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    let world = World::new();
+    world.put("raw/a.parquet", writer.into_inner().unwrap()).await;
+    let file = RawFile::at(&*world.store, Path::from("raw/a.parquet"), "a.parquet".to_owned()).await.unwrap();
+    let opener = Opener { store: Arc::clone(&world.store), runtime: Handle::current() };
+    let read = tokio::task::spawn_blocking(move || super::parquet::read(&opener, &file)).await.unwrap().unwrap();
+    let lengths: Vec<usize> = read.columns[0].values.iter().flatten().map(String::len).collect();
+    assert_eq!(lengths, [1024; 50]);
+}
+
+#[tokio::test]
 async fn columns_called_like_words_of_yaml_stay_names() {
     let (world, inferred) = infer(&[("a.csv", b"No,null,true,\"say \"\"hi\"\": #1\"\n1,2,3,4\n")]).await;
     let names: Vec<&str> = inferred.contract.columns.iter().map(|column| column.name.as_str()).collect();

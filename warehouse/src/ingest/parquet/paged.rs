@@ -90,10 +90,14 @@ impl ChunkReader for PagedFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        let missing = || ParquetError::EOF(format!("{length} bytes at {start} are not in the file"));
+        if start.checked_add(length as u64).is_none_or(|end| end > self.len()) {
+            return Err(missing());
+        }
         let mut bytes = Vec::with_capacity(length);
         Place { file: self.clone(), at: start }.take(length as u64).read_to_end(&mut bytes)?;
         if bytes.len() < length {
-            return Err(ParquetError::EOF(format!("{length} bytes at {start} are not in the file")));
+            return Err(missing());
         }
         Ok(bytes.into())
     }

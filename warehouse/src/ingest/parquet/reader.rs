@@ -10,8 +10,10 @@ use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::FOOTER_SIZE;
+use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
+use super::footer;
 use crate::ingest::discover::RawFile;
 
 /// Ranged reads of one listed file.
@@ -41,14 +43,22 @@ impl AsyncFileReader for ObjectReader {
         .boxed()
     }
 
+    /// The footer: pages are not looked up by their index.
     fn get_metadata<'a>(
         &'a mut self,
-        options: Option<&'a ArrowReaderOptions>,
+        _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
         async move {
-            let size = self.file.size;
-            let reader = ParquetMetaDataReader::new().with_arrow_reader_options(options);
-            Ok(Arc::new(reader.load_and_finish(self, size).await?))
+            let short = || ParquetError::EOF("it is too short for a footer".to_owned());
+            let tail_at = self.file.size.checked_sub(FOOTER_SIZE as u64).ok_or_else(short)?;
+            let tail = FooterTail::try_from(&*self.get_bytes(tail_at..self.file.size).await?)?;
+            if tail.is_encrypted_footer() {
+                return Err(ParquetError::General("it is encrypted".to_owned()));
+            }
+            let begin = tail_at.checked_sub(tail.metadata_length() as u64).ok_or_else(short)?;
+            let bytes = self.get_bytes(begin..tail_at).await?;
+            footer::check(&bytes)?;
+            Ok(Arc::new(ParquetMetaDataReader::decode_metadata(&bytes)?))
         }
         .boxed()
     }

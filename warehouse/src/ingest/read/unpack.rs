@@ -116,6 +116,15 @@ impl UnpackLimits {
         let limits = Self::from(limits);
         Self { ratio: contract.spec.format.max_unpack_ratio.map_or(limits.ratio, NonZeroU64::get), ..limits }
     }
+
+    /// The limit that so much is over, and what to do if it is right.
+    pub(crate) fn broken(&self, packed: u64, unpacked: u64) -> Option<(String, &'static str)> {
+        if unpacked > self.bytes {
+            return Some((format!("{} bytes", self.bytes), "deliver it in smaller files"));
+        }
+        let is_over = unpacked > self.ratio_from_bytes && unpacked / packed.max(1) > self.ratio;
+        is_over.then(|| (format!("{} times its size", self.ratio), "raise `format.max_unpack_ratio` in its contract"))
+    }
 }
 
 enum Decoder {
@@ -208,15 +217,9 @@ impl Unpacked {
         if self.codec.is_none() {
             return Ok(());
         }
-        let (unpacked, limits) = (self.given, self.limits);
-        let packed = self.stored_mut().given().max(1);
-        let (limit, advice) = if unpacked > limits.bytes {
-            (format!("{} bytes", limits.bytes), "deliver it in smaller files")
-        } else if unpacked > limits.ratio_from_bytes && unpacked / packed > limits.ratio {
-            (format!("{} times its size", limits.ratio), "raise `format.max_unpack_ratio` in its contract")
-        } else {
-            return Ok(());
-        };
+        let unpacked = self.given;
+        let packed = self.stored_mut().given();
+        let Some((limit, advice)) = self.limits.broken(packed, unpacked) else { return Ok(()) };
         Err(IngestError::Bomb { path: self.path.clone(), limit, packed, unpacked, advice })
     }
 }

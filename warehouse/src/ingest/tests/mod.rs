@@ -7,6 +7,7 @@ mod dropped;
 mod freshness;
 mod fuzz;
 mod parquet;
+mod parquet_limits;
 mod properties;
 mod storage;
 pub(crate) mod support;

@@ -27,7 +27,7 @@ pub(super) fn open(shared: &Shared, job: Arc<Job>) -> Result<Feed, IngestError> 
     let contract = &*shared.contract;
     match contract.spec.format.kind {
         FormatKind::Parquet => {
-            let (feed, warnings) = ParquetFeed::open(&shared.opener, contract, job.clone())?;
+            let (feed, warnings) = ParquetFeed::open(&shared.opener, contract, &shared.options, job.clone())?;
             warn(shared, &warnings, &job);
             Ok(Feed::Parquet(feed))
         }
