@@ -144,6 +144,22 @@ CLOUDS = {
     ),
     "google key": ("gs://bucket/lake", {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps({"private_key": CANARY})}),
     "google key that is none": ("gs://bucket/lake", {"GOOGLE_SERVICE_ACCOUNT_KEY": CANARY}),
+    "google key where its file belongs": (
+        "gs://bucket/lake",
+        {"GOOGLE_APPLICATION_CREDENTIALS": json.dumps({"private_key": CANARY}, indent=2)},
+    ),
+    "azure signature in the endpoint": (
+        "az://bucket/lake",
+        {"AZURE_STORAGE_ENDPOINT": f"https://somebody.blob.core.windows.net/?sv=2023-11-03&sig={CANARY}"},
+    ),
+    "aws token where its file belongs": (
+        "s3://bucket/lake",
+        {
+            "AWS_WEB_IDENTITY_TOKEN_FILE": CANARY,
+            "AWS_ROLE_ARN": "arn:aws:iam::1:role/x",
+            "AWS_REGION": "eu-west-1",
+        },
+    ),
 }
 
 

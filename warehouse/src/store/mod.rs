@@ -1,7 +1,8 @@
 //! Where raw exports and the lake lie: a folder or a bucket behind one trait.
 //!
 //! Credentials come from the environment variables each cloud's own tools read; a URL that carries a
-//! secret is refused, so that none ends in a log.
+//! secret is refused, and errors say the name of a variable in the place of what it holds, so that
+//! none ends in a log.
 
 mod advice;
 mod bucket;
@@ -13,6 +14,7 @@ pub(crate) mod faults;
 mod inside;
 #[cfg(test)]
 pub(crate) mod look_alike;
+mod masks;
 mod probe;
 mod settings;
 #[cfg(test)]
@@ -38,6 +40,7 @@ use bucket::BucketStore;
 pub use durable::{DurableStore, FsyncTotals, fsync_totals};
 use inside::InsideStore;
 pub use inside::LeadsOut;
+use masks::{MaskedStore, Masks};
 pub use probe::{ProbeError, probe};
 pub use settings::{AWS_VARIABLES, AZURE_VARIABLES, GOOGLE_VARIABLES};
 pub use unfinished::remove_unfinished;
@@ -60,9 +63,11 @@ pub enum StoreError {
     )]
     SecretInUrl { url: String, variables: &'static str },
     #[error(
-        "{variable}: the URL of a server must not carry a user or password, for it is logged; leave them out, and set the credentials as variables of their own"
+        "{variable}: the URL of a server must not carry a user, password, query or fragment, for it is logged; leave them out, and set the credentials as variables of their own"
     )]
     SecretInVariable { variable: &'static str },
+    #[error("{variable} is not the URL of a server; write http:// or https:// and its host, such as https://host:9000")]
+    NotAServer { variable: &'static str },
     #[error("{url}: no bucket is named; write {scheme}://BUCKET/FOLDER")]
     NoBucket { url: String, scheme: String },
     #[error("{url}: not the URL of an absolute path; write file:///absolute/folder")]
@@ -147,13 +152,21 @@ fn names_a_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
-/// The same holds for the variables that name a server.
-fn refuse_secrets_in_variables(names: &'static [&'static str], env: &Environment) -> Result<(), StoreError> {
-    let is_server = |name: &str| settings::SERVERS.iter().any(|mark| name.contains(mark));
-    for variable in names.iter().copied().filter(|name| is_server(name)) {
-        let named = env(variable).and_then(|value| Url::parse(&value).ok());
-        if named.is_some_and(|url| names_a_user(&url)) {
+fn carries_a_secret(url: &Url) -> bool {
+    names_a_user(url) || url.query().is_some() || url.fragment().is_some()
+}
+
+/// The same holds for the variables that name a server; what they hold is not repeated.
+fn check_servers(names: &[&'static str], env: &Environment) -> Result<(), StoreError> {
+    let servers = names.iter().copied().filter(|name| settings::is_server(name));
+    for variable in servers {
+        let Some(value) = env(variable).filter(|value| !value.is_empty()) else { continue };
+        let url = Url::parse(&value).map_err(|_| StoreError::NotAServer { variable })?;
+        if carries_a_secret(&url) {
             return Err(StoreError::SecretInVariable { variable });
+        }
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+            return Err(StoreError::NotAServer { variable });
         }
     }
     Ok(())
@@ -161,7 +174,7 @@ fn refuse_secrets_in_variables(names: &'static [&'static str], env: &Environment
 
 /// A secret in a URL would be printed with every message that names the location.
 fn refuse_secrets(url: &Url) -> Result<(), StoreError> {
-    if !names_a_user(url) && url.query().is_none() && url.fragment().is_none() {
+    if !carries_a_secret(url) {
         return Ok(());
     }
     let mut shown = url.clone();
@@ -205,8 +218,10 @@ pub fn check(url: &Url) -> Result<(), StoreError> {
 }
 
 fn open_bucket(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
-    refuse_secrets_in_variables(settings::names_of(url), env)?;
-    let built = |source| StoreError::Build { url: url.to_string(), variables: variables_of(url), source };
+    check_servers(settings::names_of(url), env)?;
+    let masks = Masks::of(settings::names_of(url), env);
+    let built =
+        |source| StoreError::Build { url: url.to_string(), variables: variables_of(url), source: masks.error(source) };
     let store: Arc<dyn ObjectStore> = match url.scheme() {
         "s3" | "s3a" => {
             let mut builder =
@@ -232,5 +247,6 @@ fn open_bucket(url: &Url, env: &Environment) -> Result<(Arc<dyn ObjectStore>, Pa
         }
     };
     let root = Path::from_url_path(url.path()).map_err(|source| built(object_store::Error::InvalidPath { source }))?;
-    Ok((Arc::new(BucketStore::new(store)), root))
+    let masked = MaskedStore::new(store, masks.clone());
+    Ok((Arc::new(BucketStore::new(Arc::new(masked))), root))
 }

@@ -63,6 +63,7 @@ pub const AZURE_VARIABLES: &[&str] = &[
     "AZURE_STORAGE_ENDPOINT",
     "AZURE_ENDPOINT",
     "AZURE_STORAGE_USE_EMULATOR",
+    "AZURITE_BLOB_STORAGE_URL",
     "AZURE_USE_AZURE_CLI",
     "AZURE_FEDERATED_TOKEN_FILE",
     "AZURE_IDENTITY_ENDPOINT",
@@ -94,7 +95,39 @@ pub const GOOGLE_VARIABLES: &[&str] = &[
 ];
 
 /// Parts of the names of variables that name a server.
-pub(super) const SERVERS: &[&str] = &["ENDPOINT", "BASE_URL", "AUTHORITY_HOST"];
+const SERVERS: &[&str] = &["ENDPOINT", "BASE_URL", "AUTHORITY_HOST", "STORAGE_URL"];
+
+/// Parts of the names of variables whose values may be said: names, switches, and servers, which are
+/// refused where they carry a secret.
+const PLAIN: &[&str] = &[
+    "REGION",
+    "ACCOUNT_NAME",
+    "ROLE_",
+    "ALLOW_",
+    "TIMEOUT",
+    "SKIP_",
+    "DISABLE_",
+    "USE_",
+    "STYLE",
+    "EXPRESS",
+    "FALLBACK",
+    "UNSIGNED",
+    "CHECKSUM",
+    "REQUEST_PAYER",
+    "SERVER_SIDE",
+    "BUCKET_KEY_ENABLED",
+    "PROXY_EXCLUDES",
+];
+
+/// Whether a variable names a server.
+pub(super) fn is_server(name: &str) -> bool {
+    SERVERS.iter().any(|mark| name.contains(mark))
+}
+
+/// Whether what a variable holds may be said.
+pub(super) fn is_plain(name: &str) -> bool {
+    is_server(name) || PLAIN.iter().any(|mark| name.contains(mark))
+}
 
 /// The variables read for a URL.
 pub(super) fn names_of(url: &Url) -> &'static [&'static str] {

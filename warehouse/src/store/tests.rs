@@ -60,6 +60,46 @@ fn a_secret_in_a_url_is_refused_and_not_printed() {
 }
 
 #[test]
+fn a_server_with_a_secret_or_without_a_scheme_is_refused_by_the_name_of_its_variable() {
+    for (variable, value, said) in [
+        ("AZURE_STORAGE_ENDPOINT", "https://name.blob.core.windows.net/?sv=2023&sig=hush", "must not carry"),
+        ("AZURE_STORAGE_ENDPOINT", "https://host/#hush", "must not carry"),
+        ("AZURE_AUTHORITY_HOST", "https://user:hush@host", "must not carry"),
+        ("AZURE_STORAGE_ENDPOINT", "localhost:10000", "is not the URL of a server"),
+        ("AZURE_STORAGE_ENDPOINT", "hush", "is not the URL of a server"),
+        ("AZURITE_BLOB_STORAGE_URL", "file:///hush", "is not the URL of a server"),
+    ] {
+        let env = |name: &str| match name {
+            "AZURE_STORAGE_ACCOUNT_NAME" => Some("name".to_owned()),
+            name => (name == variable).then(|| value.to_owned()),
+        };
+        let error = open(&Url::parse("az://box/x").unwrap(), &env).unwrap_err().to_string();
+        assert!(error.starts_with(variable) && error.contains(said) && !error.contains("hush"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_where_a_path_is_expected_is_in_no_error() {
+    let key = "{\n \"private_key\": \"hush\"\n}";
+    for variable in ["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH"] {
+        let env = |name: &str| (name == variable).then(|| key.to_owned());
+        let error = open(&Url::parse("gs://bucket/x").unwrap(), &env).unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(error.to_string().contains(&format!("file from {variable}")) && !told.contains("hush"), "{told}");
+    }
+    let env = |name: &str| match name {
+        "AWS_WEB_IDENTITY_TOKEN_FILE" => Some("token-hush-hush".to_owned()),
+        "AWS_ROLE_ARN" => Some("arn:aws:iam::1:role/x".to_owned()),
+        "AWS_REGION" => Some("eu-west-1".to_owned()),
+        _ => None,
+    };
+    let (store, root) = open(&Url::parse("s3://bucket/x").unwrap(), &env).unwrap();
+    let error = store.get(&root).await.unwrap_err();
+    let told = format!("{error} {error:?}");
+    assert!(told.contains("'AWS_WEB_IDENTITY_TOKEN_FILE'") && !told.contains("hush"), "{told}");
+}
+
+#[test]
 fn buckets_open_from_the_variables_their_tools_read() {
     let env = |name: &str| match name {
         "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AZURE_STORAGE_ACCOUNT_NAME" => Some("name".to_owned()),
