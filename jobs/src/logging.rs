@@ -10,6 +10,8 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use warehouse::plain::escaped_lines;
+
 use crate::cli::{Global, LogFormat};
 
 static PARTING: AtomicBool = AtomicBool::new(false);
@@ -53,7 +55,7 @@ pub fn tell(message: &str) {
         tracing::error!("{message}");
     } else {
         // Before the log is started, or with one that lets nothing through.
-        let _ = writeln!(std::io::stderr(), "error: {message}");
+        let _ = writeln!(std::io::stderr(), "error: {}", escaped_lines(message));
     }
 }
 

@@ -12,6 +12,7 @@ pub mod learn;
 pub mod lease;
 pub(crate) mod materialize;
 pub mod nearest;
+pub mod plain;
 pub(crate) mod planted;
 pub mod project;
 pub mod release;

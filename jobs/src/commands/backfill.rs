@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 use warehouse::error::ErrorKind;
+use warehouse::plain::escaped;
 use warehouse::release;
 use warehouse::run::{Failure, RunContext, RunError, RunReport, RunStatus, backfill};
 
@@ -79,7 +80,7 @@ fn text_lines(report: &RunReport, highest: Highest) -> Vec<String> {
         line.push_str(&format!(", release {release}"));
     }
     if let Some((became, cause)) = report.cause() {
-        line.push_str(&format!("\n            {became} {}: {}", cause.node, cause.message));
+        line.push_str(&format!("\n            {became} {}: {}", cause.node, escaped(&cause.message)));
     }
     report.earlier.iter().map(shared).chain([line]).collect()
 }

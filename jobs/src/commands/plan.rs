@@ -1,8 +1,10 @@
 //! `buho plan`: what a night would do and why; changes nothing.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use warehouse::clock::default_night;
+use warehouse::plain::escaped;
 use warehouse::run::{NightPlan, RunRequest, SourcePlan, WindowsPlan, plan_night};
 
 use crate::cli::{PlanArgs, ReportFormat};
@@ -108,13 +110,13 @@ fn source_line(source: &SourcePlan) -> String {
     if source.waiting > 0 {
         parts.push(format!("{} for later nights", source.waiting));
     }
-    parts.extend(source.freshness.clone());
-    parts.extend(source.error.as_ref().map(|error| format!("error: {error}")));
+    parts.extend(source.freshness.as_deref().map(|told| escaped(told).into_owned()));
+    parts.extend(source.error.as_deref().map(|error| format!("error: {}", escaped(error))));
     format!("  {}: {}\n", source.source, parts.join("; "))
 }
 
 fn files(what: &str, paths: &[String]) -> String {
-    let named: Vec<&str> = paths.iter().take(NAMED_FILES).map(String::as_str).collect();
+    let named: Vec<Cow<str>> = paths.iter().take(NAMED_FILES).map(|path| escaped(path)).collect();
     let more = paths.len().saturating_sub(NAMED_FILES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{} {what} ({}{more})", paths.len(), named.join(", "))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
 use warehouse::lease::{Holder, LeaseError, Link, break_lease, last_link};
+use warehouse::plain::escaped;
 use warehouse::run::{RunReport, has_runs, last_runs, run_by_id};
 use warehouse::table::Lake;
 
@@ -128,17 +129,17 @@ fn text(report: &RunReport) -> String {
         let _ = writeln!(text, "  {phase:<8} {seconds:>7.1} s");
     }
     for warning in &report.warnings {
-        let _ = writeln!(text, "! {warning}");
+        let _ = writeln!(text, "! {}", escaped(warning));
     }
     let width = report.node_reports.iter().map(|node| node.node.len()).max().unwrap_or(0);
     for node in &report.node_reports {
         let rows = node.rows.map(|rows| format!("{rows} rows")).unwrap_or_default();
-        let message = node.message.as_deref().unwrap_or_default();
+        let message = escaped(node.message.as_deref().unwrap_or_default());
         let _ =
             writeln!(text, "{:<8} {:<width$} {rows:>14} {:>7.1} s  {message}", node.status, node.node, node.seconds);
     }
     for audit in report.audits.iter().filter(|audit| !audit.passed) {
-        let examples = audit.examples.as_deref().unwrap_or_default();
+        let examples = escaped(audit.examples.as_deref().unwrap_or_default());
         let _ = writeln!(
             text,
             "{:<8} {}: {} on {} rows  {examples}",

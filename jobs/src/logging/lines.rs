@@ -8,6 +8,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+use warehouse::plain::{escaped, escaped_lines};
 
 /// Writes an event as a line.
 #[derive(Debug, Clone, Copy)]
@@ -44,10 +45,10 @@ impl Lines {
         let mark = self.painted(mark, paint);
         // A message that names its subject itself is not told twice.
         let named = found.subject.is_empty() || found.message.starts_with(&found.subject);
-        let subject = if named { String::new() } else { format!("{} ", found.subject) };
-        let mut line = format!("{mark} {subject}{}", found.message);
+        let subject = if named { String::new() } else { format!("{} ", escaped(&found.subject)) };
+        let mut line = format!("{mark} {subject}{}", below(&found.message));
         if !found.rest.is_empty() {
-            let rest = format!("  {}", found.rest.join("  "));
+            let rest = format!("  {}", below(&found.rest.join("  ")));
             line.push_str(&self.painted(&rest, "2"));
         }
         line
@@ -56,6 +57,11 @@ impl Lines {
     fn painted(&self, text: &str, paint: &str) -> String {
         if self.colour { format!("\x1b[{paint}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+/// A text of which no part stands where a line of the log begins, whatever is quoted in it.
+fn below(text: &str) -> String {
+    escaped_lines(text.trim_end()).replace('\n', "\n    ")
 }
 
 /// The fields of an event, those with a unit shown with it.
@@ -121,6 +127,19 @@ mod tests {
         let found =
             Found { message: "orders: nothing came".to_owned(), subject: "orders".to_owned(), ..Found::default() };
         assert_eq!(lines.line(Level::WARN, &found), "! orders: nothing came");
+    }
+
+    #[test]
+    fn what_a_message_quotes_neither_moves_the_cursor_nor_begins_a_line() {
+        let lines = Lines { colour: true, stamps: true };
+        let found = Found {
+            message: "orders: `\x1b]52;c;aGk=\x07\r\n2026-01-01T00:00:00Z  INFO ✓ all is well`\n".to_owned(),
+            subject: "orders".to_owned(),
+            rest: vec!["file=\u{202e}vsc.a".to_owned()],
+        };
+        let line = lines.line(Level::ERROR, &found);
+        assert!(line.starts_with("\x1b[31m✗\x1b[0m orders: `\\u{1b}]52;c;aGk=\\u{7}\\r\n    2026-01-01"), "{line:?}");
+        assert!(line.ends_with("all is well`\x1b[2m  file=\\u{202e}vsc.a\x1b[0m"), "{line:?}");
     }
 
     #[test]

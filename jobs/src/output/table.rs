@@ -5,6 +5,7 @@ use std::io::Write;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use warehouse::plain::is_plain;
 
 use super::{RowWriter, Sink, of_arrow};
 use crate::exit::CommandError;
@@ -113,7 +114,7 @@ fn is_number(data_type: &DataType) -> bool {
     data_type.is_numeric()
 }
 
-/// A value on one line, without what would move a terminal's cursor.
+/// A value on one line, without what would move a terminal's cursor or turn round what is read.
 fn shown(text: &str) -> String {
     let mut cell = String::with_capacity(text.len());
     for (count, character) in text.chars().enumerate() {
@@ -121,10 +122,10 @@ fn shown(text: &str) -> String {
             cell.push('…');
             break;
         }
-        if character.is_control() {
-            cell.extend(character.escape_default());
-        } else {
+        if is_plain(character) {
             cell.push(character);
+        } else {
+            cell.extend(character.escape_default());
         }
     }
     cell

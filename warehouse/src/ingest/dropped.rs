@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 
 use super::ledger::Ledger;
 use super::work::Job;
+use crate::plain::escaped;
 use crate::project::contract::{Contract, DroppedColumns};
 
 /// A delivery without columns that files of its night or of nights before it had.
@@ -54,7 +55,7 @@ impl fmt::Display for Dropped {
             self.columns.iter().map(|(column, since)| format!("`{column}`, which files had since {since}")).collect();
         let more =
             if self.more > 0 { format!(" (and {} more deliveries lack some)", self.more) } else { String::new() };
-        write!(f, "`{}` has no column {}{more}; ", self.path, named.join(", nor "))?;
+        write!(f, "`{}` has no column {}{more}; ", escaped(&self.path), named.join(", nor "))?;
         match self.asked {
             DroppedColumns::Warn => {
                 write!(

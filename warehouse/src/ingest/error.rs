@@ -2,7 +2,15 @@
 
 use super::read::Codec;
 use crate::error::ErrorKind;
+use crate::plain::plain;
 use crate::store::LeadsOut;
+
+/// Characters of a path that a message repeats: as many as a bucket lets it have.
+const PATH_CHARS: usize = 1024;
+
+fn shown(path: &str) -> String {
+    plain(path, PATH_CHARS)
+}
 
 /// A failure that stops one source; the other sources of the night go on.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +21,7 @@ pub enum IngestError {
     #[error("{contract}: {field} `{found}`: {reason}")]
     Contract { contract: String, field: String, found: String, reason: String },
 
-    #[error("cannot {action} raw file `{path}`: {source}; {advice}")]
+    #[error("cannot {action} raw file `{}`: {source}; {advice}", shown(path))]
     Storage {
         path: String,
         action: &'static str,
@@ -30,7 +38,7 @@ pub enum IngestError {
     #[error("{link}")]
     LeadsOut { link: String },
 
-    #[error("cannot read raw file `{path}`: {source}; check the disk and its permissions")]
+    #[error("cannot read raw file `{}`: {source}; check the disk and its permissions", shown(path))]
     Read {
         path: String,
         #[source]
@@ -38,78 +46,91 @@ pub enum IngestError {
     },
 
     #[error(
-        "`{path}` matches the path of source {contract} but is a directory; remove it, or make the pattern name the files inside it"
+        "`{}` matches the path of source {contract} but is a directory; remove it, or make the pattern name the files inside it",
+        shown(path)
     )]
     Directory { contract: String, path: String },
 
     #[error(
-        "the date in the name of `{path}` does not exist (pattern `{pattern}`); rename the file or make the pattern pass it by"
+        "the date in the name of `{}` does not exist (pattern `{pattern}`); rename the file or make the pattern pass it by",
+        shown(path)
     )]
     DateInName { path: String, pattern: String },
 
     #[error(
-        "`{path}` changed while it was read ({detail}); it is left for the next night: deliver files whole, under their final name"
+        "`{}` changed while it was read ({detail}); it is left for the next night: deliver files whole, under their final name",
+        shown(path)
     )]
     Changed { path: String, detail: String },
 
-    #[error("`{path}` is not what was loaded ({detail}), so its held rows cannot be told from others")]
+    #[error("`{}` is not what was loaded ({detail}), so its held rows cannot be told from others", shown(path))]
     NotAsLoaded { path: String, detail: String },
 
     #[error(
-        "`{path}` holds {found} records, and {wanted} are held of that file; write one for each held row, in their order (`buho quarantine show` lists them)"
+        "`{}` holds {found} records, and {wanted} are held of that file; write one for each held row, in their order (`buho quarantine show` lists them)",
+        shown(path)
     )]
     Corrected { path: String, found: usize, wanted: usize },
 
     #[error(
-        "`{path}` is not {declared}: {found}; correct `format.compression` in the contract or deliver the file again"
+        "`{}` is not {declared}: {found}; correct `format.compression` in the contract or deliver the file again",
+        shown(path)
     )]
     Magic { path: String, declared: String, found: String },
 
     #[error(
-        "`{path}` ends in the middle of its {codec} stream after {bytes} bytes of content; the upload was cut: deliver it again"
+        "`{}` ends in the middle of its {codec} stream after {bytes} bytes of content; the upload was cut: deliver it again",
+        shown(path)
     )]
     Truncated { path: String, codec: Codec, bytes: u64 },
 
-    #[error("`{path}` is damaged {codec} after {bytes} bytes of content ({reason}); deliver it again")]
+    #[error("`{}` is damaged {codec} after {bytes} bytes of content ({reason}); deliver it again", shown(path))]
     Corrupt { path: String, codec: Codec, bytes: u64, reason: String },
 
     #[error(
-        "`{path}` unpacks to more than {limit} ({packed} bytes packed, {unpacked} unpacked so far); if that is right, {advice}"
+        "`{}` unpacks to more than {limit} ({packed} bytes packed, {unpacked} unpacked so far); if that is right, {advice}",
+        shown(path)
     )]
     Bomb { path: String, limit: String, packed: u64, unpacked: u64, advice: &'static str },
 
     #[error(
-        "`{path}` has no column {missing}, which {contract} requires; its columns are {found}; correct `from` in the contract or the export"
+        "`{}` has no column {missing}, which {contract} requires; its columns are {found}; correct `from` in the contract or the export",
+        shown(path)
     )]
     MissingColumns { path: String, contract: String, missing: String, found: String },
 
     #[error(
-        "`{path}` names the column `{column}` {times} times, so it is not clear which one {contract} means; give each column its own name"
+        "`{}` names the column `{column}` {times} times, so it is not clear which one {contract} means; give each column its own name",
+        shown(path)
     )]
     DuplicateColumn { path: String, contract: String, column: String, times: usize },
 
-    #[error("the header of `{path}` cannot be read: {reason}; correct the file or `format` in {contract}")]
+    #[error("the header of `{}` cannot be read: {reason}; correct the file or `format` in {contract}", shown(path))]
     Header { path: String, contract: String, reason: String },
 
     #[error(
-        "`{path}` is one JSON array; Buho reads JSON lines, one object a line: convert it, e.g. with `jq -c '.[]'`"
+        "`{}` is one JSON array; Buho reads JSON lines, one object a line: convert it, e.g. with `jq -c '.[]'`",
+        shown(path)
     )]
     JsonArray { path: String },
 
-    #[error("`{path}` cannot be read as Parquet: {reason}; deliver it again")]
+    #[error("`{}` cannot be read as Parquet: {reason}; deliver it again", shown(path))]
     Parquet { path: String, reason: String },
 
     #[error(
-        "`{path}` has the same content as `{twin}`, already loaded as delivery {number}, and {contract} says `duplicates: fail`; remove one of them"
+        "`{}` has the same content as `{}`, already loaded as delivery {number}, and {contract} says `duplicates: fail`; remove one of them",
+        shown(path),
+        shown(twin)
     )]
     Duplicate { path: String, twin: String, number: i64, contract: String },
 
     #[error(
-        "more than {limit} of its source do not fit the contract, which is more than is kept: reading stopped in `{path}`; {example}; see ops.quarantine, then correct the contract or the export"
+        "more than {limit} of its source do not fit the contract, which is more than is kept: reading stopped in `{}`; {example}; see ops.quarantine, then correct the contract or the export",
+        shown(path)
     )]
     QuarantineFull { path: String, limit: String, example: String },
 
-    #[error("cannot write the rows of `{path}`: {source}")]
+    #[error("cannot write the rows of `{}`: {source}", shown(path))]
     Sink {
         path: String,
         #[source]

@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use super::dropped::Dropped;
 use super::error::{IngestError, SinkError};
 use super::ledger::Ledger;
+use crate::plain::escaped;
 
 /// Where one worker writes its rows: a data file. Called on a blocking thread.
 pub trait BatchSink: Send {
@@ -143,7 +144,7 @@ impl std::fmt::Display for OverTolerance {
             f,
             "{} of {all} rows of `{}` ({share:.2} %) do not fit the contract, which tolerates {:.2} %; mostly: {}; see ops.quarantine, then correct the contract or the export",
             self.quarantined,
-            self.path,
+            escaped(&self.path),
             100.0 * self.tolerance,
             self.mostly
         )

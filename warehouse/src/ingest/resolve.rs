@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::error::IngestError;
 use super::ledger::{DeliveryRecord, DeliveryState, Ledger};
 use super::plan::{IngestPlan, PlannedDelivery, Reason, duplicates};
+use crate::plain::escaped;
 use crate::project::contract::{Contract, Delivery, Duplicates};
 
 /// What is to be read, and the ledger as it will be once it was.
@@ -95,7 +96,8 @@ impl Resolved {
                 record.state = DeliveryState::Loaded;
                 self.to_load.push((number, planned.clone()));
                 self.warnings.push(format!(
-                    "`{path}` was skipped for another file with its content, which has another by now: it is loaded"
+                    "`{}` was skipped for another file with its content, which has another by now: it is loaded",
+                    escaped(path)
                 ));
             }
         }
@@ -112,14 +114,14 @@ impl Resolved {
         planned: &PlannedDelivery,
         twin: &DeliveryRecord,
     ) -> Result<bool, IngestError> {
-        let path = &planned.file.path;
-        let (number, other) = (twin.number, &twin.path);
+        let (path, other) = (escaped(&planned.file.path), escaped(&twin.path));
+        let number = twin.number;
         let newest = self.ledger.loaded().last().is_some_and(|record| record.number == number);
         match duplicates(contract) {
             None => Ok(false),
             Some(Duplicates::Fail) => Err(IngestError::Duplicate {
-                path: path.clone(),
-                twin: other.clone(),
+                path: planned.file.path.clone(),
+                twin: twin.path.clone(),
                 number,
                 contract: contract.file.clone(),
             }),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use warehouse::error::ErrorKind;
+use warehouse::plain::escaped_lines;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +45,8 @@ impl Findings {
     }
 
     fn add(&mut self, grade: Grade, subject: &str, text: impl fmt::Display) {
-        self.found.push(Finding { grade, subject: subject.to_owned(), text: text.to_string() });
+        let text = escaped_lines(&text.to_string()).into_owned();
+        self.found.push(Finding { grade, subject: subject.to_owned(), text });
     }
 
     /// The kind that decides the exit code; `None` where all is well.
@@ -104,10 +106,10 @@ mod tests {
     fn subjects_stand_in_a_column_and_long_texts_below_themselves() {
         let mut findings = Findings::default();
         findings.fine("raw", "1 file");
-        findings.problem(ErrorKind::User, "source orders", "first\nsecond");
+        findings.problem(ErrorKind::User, "source orders", "first\x1b[2J\nsecond");
         let shown = findings.to_string();
         assert!(shown.contains("✓ raw            1 file\n"), "{shown}");
-        assert!(shown.contains("✗ source orders  first\n                 second\n"), "{shown}");
+        assert!(shown.contains("✗ source orders  first\\u{1b}[2J\n                 second\n"), "{shown}");
         assert!(shown.ends_with("1 problem to mend before a night runs.\n"));
     }
 }

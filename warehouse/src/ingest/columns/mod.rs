@@ -12,6 +12,7 @@ pub(crate) use set::ColumnSet;
 pub(crate) use time::{Layout, Written, iso_date, iso_timestamp};
 pub(crate) use tokens::{Field, Misfit, Row, Tokens};
 
+use crate::plain::plain;
 use crate::project::types::ColumnType;
 
 /// Why a text is no value of a type.
@@ -39,11 +40,7 @@ const SHOWN_CHARS: usize = 60;
 impl Unfit {
     /// The reason for the quarantine: what, and what to do where that is plain.
     pub(crate) fn reason(self, text: &[u8], kind: ColumnType) -> String {
-        let text = String::from_utf8_lossy(text);
-        let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
-        if shown.len() < text.len() {
-            shown.push('…');
-        }
+        let shown = plain(&String::from_utf8_lossy(text), SHOWN_CHARS);
         match self {
             Self::Missing => "required, but there is no value".to_owned(),
             Self::Range => format!("`{shown}` is outside {kind}"),

@@ -7,10 +7,13 @@ use encoding_rs::Encoding;
 use super::tokens::fields_of;
 use crate::ingest::blocks::{Block, Dialect};
 use crate::ingest::error::IngestError;
+use crate::plain::plain;
 use crate::project::contract::Contract;
 
 /// Names that a message lists.
 const SHOWN_NAMES: usize = 50;
+/// Characters of a name that a message repeats.
+const SHOWN_CHARS: usize = 100;
 
 /// The columns of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +69,7 @@ impl Header {
             })?;
             match place {
                 Some(Found { written: Some(found), .. }) => {
-                    warnings.push(format!("the header writes `{found}` for column `{wanted}`"))
+                    warnings.push(format!("the header writes {} for column `{wanted}`", quoted(found)))
                 }
                 None if column.required => missing.push(format!("`{wanted}`")),
                 None => warnings.push(format!("there is no column `{wanted}`; `{}` is NULL", column.name.as_str())),
@@ -135,7 +138,7 @@ impl<'a> Names<'a> {
         let unknown = |place: &usize| !places.contains(&Some(*place));
         let names: Vec<String> = (0..self.all.len())
             .filter(unknown)
-            .filter_map(|place| self.all.get(place).map(|name| format!("`{name}`")))
+            .filter_map(|place| self.all.get(place).map(|name| quoted(name)))
             .collect();
         match names.as_slice() {
             [] => Vec::new(),
@@ -148,9 +151,14 @@ impl<'a> Names<'a> {
         if self.all.is_empty() {
             return "none".to_owned();
         }
-        let names: Vec<String> = self.all.iter().map(|name| format!("`{name}`")).collect();
+        let names: Vec<String> = self.all.iter().map(|name| quoted(name)).collect();
         listed(&names)
     }
+}
+
+/// A name as a file writes it.
+fn quoted(name: &str) -> String {
+    format!("`{}`", plain(name, SHOWN_CHARS))
 }
 
 /// The first names of a list that may be as long as somebody else pleases.

@@ -233,6 +233,26 @@ async fn a_contract_may_know_that_its_files_pack_well() {
 }
 
 #[tokio::test]
+async fn what_a_file_holds_is_quoted_in_messages_without_what_moves_a_terminal_and_kept_exactly() {
+    let contract = columns("path: '*'\ntolerance: 0.0", &["id BIGINT!"]);
+    let value = "x\u{1b}]52;c;aGk=\u{7}\n2026-01-30T03:00:00Z  INFO all is well";
+    let long = "\u{1b}[2J".repeat(10_000);
+    let text = format!("id,{long}\n\"{value}\",1\n");
+    let loaded = load_file(&contract, "a.csv", &text, 1 << 20, 1).await.unwrap();
+    let failure = loaded.report.failure.as_ref().unwrap().to_string();
+    has(&failure, &["`x\\u{1b}]52;c;aGk=\\u{7}\\n2026-01-30T03:00:00Z  INFO all is well` is not BIGINT"]);
+    let path = "a\u{202e}vsc.csv".to_owned();
+    let named = IngestError::Directory { contract: "orders".to_owned(), path }.to_string();
+    has(&named, &["`a\\u{202e}vsc.csv`"]);
+    let renamed =
+        load_file(&contract, "a.csv", text.replace("id,", "no,"), 1 << 20, 1).await.err().unwrap().to_string();
+    for told in loaded.report.warnings.iter().chain([&failure, &renamed, &named]) {
+        assert!(told.chars().all(crate::plain::is_plain) && told.len() < 2000, "{} bytes: {told:?}", told.len());
+    }
+    assert_eq!(quarantine(&loaded)[0][4], format!("\"{value}\",1"));
+}
+
+#[tokio::test]
 async fn over_its_tolerance_a_source_fails_and_says_why() {
     let contract = columns("path: '*'\ntolerance: 0.25", &["id BIGINT!"]);
     let mut world = World::new();

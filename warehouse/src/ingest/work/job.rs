@@ -15,6 +15,7 @@ use crate::ingest::options::{LoadOptions, SinkFactory};
 use crate::ingest::plan::GivenUp;
 use crate::ingest::quarantine::Quarantine;
 use crate::ingest::read::Opener;
+use crate::plain::escaped;
 use crate::project::contract::Contract;
 
 /// One delivery.
@@ -175,7 +176,7 @@ impl Warnings {
 
     pub(super) fn told(&self) -> Vec<String> {
         let told = self.files.iter().map(|(warning, paths)| {
-            let first = paths.iter().min().map_or("", |path| path.as_ref());
+            let first = escaped(paths.iter().min().map_or("", |path| path.as_ref()));
             match paths.len() {
                 1 => format!("`{first}`: {warning}"),
                 files => format!("`{first}` and {} more: {warning}", files - 1),
