@@ -22,6 +22,17 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The same, once it was said: that nobody reads it any more makes nothing well that was not.
+    ///
+    /// # Errors
+    /// It could not be said for another reason.
+    pub fn said(self, said: Result<(), CommandError>) -> Result<Self, CommandError> {
+        match said {
+            Ok(()) | Err(CommandError::ReaderGone) => Ok(self),
+            Err(error) => Err(error),
+        }
+    }
+
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -179,6 +190,17 @@ mod tests {
     fn a_reader_that_has_seen_enough_is_no_error() {
         let error = CommandError::output(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
         assert_eq!(error.code(), 0);
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_takes_no_failure_with_it_and_a_full_disk_is_told() {
+        let gone = || Err(CommandError::ReaderGone);
+        for exit in [Exit::Done, Exit::NothingToDo, Exit::Failed(ErrorKind::Data)] {
+            assert_eq!(exit.said(gone()).unwrap(), exit);
+            assert_eq!(exit.said(Ok(())).unwrap(), exit);
+        }
+        let full = CommandError::output(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert_eq!(Exit::Done.said(Err(full)).unwrap_err().code(), 3);
     }
 
     #[test]

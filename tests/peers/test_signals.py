@@ -1,7 +1,9 @@
 """A run that is told to stop, while it waits for storage that never answers."""
 
+import os
 import resource
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,42 @@ def test_a_signal_ends_a_run_with_its_own_code_and_gives_the_lake_back(
     [stopped] = buho.at(project, lake=lake).runs()
     assert (stopped["status"], stopped["night"], stopped["phase"]) == ("stopped", tiny.NIGHT, "ingest")
     assert stopped["process"] == str(run.pid)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("run", "--night", tiny.NIGHT), 1),
+        (("run", "--night", tiny.NIGHT, "--format", "json"), 1),
+        (("run", "--night", tiny.NIGHT, "--select", "nothing", "--format", "json"), 2),
+        (("backfill", "--from", tiny.NIGHT, "--to", tiny.NIGHT), 1),
+        (("quarantine", "replay", "bad"), 1),
+        (("doctor",), 2),
+        (("plan", "--night", tiny.NIGHT), 0),
+    ],
+    ids=lambda value: "_".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_a_reader_that_has_gone_takes_no_failure_with_it(
+    buho: Buho, tmp_path: Path, command: tuple[str, ...], code: int
+):
+    project = tiny.write_project(tmp_path / "project")
+    (project / "raw" / "bad" / f"bad_{tiny.NIGHT}.csv").write_text("day\n2026-01-30\n")
+    at = buho.at(project)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as gone:
+        done = subprocess.run(
+            at.command(*command),
+            env=at.variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            timeout=at.timeout_s,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == code, done.stderr
+    assert "panicked" not in done.stderr
 
 
 RUN = ("run", "--night", tiny.NIGHT)

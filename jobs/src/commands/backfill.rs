@@ -25,14 +25,14 @@ pub fn run(context: &Context, args: &BackfillArgs) -> Result<Exit, CommandError>
         }
         sum.add(&report, highest);
     });
-    printed?;
-    match args.format {
-        ReportFormat::Json => context.say(sum.result_line(ended.as_ref().err()))?,
-        ReportFormat::Text if sum.count() > 0 => context.say(&sum)?,
-        ReportFormat::Text => {}
-    }
+    let said = printed.and_then(|()| match args.format {
+        ReportFormat::Json => context.say(sum.result_line(ended.as_ref().err())),
+        ReportFormat::Text if sum.count() > 0 => context.say(&sum),
+        ReportFormat::Text => Ok(()),
+    });
+    // What ended the nights counts more than that it could not be said.
     ended?;
-    Ok(sum.worst.map_or(Exit::Done, Exit::Failed))
+    sum.worst.map_or(Exit::Done, Exit::Failed).said(said)
 }
 
 /// The highest night that was released before.

@@ -55,8 +55,11 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
         for night in nights(args.nights) {
             let request = RunRequest { night, ..RunRequest::default() };
             let report = run_night(&opened, &request).await?;
-            context.print(&super::run::summary(&report))?;
             failed = failed.or(report.worst());
+            match (context.print(&super::run::summary(&report)), failed) {
+                (Err(CommandError::ReaderGone), Some(_)) => return Ok(failed),
+                (said, _) => said?,
+            }
         }
         let reader = Reader::open(&opened.project, &opened.lake, &opened.engine, None, context.clock.as_ref()).await?;
         for (title, query) in TOUR {
@@ -69,8 +72,7 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
         }
         Ok(failed)
     })?;
-    context.print(&next(&args.dir))?;
-    Ok(failed.map_or(Exit::Done, Exit::Failed))
+    failed.map_or(Exit::Done, Exit::Failed).said(context.print(&next(&args.dir)))
 }
 
 /// The last nights, oldest first.

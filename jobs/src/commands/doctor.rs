@@ -40,8 +40,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, CommandError> {
 }
 
 fn tell(context: &Context, findings: &Findings) -> Result<Exit, CommandError> {
-    context.print(&findings.to_string())?;
-    Ok(findings.worst().map_or(Exit::Done, Exit::Failed))
+    findings.worst().map_or(Exit::Done, Exit::Failed).said(context.print(&findings.to_string()))
 }
 
 async fn examine(context: &Context, project: Project, night: Option<NaiveDate>) -> Findings {

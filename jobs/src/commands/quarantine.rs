@@ -108,15 +108,13 @@ async fn try_again(
         }
     };
     let report = build_replayed(opened).await?;
-    match format {
+    report.worst().map_or(Exit::Done, Exit::Failed).said(match format {
         ReportFormat::Json => {
             let run = report.result_line();
-            context.say(serde_json::json!({ "held": tried.held, "replayed": tried.replayed, "run": run }))?;
+            context.say(serde_json::json!({ "held": tried.held, "replayed": tried.replayed, "run": run }))
         }
-        ReportFormat::Text => {
-            context.say(format!("{} of {} held rows fit now and are in bronze", tried.replayed, tried.held))?;
-            context.print(&super::run::summary(&report))?;
-        }
-    }
-    Ok(report.worst().map_or(Exit::Done, Exit::Failed))
+        ReportFormat::Text => context
+            .say(format!("{} of {} held rows fit now and are in bronze", tried.replayed, tried.held))
+            .and_then(|()| context.print(&super::run::summary(&report))),
+    })
 }

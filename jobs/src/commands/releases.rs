@@ -115,12 +115,13 @@ async fn list(lake: &Lake, limit: usize, format: RowFormat) -> Result<Exit, Comm
     let releases = release::read_each(lake, &ids).await.map_err(RunError::from)?;
     let batch = rows(&releases, &pins).map_err(|error| CommandError::of(ErrorKind::Defect, &error))?;
     let schema = batch.schema();
-    write_batches(&[batch], schema, format, Destination::new(None))?;
+    let written = write_batches(&[batch], schema, format, Destination::new(None));
     let damaged: Vec<&ReleaseError> = releases.iter().filter_map(|(_, found)| found.as_ref().err()).collect();
     for error in &damaged {
         logging::tell(&error.to_string());
     }
-    Ok(damaged.iter().map(|error| error.kind()).reduce(ErrorKind::worst).map_or(Exit::Done, Exit::Failed))
+    let worst = damaged.iter().map(|error| error.kind()).reduce(ErrorKind::worst);
+    worst.map_or(Exit::Done, Exit::Failed).said(written)
 }
 
 fn rows(releases: &[(ReleaseId, Found)], pins: &[ReleaseId]) -> Result<RecordBatch, ArrowError> {

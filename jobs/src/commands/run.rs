@@ -32,7 +32,8 @@ fn told(context: &Context, asked: RunRequest, args: &StageArgs) -> Result<Exit, 
     if let (Err(error), ReportFormat::Json) = (&done, args.format)
         && let Some(kind) = error.kind_name()
     {
-        context.say(json!({
+        // The error is told on standard error too, whoever reads this.
+        let _ = context.say(json!({
             "run_id": null,
             "night": args.of.night,
             "status": RunStatus::Failed,
@@ -43,7 +44,7 @@ fn told(context: &Context, asked: RunRequest, args: &StageArgs) -> Result<Exit, 
             "failed": { "node": null, "message": error.to_string() },
             "held": null,
             "seconds": null,
-        }))?;
+        }));
     }
     done
 }
@@ -58,11 +59,10 @@ fn one(context: &Context, asked: RunRequest, args: &StageArgs) -> Result<Exit, C
         let request = RunRequest { night, select: selection(&opened, args.of.select.as_deref())?, ..asked };
         Ok(run_night(&opened, &request).await?)
     })?;
-    match args.format {
-        ReportFormat::Json => context.say(report.result_line())?,
-        ReportFormat::Text => context.print(&format!("{}{}", summary(&report), next(&report, stage)))?,
-    }
-    Ok(exit(&report, args.skip_code))
+    exit(&report, args.skip_code).said(match args.format {
+        ReportFormat::Json => context.say(report.result_line()),
+        ReportFormat::Text => context.print(&format!("{}{}", summary(&report), next(&report, stage))),
+    })
 }
 
 /// Opens a project for a run.

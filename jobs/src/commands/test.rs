@@ -17,12 +17,11 @@ pub fn run(context: &Context, args: &TestArgs) -> Result<Exit, CommandError> {
             .map_err(|error| CommandError::of(error.kind(), &error))?;
         Ok(run_unit_tests(&graph, &project.models, &resolved.schemas, &selected, settings.threads).await)
     })?;
-    for outcome in outcomes.iter().filter(|outcome| !outcome.passed) {
-        context.say(failure(outcome))?;
-    }
-    let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
-    context.say(format!("{} passed, {failed} failed", outcomes.len() - failed))?;
-    Ok(if failed == 0 { Exit::Done } else { Exit::Failed(ErrorKind::Data) })
+    let failures: Vec<String> = outcomes.iter().filter(|outcome| !outcome.passed).map(failure).collect();
+    let failed = failures.len();
+    let exit = if failed == 0 { Exit::Done } else { Exit::Failed(ErrorKind::Data) };
+    let told = failures.iter().try_for_each(|failure| context.say(failure));
+    exit.said(told.and_then(|()| context.say(format!("{} passed, {failed} failed", outcomes.len() - failed))))
 }
 
 fn failure(outcome: &TestOutcome) -> String {
