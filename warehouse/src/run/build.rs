@@ -190,7 +190,8 @@ impl<'a> Build<'a> {
         let context = self.context;
         let mut learning = false;
         loop {
-            let mut rest = Vec::with_capacity(waiting.len());
+            let before = waiting.len();
+            let mut rest = Vec::with_capacity(before);
             for node in waiting {
                 let is_training = context.is_training(&node.name);
                 let is_full = running.len() >= context.engine.threads() || (is_training && learning);
@@ -208,13 +209,28 @@ impl<'a> Build<'a> {
                     self.settle(computed);
                 }
                 None if waiting.is_empty() => return Ok(()),
+                None if waiting.len() == before => return Err(self.stuck(&waiting)),
                 None => {}
             }
         }
     }
 
     fn is_ready(&self, node: &Node) -> bool {
-        node.inputs.iter().all(|input| self.identities.contains_key(input) || self.states.contains_key(input))
+        node.inputs.iter().all(|input| self.is_settled(input))
+    }
+
+    fn is_settled(&self, input: &str) -> bool {
+        self.identities.contains_key(input) || self.states.contains_key(input)
+    }
+
+    /// Nodes that wait, and none is at work that they could wait for.
+    fn stuck(&self, waiting: &[&Node]) -> RunError {
+        let waits = |node: &&Node| {
+            let inputs = node.inputs.iter().filter(|input| !self.is_settled(input));
+            format!("{} for {}", node.name, inputs.map(String::as_str).collect::<Vec<_>>().join(", "))
+        };
+        let waiting: Vec<String> = waiting.iter().map(waits).collect();
+        RunError::Defect { what: format!("nodes wait for tables that nothing makes: {}", waiting.join("; ")) }
     }
 
     /// Settles a node that needs no work; what one that does is made from.

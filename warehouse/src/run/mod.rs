@@ -75,6 +75,7 @@ mod method;
 mod ml;
 mod night;
 mod ops;
+mod ops_inputs;
 mod outcome;
 mod parents;
 mod plan;

@@ -129,6 +129,7 @@ async fn phases(
 
     let mut build = Build::new(context, request, built_for, &run_id, previous.as_ref(), &sources);
     build.take_decisions().await?;
+    build.take_ops().await?;
     let staged = build.staged().await?;
     tell_rebuilt(previous.as_ref(), staged.build(), report);
     if request.stage.is_some_and(Stage::computes) {

@@ -45,6 +45,7 @@ async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &st
         let (candidate, state) = restored(context, name, table, &latest).await?;
         build.place(name, candidate, state);
     }
+    build.take_ops().await?;
     let audited = audit(context, build.placed()).await?;
     failpoint::reached("rollback.audited");
     if let Some((node, message)) = audited.first_failure() {

@@ -19,6 +19,7 @@ mod maintain;
 mod materialize;
 mod memory;
 mod pairs;
+mod ops_inputs;
 mod proofs;
 mod reader;
 mod recut;
