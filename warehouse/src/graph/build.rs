@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use super::any_night::any_night;
 use super::error::{At, GraphError, GraphErrors};
 use super::fingerprint::{Fingerprint, fingerprint, former};
 use super::lint::lint;
@@ -103,6 +104,9 @@ pub fn build(models: &BTreeMap<String, Model>, contracts: &BTreeMap<String, Cont
             }
         };
         check(model, &parsed, models, &sources, &mut errors);
+        if model.spec.materialized == Materialized::Scd2 {
+            any_night(model, models, contracts, &mut errors);
+        }
         if model.ml.is_none() {
             errors.extend(lint(&model.sql_file, &model.layer, &parsed));
         }
@@ -157,9 +161,6 @@ fn check(
         errors.push(GraphError::UnqualifiedTable { at, table: table.clone(), nearest });
     }
     parameters(model, parsed, errors);
-    if model.spec.materialized == Materialized::Scd2 {
-        any_night(model, models, errors);
-    }
     for (table, span) in &parsed.inputs {
         let at = At::span(&model.sql_file, *span);
         // The columns of ops tables are known to the engine alone: `resolve` names one that is not there.
@@ -168,29 +169,6 @@ fn check(
             errors.push(GraphError::UnknownTable { at, table: table.clone(), nearest });
         } else if let Some(advice) = wrong_layer(&model.layer, table) {
             errors.push(GraphError::WrongLayer { at, model: model.name.clone(), table: table.clone(), advice });
-        }
-    }
-}
-
-/// A history is asked for nights that are long past: all that is behind it can be read as of any night.
-fn any_night(model: &Model, models: &BTreeMap<String, Model>, errors: &mut Vec<GraphError>) {
-    let mut waiting = vec![model];
-    let mut seen = BTreeSet::new();
-    while let Some(reader) = waiting.pop() {
-        let Ok(parsed) = parse(&reader.sql_file, &reader.sql) else { continue };
-        for (table, span) in parsed.inputs.iter().filter(|(table, _)| !table.starts_with("bronze.")) {
-            match models.get(table) {
-                Some(read) if read.spec.materialized == Materialized::View => {
-                    if seen.insert(table.clone()) {
-                        waiting.push(read);
-                    }
-                }
-                _ => errors.push(GraphError::HistoryOfTable {
-                    at: At::span(&reader.sql_file, *span),
-                    model: model.name.clone(),
-                    table: table.clone(),
-                }),
-            }
         }
     }
 }

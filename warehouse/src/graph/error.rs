@@ -85,6 +85,10 @@ pub enum GraphError {
         "{at}: `{model}` keeps a history by night and reads `{table}`, of which only the highest night is kept — read staging views, which can be asked for any night"
     )]
     HistoryOfTable { at: At, model: String, table: String },
+    #[error(
+        "{at}: `{model}` keeps a history by night and is made of `{table}`, whose one file `{path}` each delivery writes over: every night that was seen would be looked at again with the newest rows, and what was before would be gone — deliver it under a name of its own each time, as `path: {dated}` in {contract}; or, where it hardly ever changes, join it where the history is read"
+    )]
+    HistoryOfOneFile { at: At, model: String, table: String, path: String, dated: String, contract: String },
     #[error("{at}: there is no column `{column}` — {}", did_you_mean(.nearest.as_deref(), "read a column the tables here have"))]
     UnknownColumn { at: At, column: String, nearest: Option<String> },
     #[error("{at}: the SQL cannot be planned: {message} — correct it here")]
@@ -191,6 +195,7 @@ impl GraphError {
             | Self::NoWindow { at, .. }
             | Self::NothingWindowed { at, .. }
             | Self::HistoryOfTable { at, .. }
+            | Self::HistoryOfOneFile { at, .. }
             | Self::UnknownColumn { at, .. }
             | Self::Plan { at, .. }
             | Self::MissingColumn { at, .. }

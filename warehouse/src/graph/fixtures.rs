@@ -26,7 +26,7 @@ pub fn model_map(models: Vec<Model>) -> BTreeMap<String, Model> {
 
 /// A contract of `bronze.<name>` with the columns given as YAML.
 pub fn contract(name: &str, columns: &str) -> Contract {
-    let yml = format!("path: \"{name}.csv\"\ncolumns: {columns}");
+    let yml = format!("path: \"{name}/*.csv\"\ncolumns: {columns}");
     let spec: ContractFile = serde_saphyr::from_str(&yml).expect("the YAML of a contract");
     Contract { name: name.to_owned(), table: format!("bronze.{name}"), file: format!("sql/sources/{name}.yml"), spec }
 }

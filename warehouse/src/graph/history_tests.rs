@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use super::{GraphErrors, build, resolve};
 use crate::project::{Overrides, Project};
 
-const CUSTOMERS: &str = "path: customers.csv
+const CUSTOMERS: &str = "path: 'customers_{date:%Y-%m-%d}.csv'
 delivery: upsert
 key: [customer_id]
 columns:
@@ -15,7 +15,7 @@ columns:
   - { name: registered_on, type: DATE, fixed: true }
   - { name: city, type: VARCHAR }
 ";
-const ORDERS: &str = "path: orders.csv
+const ORDERS: &str = "path: 'orders_{date:%Y-%m-%d}.csv'
 delivery: upsert
 key: [order_id]
 event_time: ordered_on

@@ -8,6 +8,7 @@
 //! ```
 //! Nothing here reads data or storage; every mistake found is the user's, with its file and line.
 
+mod any_night;
 mod audits;
 mod build;
 mod error;

@@ -160,3 +160,35 @@ fn layout_comments_and_case_do_not_change_a_fingerprint_but_meaning_does() {
         )
     );
 }
+
+#[test]
+fn a_history_of_one_file_that_is_written_over_is_refused_with_the_name_to_deliver_it_under() {
+    let said = |path: &str, spec: &str| {
+        let columns = "[{ name: order_id, type: VARCHAR }, { name: ordered_at, type: DATE }]";
+        let mut orders = contract("orders", columns);
+        let yml = format!("path: '{path}'\nkey: [order_id]\n{spec}\ncolumns: {columns}");
+        orders.spec = serde_saphyr::from_str(&yml).unwrap();
+        let history = "materialized: scd2\nkey: [order_id]\ncolumns: [{ name: order_id, type: VARCHAR }, { name: valid_from, type: DATE }, { name: valid_to, type: DATE }]";
+        let models = vec![
+            model("core.h", "select order_id from staging.v", history),
+            model(
+                "staging.v",
+                "select order_id from bronze.orders",
+                &format!("materialized: view\n{}", self::columns()),
+            ),
+        ];
+        let built = build(&model_map(models), &[("orders".to_owned(), orders)].into());
+        built.err().map(|errors| errors.to_string()).unwrap_or_default()
+    };
+    for spec in ["", "delivery: snapshot", "delivery: snapshot\nevent_time: ordered_at", "delivery: upsert"] {
+        let refused = said("shop/orders.csv.gz", spec);
+        assert!(refused.starts_with("sql/staging/v.sql:1:22: `core.h` keeps a history"), "{spec}: {refused}");
+        assert!(
+            refused.contains("`path: 'shop/orders_{date:%Y-%m-%d}.csv.gz'` in sql/sources/orders.yml"),
+            "{refused}"
+        );
+    }
+    assert_eq!(said("shop/orders_{date:%Y-%m-%d}.csv", "delivery: snapshot"), "");
+    assert_eq!(said("shop/*.csv", "delivery: snapshot"), "");
+    assert_eq!(said("shop/orders.csv", "event_time: ordered_at"), "", "a file that grows has what it had");
+}

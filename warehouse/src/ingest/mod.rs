@@ -43,6 +43,7 @@ pub use ledger::{DeliveryRecord, DeliveryState, Ledger};
 pub use load::{load, probe};
 pub use options::{BatchSink, Limits, LoadFailure, LoadOptions, LoadReport, OverTolerance, SinkFactory};
 pub use pattern::check_path;
+pub(crate) use pattern::names_one_file;
 pub use plan::{GivenUp, IngestPlan, PlannedDelivery, Reason, WaitingFile, plan_deliveries};
 pub use read::Codec;
 pub use replay::{Corrected, replay, replay_corrected};

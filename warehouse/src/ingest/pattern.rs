@@ -39,6 +39,11 @@ pub fn check_path(pattern: &str) -> Result<(), String> {
     PathPattern::compile(pattern).map(drop)
 }
 
+/// Whether a path pattern names one file, and no other is ever looked for.
+pub(crate) fn names_one_file(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '[', '{'])
+}
+
 impl PathPattern {
     /// # Errors
     /// [`IngestError::Pattern`] with what is wrong with it.

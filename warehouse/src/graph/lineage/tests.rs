@@ -52,7 +52,11 @@ async fn a_column_is_traced_back_to_the_raw_file() {
     let path: Vec<String> = steps.iter().map(|step| format!("{} {} > {}", step.depth, step.from, step.to)).collect();
     assert_eq!(
         path,
-        ["1 staging.o.id > core.m.x", "2 bronze.orders.id > staging.o.id", "3 orders.csv [OrderID] > bronze.orders.id"]
+        [
+            "1 staging.o.id > core.m.x",
+            "2 bronze.orders.id > staging.o.id",
+            "3 orders/*.csv [OrderID] > bronze.orders.id"
+        ]
     );
     let down = lineage.downstream("bronze.orders", Some("id")).unwrap();
     let ends: Vec<String> = down.iter().map(|step| step.to.to_string()).collect();
