@@ -7,6 +7,7 @@
 //! | `table` | the query's rows |
 //! | `incremental` | [`outside`] the windows: the rows before; inside: the query's rows |
 //! | `merge` | the rows before of [`others`] keys, and of the touched keys the [`newest`] that [`stand`] |
+//! | `merge`, in a unit test | of the rows [`beside`] the windows, the query's among them, the [`newest`] that [`stand`] |
 //! | `scd2` | the rows before of [`others`] keys, and of the keys [`changed`] that night their [`history`] |
 
 mod history;
@@ -15,7 +16,7 @@ mod window;
 
 pub(crate) use history::{changed, history, nights};
 pub(crate) use merge::{missing, newest, others, stand};
-pub(crate) use window::{Range, keys_within, outside};
+pub(crate) use window::{Range, beside, keys_within, outside};
 
 use crate::project::model::ModelFile;
 use crate::sql_text::columns;

@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 
-use super::{PRIOR, all_columns};
+use super::{PRIOR, ROWS, all_columns};
 use crate::project::model::{ModelFile, WindowLength};
 use crate::sql_text::{column, columns};
 
@@ -58,6 +58,12 @@ impl WindowLength {
 /// The rows before, without those in the ranges.
 pub(crate) fn outside(spec: &ModelFile, ranges: &[Range]) -> String {
     format!("SELECT {} FROM {PRIOR} WHERE NOT ({})", all_columns(spec), within(spec, ranges))
+}
+
+/// The rows before that are in none of the ranges, and the query's.
+pub(crate) fn beside(spec: &ModelFile, ranges: &[Range]) -> String {
+    let (all, within) = (all_columns(spec), within(spec, ranges));
+    format!("SELECT {all} FROM {PRIOR} WHERE ({within}) IS NOT TRUE UNION ALL SELECT {all} FROM {ROWS}")
 }
 
 /// The keys of the rows before that are in the ranges.

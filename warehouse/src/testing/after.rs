@@ -62,11 +62,14 @@ pub(super) async fn after(
             Ok([kept, given].concat())
         }
         Materialized::Merge => {
-            let delta = ask(vec![(ROWS, given.clone())], materialize::newest(spec)).await?;
-            let delta = if delta.is_empty() { vec![RecordBatch::new_empty(given_schema(&given))] } else { delta };
-            let kept = ask(vec![(PRIOR, before), (DELTA, delta.clone())], materialize::others(spec)).await?;
-            let new = ask(vec![(DELTA, delta)], materialize::stand(spec)).await?;
-            Ok([kept, new].concat())
+            let Moment { window_start: start, window_end: end, .. } = moment(test);
+            let empty = RecordBatch::new_empty(given_schema(&given));
+            let some = |rows: Vec<RecordBatch>| if rows.is_empty() { vec![empty.clone()] } else { rows };
+            // What was delivered later counts, whichever came to the table first.
+            let beside = materialize::beside(spec, &[Range { start, end }]);
+            let all = some(ask(vec![(PRIOR, before), (ROWS, given.clone())], beside).await?);
+            let newest = some(ask(vec![(ROWS, all)], materialize::newest(spec)).await?);
+            ask(vec![(DELTA, newest)], materialize::stand(spec)).await
         }
         Materialized::Scd2 => {
             let tables = || vec![(PRIOR, before.clone()), (ROWS, given.clone())];

@@ -169,6 +169,22 @@ async fn a_merge_takes_the_newest_row_of_a_key_and_leaves_the_others() {
 }
 
 #[tokio::test]
+async fn a_merge_takes_what_was_delivered_later_whichever_came_first_as_a_run_does() {
+    let sql = format!("select order_id, quantity, cast(ordered_at as date) as day from bronze.orders where {WINDOW}");
+    let columns = "{ name: order_id, type: VARCHAR }, { name: quantity, type: INTEGER }, { name: day, type: DATE }";
+    let merge = "materialized: merge\nmerge: { time: day, newest: [quantity] }\nkey: [order_id]";
+    let test = "window: [2026-01-30, 2026-01-30], given: { bronze.orders: [
+        { order_id: a, quantity: 1, ordered_at: 2026-01-30 }, { order_id: b, quantity: 1, ordered_at: 2026-01-30 },
+        { order_id: d, quantity: 2, ordered_at: 2026-01-30 }, { order_id: d, quantity: 1, ordered_at: 2026-01-30 }] },
+      prior: [{ order_id: a, quantity: 9, day: 2026-01-31 }, { order_id: b, quantity: 9, day: 2026-01-29 },
+        { order_id: c, quantity: 9, day: 2026-01-29 }, { order_id: d, quantity: 9, day: 2026-01-30 },
+        { order_id: e, quantity: 9, day: 2026-01-30 }],
+      expect: [{ order_id: a, quantity: 9, day: 2026-01-31 }, { order_id: b, quantity: 1, day: 2026-01-30 },
+        { order_id: c, quantity: 9, day: 2026-01-29 }, { order_id: d, quantity: 2, day: 2026-01-30 }]";
+    assert_eq!(stored(merge, &sql, columns, test).await, "");
+}
+
+#[tokio::test]
 async fn a_history_closes_what_changed_and_opens_what_came() {
     let columns = "{ name: order_id, type: VARCHAR }, { name: quantity, type: INTEGER }, { name: valid_from, type: DATE }, { name: valid_to, type: DATE }";
     let sql = "select order_id, quantity from bronze.orders where cast(ordered_at as date) = $night";
