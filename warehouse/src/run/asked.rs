@@ -6,6 +6,7 @@ use super::build::Build;
 use super::context::Stage;
 use super::error::RunError;
 use super::ml;
+use crate::graph::Node;
 
 impl Build<'_> {
     /// Takes in what was asked of models.
@@ -43,5 +44,15 @@ impl Build<'_> {
         let needed = commands.iter().filter(|(stage, _)| stages.contains(stage) || follows(stage));
         let needed = needed.map(|(_, command)| format!("`buho {command} --night {}`", self.request.night));
         needed.collect::<Vec<_>>().join(", then ")
+    }
+
+    /// Nodes that wait, and none is at work that they could wait for.
+    pub(super) fn stuck(&self, waiting: &[&Node]) -> RunError {
+        let waits = |node: &&Node| {
+            let inputs = node.inputs.iter().filter(|input| !self.is_settled(input));
+            format!("{} for {}", node.name, inputs.map(String::as_str).collect::<Vec<_>>().join(", "))
+        };
+        let waiting: Vec<String> = waiting.iter().map(waits).collect();
+        RunError::Defect { what: format!("nodes wait for tables that nothing makes: {}", waiting.join("; ")) }
     }
 }

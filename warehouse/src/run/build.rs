@@ -219,18 +219,8 @@ impl<'a> Build<'a> {
         node.inputs.iter().all(|input| self.is_settled(input))
     }
 
-    fn is_settled(&self, input: &str) -> bool {
+    pub(super) fn is_settled(&self, input: &str) -> bool {
         self.identities.contains_key(input) || self.states.contains_key(input)
-    }
-
-    /// Nodes that wait, and none is at work that they could wait for.
-    fn stuck(&self, waiting: &[&Node]) -> RunError {
-        let waits = |node: &&Node| {
-            let inputs = node.inputs.iter().filter(|input| !self.is_settled(input));
-            format!("{} for {}", node.name, inputs.map(String::as_str).collect::<Vec<_>>().join(", "))
-        };
-        let waiting: Vec<String> = waiting.iter().map(waits).collect();
-        RunError::Defect { what: format!("nodes wait for tables that nothing makes: {}", waiting.join("; ")) }
     }
 
     /// Settles a node that needs no work; what one that does is made from.

@@ -203,6 +203,8 @@ async fn plan_nodes(
         states.extend(standing.state.clone().map(|state| (plan.table.clone(), state)));
     }
     let mut ahead = ahead(context, request, night, previous, sources);
+    ahead.build.take_ops().await?;
+    identities.extend(ahead.build.identities.clone());
     let mut behind = BTreeSet::new();
     let mut plans = Vec::new();
     for node in &context.graph.nodes {
@@ -229,8 +231,6 @@ async fn plan_nodes(
             }
             Decision::View => ("view", view_reason(previous, node.name.as_str()), made_from.identity()),
             Decision::Hold(hold) => {
-    ahead.build.take_ops().await?;
-    identities.extend(ahead.build.identities.clone());
                 states.insert(node.name.clone(), NodeState::Held(hold.clone()));
                 let why = if let Hold::Below { root } = &hold { format!("with {root}") } else { hold.to_string() };
                 ("hold", why, String::new())

@@ -1,5 +1,6 @@
 //! Rows by the bytes of their text: values that rows share are copied when they are cast.
 
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub(super) fn pieces(batch: &RecordBatch, record: u64, most: u64) -> Pieces {
         all = all.saturating_add(bytes);
     }
     if longest <= record && all <= most {
-        return Pieces { ranges: vec![0..batch.num_rows()], long: Vec::new(), bytes: 0 };
+        return Pieces { ranges: iter::once(0..batch.num_rows()).collect(), long: Vec::new(), bytes: 0 };
     }
     let mut rows = vec![0; batch.num_rows()];
     batch.columns().iter().for_each(|column| add(column, &mut rows, 0));
@@ -162,7 +163,7 @@ mod tests {
     fn a_batch_is_cut_where_its_text_is_too_much_and_long_rows_are_left_out() {
         let long = "x".repeat(50);
         let batch = batch(vec!["a", "twelve bytes and more", &long, "b", "c", "d"], vec![1, 0, 0, 2, 7, 1]);
-        let whole = Pieces { ranges: vec![0..6], long: vec![], bytes: 0 };
+        let whole = Pieces { ranges: iter::once(0..6).collect(), long: vec![], bytes: 0 };
         assert_eq!(pieces(&batch, 1000, 1000), whole);
         let cut = Pieces { ranges: vec![0..2, 3..4, 5..6], long: vec![2, 4], bytes: 9 + 21 + 17 + 9 };
         assert_eq!(pieces(&batch, 40, 1000), cut);

@@ -19,7 +19,7 @@ const AHEAD_BYTES: usize = 1 << 16;
 /// A file that workers take blocks from.
 pub(super) enum Feed {
     Text(Box<TextFeed>),
-    Parquet(ParquetFeed),
+    Parquet(Box<ParquetFeed>),
 }
 
 /// Open the file of a delivery.
@@ -29,7 +29,7 @@ pub(super) fn open(shared: &Shared, job: Arc<Job>) -> Result<Feed, IngestError> 
         FormatKind::Parquet => {
             let (feed, warnings) = ParquetFeed::open(&shared.opener, contract, &shared.options, job.clone())?;
             warn(shared, &warnings, &job);
-            Ok(Feed::Parquet(feed))
+            Ok(Feed::Parquet(Box::new(feed)))
         }
         kind => open_text(shared, job, kind).map(|feed| Feed::Text(Box::new(feed))),
     }
