@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use kept::{QuarantineChoice, QuarantineCommand, ReleasesCommand, RunsCommand};
 pub use models::{ModelPart, ModelsCommand};
-pub use nights::{BackfillArgs, DoctorArgs, PlanArgs, RunArgs, StageArgs};
+pub use nights::{BackfillArgs, DoctorArgs, IngestArgs, PlanArgs, RunArgs, StageArgs};
 
 const AFTER: &str = "\
 Exit codes: 0 done; 1 the data failed; 2 your mistake, found before anything ran; 3 try again
@@ -83,7 +83,7 @@ pub enum Command {
     /// Run a whole night: ingest, build, audit, publish
     Run(RunArgs),
     /// One stage of a run: load deliveries into bronze
-    Ingest(StageArgs),
+    Ingest(IngestArgs),
     /// One stage of a run: compute and stage what has to be built and waits for no model
     Build(StageArgs),
     /// One stage of a run: train the models of ML nodes

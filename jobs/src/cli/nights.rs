@@ -32,6 +32,15 @@ pub struct StageArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct IngestArgs {
+    #[command(flatten)]
+    pub stages: StageArgs,
+    /// Read files anew that are loaded already, as the contract says now: a correction of each
+    #[arg(long)]
+    pub full_refresh: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]
     pub stages: StageArgs,

@@ -37,7 +37,7 @@ pub fn dispatch(context: &Context, command: Command) -> Result<Exit, CommandErro
         Command::Completions(args) => completions::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Run(args) => run::run(context, &args),
-        Command::Ingest(args) => run::stage(context, Stage::Ingest, &args),
+        Command::Ingest(args) => run::ingest(context, &args),
         Command::Build(args) => run::stage(context, Stage::Build, &args),
         Command::Train(args) => run::stage(context, Stage::Train, &args),
         Command::Score(args) => run::stage(context, Stage::Score, &args),

@@ -111,6 +111,7 @@ fn source_line(source: &SourcePlan) -> String {
         parts.push(format!("{} for later nights", source.waiting));
     }
     parts.extend(source.freshness.as_deref().map(|told| escaped(told).into_owned()));
+    parts.extend(source.reading.as_deref().map(|told| escaped(told).into_owned()));
     parts.extend(source.error.as_deref().map(|error| format!("error: {}", escaped(error))));
     format!("  {}: {}\n", source.source, parts.join("; "))
 }

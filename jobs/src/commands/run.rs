@@ -10,7 +10,7 @@ use warehouse::plain::escaped;
 use warehouse::project::Project;
 use warehouse::run::{RunContext, RunReport, RunRequest, RunStatus, Stage, run_night};
 
-use crate::cli::{ReportFormat, RunArgs, StageArgs};
+use crate::cli::{IngestArgs, ReportFormat, RunArgs, StageArgs};
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
 use crate::learn::Recipes;
@@ -20,7 +20,13 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, CommandError> {
     told(context, asked, &args.stages)
 }
 
-/// One stage of a night: `buho ingest`, `buho build`, `buho publish`.
+/// The stage that loads what was delivered.
+pub fn ingest(context: &Context, args: &IngestArgs) -> Result<Exit, CommandError> {
+    let (stage, full_refresh) = (Some(Stage::Ingest), args.full_refresh);
+    told(context, RunRequest { stage, full_refresh, ..RunRequest::default() }, &args.stages)
+}
+
+/// Another stage of a night: `buho build`, `buho publish`.
 pub fn stage(context: &Context, stage: Stage, args: &StageArgs) -> Result<Exit, CommandError> {
     let asked = RunRequest { stage: Some(stage), ..RunRequest::default() };
     told(context, asked, args)

@@ -1,11 +1,12 @@
 //! What a source has loaded so far; stored as JSON beside each bronze commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::discover::RawFile;
+use super::reading::Reading;
 
 /// Every delivery of one source, in the order of their numbers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub struct Ledger {
     /// The first night of which a file had a column, by its name in the contract; of columns that files name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, NaiveDate>,
+    /// How deliveries were read, by the word that their records have for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub readings: BTreeMap<String, Reading>,
 }
 
 /// One delivery: a content under a name, and the night it belongs to for good.
@@ -38,6 +42,9 @@ pub struct DeliveryRecord {
     pub rows: u64,
     pub quarantined: u64,
     pub state: DeliveryState,
+    /// How it was read, among the ledger's `readings`; not known of what earlier versions loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +127,20 @@ impl Ledger {
             record.rows += rows;
             record.quarantined = record.quarantined.saturating_sub(records);
         }
+    }
+
+    /// Notes how a delivery was read, and forgets what none was.
+    pub(crate) fn note_reading(&mut self, numbers: &[i64], reading: &Reading) {
+        let word = reading.word();
+        for number in numbers {
+            if let Some(record) = self.record_mut(*number) {
+                record.reading = Some(word.clone());
+            }
+        }
+        let noted = self.readings.entry(word).or_insert_with(|| reading.clone());
+        noted.last = noted.last.max(reading.last);
+        let used: BTreeSet<&str> = self.deliveries.iter().filter_map(|record| record.reading.as_deref()).collect();
+        self.readings.retain(|word, _| used.contains(word.as_str()));
     }
 
     pub(crate) fn record_mut(&mut self, number: i64) -> Option<&mut DeliveryRecord> {

@@ -11,9 +11,10 @@ use super::discover::RawFile;
 use super::dropped;
 use super::error::IngestError;
 use super::options::{LoadFailure, LoadOptions, LoadReport, OverTolerance, SinkFactory};
-use super::plan::IngestPlan;
+use super::plan::{IngestPlan, Reason};
 use super::quarantine::Quarantine;
 use super::read::Opener;
+use super::reading::Reading;
 use super::resolve::{Resolved, resolve};
 use super::work::{self, Job};
 use crate::project::contract::{Contract, DroppedColumns};
@@ -42,13 +43,16 @@ pub async fn load(
         .iter()
         .map(|(number, planned)| {
             let known = resolved.ledger.current(&planned.file.path).map(|record| record.content.clone());
-            let expected = known.filter(|content| !content.is_empty());
+            // What lies there is read anew, whatever it is by now.
+            let is_known = !matches!(planned.reason, Reason::Again { .. });
+            let expected = known.filter(|content| is_known && !content.is_empty());
             let job = Job::new(*number, planned.night, planned.file.clone(), expected);
             Arc::new(job.without(given_up.get(&planned.file.path).cloned().unwrap_or_default()))
         })
         .collect();
     let outcome = work::run(Arc::clone(&contract), &jobs, opener, options, sinks).await?;
-    report(&contract, planned, resolved, &jobs, outcome)
+    let reading = Reading::of(&contract, options.time_zone, planned.night);
+    report(&contract, (planned, &reading), resolved, &jobs, outcome)
 }
 
 /// Open a file as a load would and read no row of it: whether it fits its contract, and what a load
@@ -89,7 +93,7 @@ async fn hash_doubtful(
 
 fn report(
     contract: &Contract,
-    planned: &IngestPlan,
+    (planned, reading): (&IngestPlan, &Reading),
     resolved: Resolved,
     jobs: &[Arc<Job>],
     outcome: work::Outcome,
@@ -101,6 +105,10 @@ fn report(
             record.quarantined = job.quarantined();
             record.content = job.content().unwrap_or_default();
         }
+    }
+    let loaded: Vec<i64> = jobs.iter().map(|job| job.number).collect();
+    if !loaded.is_empty() {
+        ledger.note_reading(&loaded, reading);
     }
     let dropped = dropped::find(contract, jobs, &mut ledger);
     let (fatal, told): (Option<_>, Option<_>) = match dropped {
@@ -130,7 +138,7 @@ fn report(
         ledger,
         quarantine,
         replaced: resolved.replaced,
-        loaded: jobs.iter().map(|job| job.number).collect(),
+        loaded,
         read: read.iter().map(|job| job.file.path.clone()).collect(),
         waiting: planned.waiting.iter().map(|file| file.path.clone()).chain(unread).collect(),
         rows: jobs.iter().map(|job| job.rows()).sum(),

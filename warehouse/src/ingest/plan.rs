@@ -1,6 +1,6 @@
 //! Which listed files a night takes: a pure function of the listing, the ledger and the night.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
 
@@ -24,6 +24,8 @@ pub struct IngestPlan {
     pub ledger: Ledger,
     /// Records of the files, by path and number, that a person gave up before: they are left out, though they fit now.
     pub given_up: HashMap<String, HashMap<i64, GivenUp>>,
+    /// Whether files are read anew that have the content they had.
+    pub anew: bool,
 }
 
 /// A record that a person gave up before its file was loaded, as it was seen in the quarantine.
@@ -54,6 +56,18 @@ pub enum Reason {
     Changed { number: i64 },
     /// Delivery `number`, unchanged, of which nothing was loaded: another name had its content.
     Skipped { number: i64 },
+    /// Delivery `number`, whose file is to be read anew as it is.
+    Again { number: i64 },
+}
+
+impl Reason {
+    /// The delivery whose rows a load takes out.
+    pub fn replaces(self) -> Option<i64> {
+        match self {
+            Self::Changed { number } | Self::Again { number } => Some(number),
+            Self::New | Self::Skipped { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +80,34 @@ impl IngestPlan {
     /// Whether there is nothing to read.
     pub fn is_empty(&self) -> bool {
         self.deliveries.is_empty() && self.left_out().next().is_none()
+    }
+
+    /// The same, with every file that is loaded already to be read anew: each as a correction of itself, in the order in
+    /// which they were loaded.
+    pub fn reading_anew(mut self, files: &[RawFile]) -> Self {
+        self.anew = true;
+        let known = current_by_path(&self.ledger);
+        let unchanged: HashSet<&str> = self.unchanged.iter().map(String::as_str).collect();
+        let mut again: Vec<(i64, PlannedDelivery)> = Vec::new();
+        for file in files.iter().filter(|file| unchanged.contains(file.path.as_str())) {
+            let loaded = known.get(file.path.as_str()).filter(|record| record.is_loaded());
+            again.extend(loaded.map(|record| {
+                let (night, reason) = (record.night, Reason::Again { number: record.number });
+                (record.number, PlannedDelivery { file: file.clone(), night, reason, hash_first: false })
+            }));
+        }
+        let read: HashSet<&str> = again.iter().map(|(_, planned)| planned.file.path.as_str()).collect();
+        let unread = self.unchanged.iter().filter(|path| !read.contains(path.as_str())).cloned().collect();
+        again.sort_by_key(|(number, _)| *number);
+        self.deliveries.splice(0..0, again.into_iter().map(|(_, planned)| planned));
+        self.unchanged = unread;
+        self
+    }
+
+    /// Loaded deliveries whose rows stay as they are.
+    pub fn stays(&self) -> impl Iterator<Item = &DeliveryRecord> {
+        let replaced: HashSet<i64> = self.deliveries.iter().filter_map(|planned| planned.reason.replaces()).collect();
+        self.ledger.loaded().filter(move |record| !replaced.contains(&record.number))
     }
 
     /// Files that were left out for a content that is nowhere in bronze any more.
@@ -90,6 +132,7 @@ pub fn plan_deliveries(contract: &Contract, files: &[RawFile], ledger: &Ledger, 
         skipped: Vec::new(),
         ledger: ledger.clone(),
         given_up: HashMap::new(),
+        anew: false,
     };
     let known: HashMap<&str, &DeliveryRecord> = current_by_path(ledger);
     for file in files {

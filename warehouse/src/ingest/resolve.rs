@@ -31,8 +31,15 @@ pub(crate) fn resolve(
     let mut resolved = Resolved { ledger: plan.ledger.clone(), ..Resolved::default() };
     for planned in &plan.deliveries {
         let content = hashes.get(&planned.file.path).cloned();
-        if !resolved.touch(planned, content.as_deref()) {
-            resolved.number(contract, planned, content)?;
+        let again = match planned.reason {
+            Reason::Again { number } => Some(number),
+            Reason::Changed { number } if plan.anew && resolved.has(number, content.as_deref()) => Some(number),
+            _ => None,
+        };
+        match again {
+            Some(number) => resolved.again(planned, number),
+            None if resolved.touch(planned, content.as_deref()) => {}
+            None => resolved.number(contract, planned, content)?,
         }
     }
     resolved.take_left_out(plan);
@@ -41,6 +48,23 @@ pub(crate) fn resolve(
 }
 
 impl Resolved {
+    /// Whether a delivery is loaded and has a content.
+    fn has(&self, number: i64, content: Option<&str>) -> bool {
+        let mut loaded = self.ledger.loaded();
+        loaded.any(|record| record.number == number && Some(record.content.as_str()) == content)
+    }
+
+    /// A file that is read anew takes the place of its own rows, under another number, as a corrected one does.
+    fn again(&mut self, planned: &PlannedDelivery, old: i64) {
+        let number = self.ledger.next_number();
+        let Some(before) = self.ledger.record_mut(old) else { return };
+        before.state = DeliveryState::Replaced { by: number };
+        let content = Some(before.content.clone());
+        self.replaced.push(old);
+        self.to_load.push((number, planned.clone()));
+        self.ledger.deliveries.push(record(number, planned, content, DeliveryState::Loaded));
+    }
+
     /// A file that was only written again keeps its delivery; its etag and time are noted.
     fn touch(&mut self, planned: &PlannedDelivery, content: Option<&str>) -> bool {
         let Reason::Changed { number } = planned.reason else { return false };
@@ -153,5 +177,6 @@ fn record(number: i64, planned: &PlannedDelivery, content: Option<String>, state
         rows: 0,
         quarantined: 0,
         state,
+        reading: None,
     }
 }

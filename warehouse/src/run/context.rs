@@ -173,7 +173,8 @@ pub struct RunRequest {
     pub earlier: Vec<NaiveDate>,
     /// Nodes to build; `None` is all.
     pub select: Option<BTreeSet<String>>,
-    /// Build selected tables even where nothing changed.
+    /// Build selected tables even where nothing changed; of a stage that ingests: read all files of selected sources
+    /// anew, even those that are loaded.
     pub full_refresh: bool,
     /// Rebuild however many windows changed.
     pub unlimited: bool,

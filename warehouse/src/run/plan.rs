@@ -18,6 +18,7 @@ use super::state::{Candidate, NodeState};
 use super::unasked::are_others;
 use super::{diff, evolution, views};
 use super::{ledgers, ml};
+use crate::error::ErrorKind;
 use crate::graph::Node;
 use crate::ingest::{self, FreshnessState, IngestError, Reason};
 use crate::project::contract::{Contract, Missing};
@@ -59,6 +60,8 @@ pub struct SourcePlan {
     pub waiting: usize,
     /// What the contract's `expect` says of the night as things stand.
     pub freshness: Option<String>,
+    /// Deliveries that were read otherwise than the contract says by now, and the way out.
+    pub reading: Option<String>,
     pub error: Option<String>,
 }
 
@@ -122,6 +125,7 @@ async fn plan_source(
 ) -> Result<(SourcePlan, Standing), RunError> {
     let snapshot = TableSnapshot::load(&context.lake, &contract.table, None).await?;
     let ledger = ledgers::load(&context.lake, &contract.name, snapshot.as_ref()).await?.ledger;
+    let refused = snapshot.as_ref().and_then(|bronze| evolution::refused_contract(contract, bronze));
     let candidate = Candidate::Unchanged { snapshot, schema: ingest::bronze_schema(contract) };
     let identity = views::bronze_identity(contract, &ledger, &candidate, built_for);
     let mut plan = SourcePlan {
@@ -132,18 +136,24 @@ async fn plan_source(
         unchanged: 0,
         waiting: 0,
         freshness: None,
+        reading: None,
         error: None,
     };
     let mut pending = Vec::new();
-    let standing = match look(context, contract, &ledger, night, (&mut plan, &mut pending)).await {
+    let looked = look(context, contract, &ledger, night, (&mut plan, &mut pending)).await;
+    let looked = match refused {
+        Some(because) => Err((because, ErrorKind::Data)),
+        None => looked.map_err(|error| (error.to_string(), error.kind())),
+    };
+    let standing = match looked {
         Ok(state) => {
             let changes = plan.new.len() + plan.corrected.len();
             let identity = if changes == 0 { identity } else { format!("{identity}+{changes}") };
             Standing { identity, state, candidate, pending }
         }
-        Err(error) => {
-            plan.error = Some(error.to_string());
-            let state = NodeState::Failed { message: error.to_string(), kind: error.kind() };
+        Err((message, kind)) => {
+            plan.error = Some(message.clone());
+            let state = NodeState::Failed { message, kind };
             Standing { identity, state: Some(state), candidate, pending: Vec::new() }
         }
     };
@@ -161,13 +171,15 @@ async fn look(
     let found = ingest::plan_deliveries(contract, &files, ledger, night);
     for delivery in &found.deliveries {
         let path = delivery.file.path.clone();
-        let replaces = if let Reason::Changed { number } = delivery.reason { Some(number) } else { None };
-        pending.push(Pending { path: path.clone(), night: delivery.night, replaces });
+        pending.push(Pending { path: path.clone(), night: delivery.night, replaces: delivery.reason.replaces() });
         match delivery.reason {
             Reason::New | Reason::Skipped { .. } => plan.new.push(path),
-            Reason::Changed { .. } => plan.corrected.push(path),
+            Reason::Changed { .. } | Reason::Again { .. } => plan.corrected.push(path),
         }
     }
+    let time_zone = context.project.settings.time_zone;
+    let otherwise = ingest::read_otherwise(contract, time_zone, &files, ledger, night);
+    plan.reading = otherwise.map(|otherwise| otherwise.told(contract, night));
     plan.new.extend(found.left_out().map(str::to_owned));
     plan.unchanged = found.unchanged.len();
     plan.waiting = found.waiting.len();
@@ -175,7 +187,7 @@ async fn look(
         // How many rows come is known once they are read.
         return Ok(None);
     }
-    let now = context.clock.now().with_timezone(&context.project.settings.time_zone).naive_local();
+    let now = context.clock.now().with_timezone(&time_zone).naive_local();
     let freshness = ingest::freshness(contract, ledger, night, now)?;
     let unused = freshness.state == FreshnessState::Never && freshness.action != Some(Missing::Fail);
     if unused {

@@ -9,12 +9,12 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 
 use super::error::RunError;
+use super::evolution::readable;
 use super::ops::ops_schemas;
 use super::state::Candidate;
 use super::views;
 use crate::clock::{Clock, default_night};
 use crate::graph::parse;
-use crate::ingest::bronze_schema;
 use crate::nearest::nearest;
 use crate::project::Project;
 use crate::release::{self, Release, ReleaseId};
@@ -159,7 +159,8 @@ impl<'a> Reader<'a> {
             None => None,
         };
         if let Some(contract) = self.project.contracts.values().find(|contract| contract.table == name) {
-            let candidate = Candidate::Unchanged { snapshot, schema: bronze_schema(contract) };
+            let schema = readable(contract, snapshot.as_ref());
+            let candidate = Candidate::Unchanged { snapshot, schema };
             return views::bronze_as_of(self.lake, contract, &candidate, self.night).map(Some);
         }
         match snapshot {

@@ -14,10 +14,12 @@ use super::bronze::commit_staged;
 use super::chosen::{Choice, Chosen, Records, in_bronze, paths};
 use super::context::{RunContext, RunRequest};
 use super::error::RunError;
+use super::evolution::refused_contract;
 use super::hold::holding;
 use super::ledgers;
 use super::night::run_night;
 use super::quarantine::Misfit;
+use super::replaced::Anew;
 use super::report::RunReport;
 use super::settle::{DISCARDED, Settled, settle};
 use super::sink::StagedSinks;
@@ -155,6 +157,9 @@ async fn replay_held(
     if let Some(strangers) = base.strangers().await? {
         return Err(RunError::refused(&contract.table, &refused_strangers(&strangers)));
     }
+    if let Some(because) = refused_contract(contract, &base) {
+        return Err(RunError::User { message: because });
+    }
     let present = in_bronze(context, &base, &chosen.all()).await?;
     let tried = chosen.tried(&numbered.ledger, &present);
     let corrected = match corrected {
@@ -250,13 +255,15 @@ async fn load(
         for found in &replayed {
             numbered.ledger.count_replayed(found.delivery, found.rows, found.fits.len() as u64);
         }
+        let anew = Anew { ledger: &numbered.ledger, replaced: &[], schema: &schema };
+        let (rewritten, removes) = anew.written(context, &base, run_id).await?;
         let staged = StagedTable {
             table: contract.table.clone(),
             schema,
             partition_by: Vec::new(),
             base: Some(base),
-            adds,
-            removes: HashSet::new(),
+            adds: [adds, rewritten].concat(),
+            removes,
         };
         failpoint::reached("replay.staged");
         commit_staged(context, lease, &contract.name, &mut numbered, &staged, run_id).await?;

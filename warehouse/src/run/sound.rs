@@ -7,6 +7,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::error::RunError;
+use super::evolution::refused_contract;
 use super::lost::{self, Lost};
 use super::sources::refused_strangers;
 use super::strangers::refused;
@@ -54,6 +55,10 @@ async fn fault(lake: &Lake, project: &Project, table: &str, version: u64) -> Res
         loaded => loaded?,
     };
     let Some(snapshot) = snapshot else { return gone(lake, table, version).await.map(Some) };
+    let contract = project.contracts.values().find(|contract| contract.table == table);
+    if let Some(because) = contract.and_then(|contract| refused_contract(contract, &snapshot)) {
+        return Ok(Some(because));
+    }
     let lost = lost_files(lake, &snapshot).await?;
     if !lost.is_empty() {
         let named: Vec<&str> = lost.iter().take(NAMED_FILES).map(|file| file.path.as_str()).collect();

@@ -8,18 +8,19 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::context::RunContext;
 use super::error::RunError;
+use super::evolution;
 use super::fresh::{announce, judge_freshness};
 use super::ledgers::{self, NumberedLedger};
 use super::lost::{self, Lost};
 use super::outcome::{Blocked, SourceOutcome, empty_report, stays, unchanged};
 use super::quarantine::{self, Misfits};
-use super::replaced::without_deliveries;
+use super::replaced::Anew;
 use super::report::SourceReport;
 use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
 use super::waiting::{self, Waits};
 use crate::error::ErrorKind;
-use crate::ingest::{self, IngestPlan, LoadFailure, LoadOptions, LoadReport};
+use crate::ingest::{self, IngestPlan, Ledger, LoadFailure, LoadOptions, LoadReport, RawFile};
 use crate::planted::{Bug, planted};
 use crate::project::contract::Contract;
 use crate::table::{Strangers, TableSnapshot};
@@ -40,6 +41,10 @@ pub(super) struct Wanted {
     pub read: Option<BTreeSet<String>>,
     /// Whether what is built already goes out, and nothing else.
     pub publishes: bool,
+    /// Whether files that are loaded already are read anew.
+    pub anew: bool,
+    /// Whether it is a night that is taken in before the one that was asked for.
+    pub is_earlier: bool,
     /// Versions of bronze tables that the last release names.
     pub released: BTreeMap<String, u64>,
     /// Sources that storage did not give for an earlier night of the run: they stay as they are, for what a later
@@ -50,9 +55,18 @@ pub(super) struct Wanted {
 impl Wanted {
     /// All that came for a night.
     pub fn all(night: NaiveDate) -> Self {
-        let (missed, released) = (BTreeMap::new(), BTreeMap::new());
-        let (is_stage, publishes) = (false, false);
-        Self { night, may_load: true, is_stage, tables: None, read: None, publishes, missed, released }
+        Self {
+            night,
+            may_load: true,
+            is_stage: false,
+            tables: None,
+            read: None,
+            publishes: false,
+            anew: false,
+            is_earlier: false,
+            missed: BTreeMap::new(),
+            released: BTreeMap::new(),
+        }
     }
 
     /// Notes which sources storage did not give.
@@ -95,9 +109,13 @@ async fn ingest_source(
         return Ok(outcome);
     }
     let lost = lost(context, contract, snapshot.as_ref(), wanted).await?;
+    let mut told = Vec::new();
     let read = match strangers.or(lost) {
         Some(because) => Read::Failed(Blocked { because, failed: Some(ErrorKind::Data) }),
-        None => read(context, contract, &numbered, wanted, Arc::clone(&sinks)).await?,
+        None => {
+            let source = Source { context, contract, snapshot: snapshot.as_ref(), ledger: &numbered.ledger };
+            source.read(wanted, Arc::clone(&sinks), &mut told).await?
+        }
     };
     let mut outcome = match read {
         Read::Loaded(report) => loaded(context, contract, snapshot, numbered, *report, &sinks, attempt).await?,
@@ -120,6 +138,7 @@ async fn ingest_source(
             }
         }
     };
+    outcome.warnings.extend(told);
     if let Err(error) = judge_freshness(context, contract, night, &mut outcome) {
         outcome.blocked = Some(Blocked::by(&error));
     }
@@ -181,44 +200,90 @@ enum Read {
     Failed(Blocked),
 }
 
-/// Lists, plans and loads. A stage that may not load takes over what the one that was to has noted.
-async fn read(
-    context: &RunContext,
-    contract: &Contract,
-    numbered: &NumberedLedger,
-    wanted: &Wanted,
-    sinks: Arc<StagedSinks>,
-) -> Result<Read, RunError> {
-    let files = match ingest::discover(context.raw.as_ref(), &context.raw_root, contract).await {
-        Ok(files) => files,
-        Err(error) => return Ok(Read::Failed(Blocked::by(&error))),
-    };
-    let mut plan = ingest::plan_deliveries(contract, &files, &numbered.ledger, wanted.night);
-    let nothing = |plan: &IngestPlan| {
-        let waiting = plan.waiting.iter().map(|file| file.path.as_str()).chain(plan.left_out());
-        Read::Nothing { waiting: waiting.map(str::to_owned).collect() }
-    };
-    if plan.is_empty() {
-        return Ok(nothing(&plan));
+/// A source, and what it has in the lake.
+struct Source<'a> {
+    context: &'a RunContext,
+    contract: &'a Contract,
+    snapshot: Option<&'a TableSnapshot>,
+    ledger: &'a Ledger,
+}
+
+impl Source<'_> {
+    /// Lists, plans and loads. A stage that may not load takes over what the one that was to has noted.
+    async fn read(&self, wanted: &Wanted, sinks: Arc<StagedSinks>, told: &mut Vec<String>) -> Result<Read, RunError> {
+        let Self { context, contract, ledger, .. } = *self;
+        let files = match ingest::discover(context.raw.as_ref(), &context.raw_root, contract).await {
+            Ok(files) => files,
+            Err(error) => return Ok(Read::Failed(Blocked::by(&error))),
+        };
+        let plan = ingest::plan_deliveries(contract, &files, ledger, wanted.night);
+        let mut plan = if wanted.anew { plan.reading_anew(&files) } else { plan };
+        if let Some(because) = self.refused(&plan) {
+            return Ok(Read::Failed(Blocked { because, failed: Some(ErrorKind::Data) }));
+        }
+        if wanted.may_load && !wanted.is_earlier {
+            told.extend(self.told(&files, &plan));
+        }
+        let nothing = |plan: &IngestPlan| {
+            let waiting = plan.waiting.iter().map(|file| file.path.as_str()).chain(plan.left_out());
+            Read::Nothing { waiting: waiting.map(str::to_owned).collect() }
+        };
+        if plan.is_empty() {
+            return Ok(nothing(&plan));
+        }
+        if !wanted.may_load {
+            return Ok(match (waiting::failure(context, contract, &plan).await?, plan.deliveries.as_slice()) {
+                (Some(blocked), _) if !wanted.leaves_out(contract) => Read::Failed(blocked),
+                (_, [first, others @ ..]) => Read::Waiting { path: first.file.path.clone(), others: others.len() },
+                (_, []) => nothing(&plan),
+            });
+        }
+        plan.given_up = quarantine::given_up(context, &contract.name, ledger).await?;
+        let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
+        let loaded = ingest::load(Arc::clone(&context.raw), contract, &plan, &options, sinks).await;
+        let failed = match &loaded {
+            Ok(report) => report.failure.as_ref().map(Blocked::by_rows),
+            Err(error) => Some(Blocked::by(error)),
+        };
+        if let Some(blocked) = failed.as_ref().filter(|_| wanted.is_stage) {
+            waiting::note_failure(context, contract, &plan, blocked).await;
+        }
+        Ok(loaded.map_or_else(|error| Read::Failed(Blocked::by(&error)), |report| Read::Loaded(Box::new(report))))
     }
-    if !wanted.may_load {
-        return Ok(match (waiting::failure(context, contract, &plan).await?, plan.deliveries.as_slice()) {
-            (Some(blocked), _) if !wanted.leaves_out(contract) => Read::Failed(blocked),
-            (_, [first, others @ ..]) => Read::Waiting { path: first.file.path.clone(), others: others.len() },
-            (_, []) => nothing(&plan),
-        });
+
+    /// What the contract would take from what is in bronze; of files that are all read anew it takes nothing.
+    fn refused(&self, plan: &IngestPlan) -> Option<String> {
+        let because = evolution::refused_contract(self.contract, self.snapshot?)?;
+        match (plan.anew, stay(plan)) {
+            (true, None) => None,
+            (true, Some(stay)) => Some(format!("{because} — which this would be, but {stay}")),
+            (false, _) => Some(because),
+        }
     }
-    plan.given_up = quarantine::given_up(context, &contract.name, &numbered.ledger).await?;
-    let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
-    let loaded = ingest::load(Arc::clone(&context.raw), contract, &plan, &options, sinks).await;
-    let failed = match &loaded {
-        Ok(report) => report.failure.as_ref().map(Blocked::by_rows),
-        Err(error) => Some(Blocked::by(error)),
+
+    /// Deliveries that were read otherwise than the contract says by now.
+    fn told(&self, files: &[RawFile], plan: &IngestPlan) -> Option<String> {
+        let Self { context, contract, ledger, .. } = *self;
+        if plan.anew {
+            return stay(plan);
+        }
+        let found = ingest::read_otherwise(contract, context.project.settings.time_zone, files, ledger, plan.night);
+        found.filter(|found| found.is_news).map(|found| found.told(contract, plan.night))
+    }
+}
+
+/// Loaded deliveries that cannot be read anew.
+fn stay(plan: &IngestPlan) -> Option<String> {
+    let first = plan.stays().next()?;
+    let more = match plan.stays().count() - 1 {
+        0 => " stays".to_owned(),
+        1 => " and another delivery stay".to_owned(),
+        more => format!(" and {more} more deliveries stay"),
     };
-    if let Some(blocked) = failed.as_ref().filter(|_| wanted.is_stage) {
-        waiting::note_failure(context, contract, &plan, blocked).await;
-    }
-    Ok(loaded.map_or_else(|error| Read::Failed(Blocked::by(&error)), |report| Read::Loaded(Box::new(report))))
+    Some(format!(
+        "`{}`{more} as loaded: raw has the files no more, or they are of nights after {}",
+        first.path, plan.night
+    ))
 }
 
 async fn loaded(
@@ -248,11 +313,12 @@ async fn loaded(
         return Ok(outcome);
     }
     let schema = ingest::bronze_schema(contract);
+    let replaced = if planted(Bug::ReplacedRowsStay) { &[] } else { report.replaced.as_slice() };
     let (rewritten, removes) = match &snapshot {
-        Some(base) if !report.replaced.is_empty() && !planted(Bug::ReplacedRowsStay) => {
-            without_deliveries(context, base, &report.replaced, attempt).await?
+        Some(base) => {
+            Anew { ledger: &numbered.ledger, replaced, schema: &schema }.written(context, base, attempt).await?
         }
-        _ => (Vec::new(), HashSet::new()),
+        None => (Vec::new(), HashSet::new()),
     };
     let mut adds = sinks.files();
     adds.extend(rewritten);

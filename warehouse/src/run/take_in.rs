@@ -27,7 +27,8 @@ pub(super) async fn take_in(
     let released: BTreeMap<String, u64> = versions.map(|(name, table)| (name.clone(), table.version)).collect();
     let mut missed = BTreeMap::new();
     for night in &request.earlier {
-        let wanted = Wanted { missed: missed.clone(), released: released.clone(), ..Wanted::all(*night) };
+        let all = Wanted::all(*night);
+        let wanted = Wanted { missed: missed.clone(), released: released.clone(), is_earlier: true, ..all };
         let sources = ingest_all(context, &wanted, &attempt(&run_id, *night)).await?;
         report.take_sources(&sources);
         missed.extend(Wanted::missing(&sources));
@@ -38,7 +39,9 @@ pub(super) async fn take_in(
     let tables = read.clone().filter(|_| request.stage == Some(Stage::Ingest));
     let publishes = request.stage == Some(Stage::Publish);
     let is_stage = request.stage.is_some();
-    let wanted = Wanted { night: request.night, may_load, is_stage, tables, read, publishes, missed, released };
+    let anew = request.full_refresh && request.stage == Some(Stage::Ingest);
+    let all = Wanted::all(request.night);
+    let wanted = Wanted { may_load, is_stage, tables, read, publishes, anew, missed, released, ..all };
     let sources = ingest_all(context, &wanted, &attempt(&run_id, request.night)).await?;
     failpoint::reached("sources.staged");
     report.take_sources(&sources);

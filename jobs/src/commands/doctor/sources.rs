@@ -177,6 +177,7 @@ fn as_if_loaded(contract: &Contract, files: &[RawFile], night: NaiveDate) -> Led
             rows: 0,
             quarantined: 0,
             state: DeliveryState::Loaded,
+            reading: None,
         })
         .collect();
     Ledger { numbered: deliveries.len() as i64, deliveries, ..Ledger::default() }

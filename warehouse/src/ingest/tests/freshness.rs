@@ -23,6 +23,7 @@ fn ledger(rows: &[(&str, u64)]) -> Ledger {
         rows: *rows,
         quarantined: 0,
         state: DeliveryState::Loaded,
+        reading: None,
     });
     Ledger { deliveries: deliveries.collect(), numbered: rows.len() as i64, ..Ledger::default() }
 }

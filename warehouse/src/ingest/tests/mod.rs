@@ -9,6 +9,7 @@ mod fuzz;
 mod parquet;
 mod parquet_limits;
 mod properties;
+mod readings;
 mod storage;
 pub(crate) mod support;
 mod times;

@@ -3,6 +3,7 @@
 mod amended;
 mod changes;
 mod compared;
+mod contracts;
 mod crash;
 mod damaged;
 mod dropped;
