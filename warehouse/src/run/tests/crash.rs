@@ -202,7 +202,7 @@ async fn an_earlier_night_does_not_show_what_a_dead_run_of_a_later_one_had_commi
     in_order.night("2026-02-02").await;
     let expected = in_order.ask(question).await;
     let mut ahead = 0;
-    for write in writes.saturating_sub(12)..=writes {
+    for write in writes.saturating_sub(20)..=writes {
         let shop = delivered().await;
         let (context, _) = attempt(&shop, 0, Rule::DiesAt { write, applied: true }).await;
         let _died = run_night(&context, &third).await;
