@@ -116,11 +116,7 @@ async fn window_rows(
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let mut rows = Vec::new();
     let is_apart = work.context.graph.node(&work.name).is_some_and(|node| node.parsed.one_window_at_a_time);
-    let length = model.spec.window();
-    let ranges: Vec<Range> = match is_apart {
-        true => ranges.iter().flat_map(|range| range.windows(length)).collect(),
-        false => ranges.to_vec(),
-    };
+    let ranges = if is_apart { apart(work, model, ranges).map_err(ComputeError::Other)? } else { ranges.to_vec() };
     for (number, range) in ranges.iter().enumerate() {
         let target = work.target(model, attempt, &format!("-w{number}"));
         let moment = Moment::window(work.night, range.start, range.end);
@@ -133,6 +129,25 @@ async fn window_rows(
         rows.extend(staged);
     }
     Ok(rows)
+}
+
+/// Windows that a model is asked for one at a time: thirty years of days.
+const MOST_APART: usize = 11_000;
+
+/// The windows of ranges, each as a range of its own.
+fn apart(work: &Work, model: &Model, ranges: &[Range]) -> Result<Vec<Range>, RunError> {
+    let windows = ranges.iter().flat_map(|range| range.windows(model.spec.window()));
+    let windows: Vec<Range> = windows.take(MOST_APART + 1).collect();
+    match (ranges.first(), ranges.last()) {
+        (Some(first), Some(last)) if windows.len() > MOST_APART => Err(RunError::refused(
+            &work.name,
+            &format!(
+                "its rows are of days from {} to {}, and a model that asks for its window elsewhere than as a bound is built one window at a time, for at most {MOST_APART} — leave out rows of stray days in the model it reads, or bound what is read by `$window_start` and `$window_end` and nothing else in {}",
+                first.start, last.end, model.sql_file
+            ),
+        )),
+        _ => Ok(windows),
+    }
 }
 
 /// A row outside the window would be there twice, or never, when another window is built.

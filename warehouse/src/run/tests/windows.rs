@@ -73,6 +73,17 @@ async fn a_model_that_selects_its_window_has_a_row_of_each_however_many_are_buil
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stray_day_does_not_have_a_model_built_for_a_century_of_windows() {
+    let shop = by_day(
+        "select $window_start as day, cast(count(*) as bigint) as amount from staging.stg_shop__events
+        where happened_at >= $window_start and happened_at < $window_end",
+    );
+    events(&shop, &february(1), &[("a", "1900-01-01 10:00:00", 1), ("b", "2026-02-01 10:00:00", 1)]);
+    let failed = shop.night(&february(1)).await.failed.unwrap().message;
+    assert!(failed.contains("from 1900-01-01 to 2026-02-02") && failed.contains("stray days"), "{failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_day_that_begins_at_six_has_the_rows_of_the_night_after_it() {
     let shop = by_day(
         "select cast(happened_at - interval '6' hour as date) as day, cast(sum(amount) as bigint) as amount
