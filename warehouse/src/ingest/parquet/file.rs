@@ -14,10 +14,9 @@ use parquet::basic::Type;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 
+use super::guard::{Group, Refusal, Room, Seen, Stored};
 use super::paged::PagedFile;
-use super::pages::{Group, Stored};
 use super::reader::ObjectReader;
-use super::room::{Refusal, Room, Seen};
 use super::views::{Text, types};
 use crate::ingest::discover::RawFile;
 use crate::ingest::error::IngestError;

@@ -13,7 +13,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
-use super::footer;
+use super::guard::footer;
 use crate::ingest::discover::RawFile;
 
 /// Ranged reads of one listed file.

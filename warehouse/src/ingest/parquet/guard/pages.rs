@@ -19,24 +19,24 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::chunk::Chunk;
 use super::delta;
 use super::header::PageHeader;
-use super::paged::PagedFile;
 use super::room::Room;
-use super::views::Text;
+use crate::ingest::parquet::paged::PagedFile;
+use crate::ingest::parquet::views::Text;
 
 /// Bytes of a number that is written as bytes: more than any type of the contract holds.
 const LONGEST_NUMBER: u32 = 64;
 
 /// A row group to decode.
-pub(super) struct Group {
-    pub(super) metadata: Arc<ParquetMetaData>,
-    pub(super) group: usize,
-    pub(super) stored: Stored,
-    pub(super) text: Text,
-    pub(super) room: Arc<Room>,
+pub(in crate::ingest::parquet) struct Group {
+    pub(in crate::ingest::parquet) metadata: Arc<ParquetMetaData>,
+    pub(in crate::ingest::parquet) group: usize,
+    pub(in crate::ingest::parquet) stored: Stored,
+    pub(in crate::ingest::parquet) text: Text,
+    pub(in crate::ingest::parquet) room: Arc<Room>,
 }
 
 /// Where its bytes come from.
-pub(super) enum Stored {
+pub(in crate::ingest::parquet) enum Stored {
     /// Fetched at once, by column.
     Whole(BTreeMap<usize, Bytes>),
     ByBlocks(PagedFile),

@@ -5,7 +5,7 @@ use parquet::basic::{ConvertedType, Encoding, LogicalType, Type};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 
-use super::views::Text;
+use crate::ingest::parquet::views::Text;
 
 /// Bytes of the levels of a value.
 const LEVELS: u64 = 4;

@@ -13,7 +13,7 @@ const DEEPEST: usize = 100;
 ///
 /// # Errors
 /// It counts more row groups or columns than it has bytes for, or nests columns too deeply.
-pub(super) fn check(bytes: &[u8]) -> Result<()> {
+pub(in crate::ingest::parquet) fn check(bytes: &[u8]) -> Result<()> {
     read(bytes).map_err(|error| ParquetError::General(format!("its footer is damaged: {error}")))
 }
 

@@ -9,14 +9,14 @@ use crate::ingest::read::UnpackLimits;
 
 /// What was read of a file so far, by all that read it.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(in crate::ingest::parquet) struct Seen {
     packed: AtomicU64,
     unpacked: AtomicU64,
 }
 
 /// Why a page is not read.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(in crate::ingest::parquet) enum Refusal {
     /// The file unpacks to more than it may.
     Bomb { limit: String, advice: &'static str, packed: u64, unpacked: u64 },
     /// So many rows hold too much; fewer may not.
@@ -29,7 +29,7 @@ pub(super) enum Refusal {
 
 /// The room that one reader of a file has.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(in crate::ingest::parquet) struct Room {
     seen: Arc<Seen>,
     limits: UnpackLimits,
     /// Rows of a batch, and bytes it may hold besides the pages it begins with.
@@ -44,7 +44,7 @@ pub(super) struct Room {
 
 impl Seen {
     /// Counts bytes, and says where they are more than the limits allow.
-    pub(super) fn add(&self, limits: UnpackLimits, packed: u64, unpacked: u64) -> Option<Refusal> {
+    pub(in crate::ingest::parquet) fn add(&self, limits: UnpackLimits, packed: u64, unpacked: u64) -> Option<Refusal> {
         let packed = self.packed.fetch_add(packed, Ordering::Relaxed).saturating_add(packed);
         let unpacked = self.unpacked.fetch_add(unpacked, Ordering::Relaxed).saturating_add(unpacked);
         let (limit, advice) = limits.broken(packed, unpacked)?;
@@ -53,7 +53,7 @@ impl Seen {
 }
 
 impl Room {
-    pub(super) fn new(seen: &Arc<Seen>, limits: UnpackLimits, rows: usize, bytes: u64) -> Self {
+    pub(in crate::ingest::parquet) fn new(seen: &Arc<Seen>, limits: UnpackLimits, rows: usize, bytes: u64) -> Self {
         Self {
             seen: Arc::clone(seen),
             limits,
@@ -66,12 +66,12 @@ impl Room {
         }
     }
 
-    pub(super) fn begin_batch(&self) {
+    pub(in crate::ingest::parquet) fn begin_batch(&self) {
         self.batch.fetch_add(1, Ordering::Relaxed);
         self.held.store(0, Ordering::Relaxed);
     }
 
-    pub(super) fn batch(&self) -> u64 {
+    pub(in crate::ingest::parquet) fn batch(&self) -> u64 {
         self.batch.load(Ordering::Relaxed)
     }
 
@@ -79,7 +79,7 @@ impl Room {
     ///
     /// # Errors
     /// The file unpacks to more than it may.
-    pub(super) fn unpack(&self, packed: u64, unpacked: u64) -> Result<()> {
+    pub(in crate::ingest::parquet) fn unpack(&self, packed: u64, unpacked: u64) -> Result<()> {
         self.seen.add(self.limits, packed, unpacked).map_or(Ok(()), |refusal| Err(self.refuse(refusal)))
     }
 
@@ -87,13 +87,13 @@ impl Room {
     ///
     /// # Errors
     /// They are more than a batch may hold, and it has more than one row.
-    pub(super) fn hold(&self, bytes: u64) -> Result<()> {
+    pub(in crate::ingest::parquet) fn hold(&self, bytes: u64) -> Result<()> {
         let held = self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if held > self.bytes && self.rows > 1 { Err(self.refuse(Refusal::TooWide)) } else { Ok(()) }
     }
 
     /// As [`Room::hold`], of values of which this batch may take only some.
-    pub(super) fn hold_share(&self, bytes: u64, values: u64) -> Result<()> {
+    pub(in crate::ingest::parquet) fn hold_share(&self, bytes: u64, values: u64) -> Result<()> {
         self.hold(if values > self.rows { (bytes / values).saturating_mul(self.rows) } else { bytes })
     }
 
@@ -101,18 +101,18 @@ impl Room {
     ///
     /// # Errors
     /// With those of the other columns they are more than a batch may hold.
-    pub(super) fn copy(&self, longest: u64) -> Result<()> {
+    pub(in crate::ingest::parquet) fn copy(&self, longest: u64) -> Result<()> {
         let bytes = longest.saturating_mul(self.rows);
         let copied = self.copied.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if copied > self.bytes { Err(self.refuse(Refusal::TooLong)) } else { Ok(()) }
     }
 
-    pub(super) fn implausible(&self, reason: &str) -> ParquetError {
+    pub(in crate::ingest::parquet) fn implausible(&self, reason: &str) -> ParquetError {
         self.refuse(Refusal::Implausible(reason.to_owned()))
     }
 
     /// Why a page was refused, if one was.
-    pub(super) fn take_refusal(&self) -> Option<Refusal> {
+    pub(in crate::ingest::parquet) fn take_refusal(&self) -> Option<Refusal> {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
