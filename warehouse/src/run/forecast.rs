@@ -22,6 +22,7 @@ use super::changes::{self, Cause, Changed};
 use super::digests::{digest, windows_of};
 use super::error::RunError;
 use super::reads::{BaseTable, ReadFiles};
+use super::standing::Standing;
 use super::windowed::WindowedInputs;
 use super::work::{Attempt, Method, Work};
 use crate::graph::{Node, WindowedRead};
@@ -122,9 +123,11 @@ impl Ahead<'_> {
         let attempt = Attempt { effort: Effort::Fair, number: 1 };
         let seen = changes::see(&work, model, &inputs, attempt).await.map_err(|error| error.of(&node.name))?;
         let Some(changed) = seen.changed else {
-            return Ok(Some(Forecast::all(
-                "what it reads beyond the window changed, or a file that it was made of is gone",
-            )));
+            let is_of_another = inputs.prior.as_ref().is_some_and(Standing::is_of_another_engine);
+            return Ok(Some(Forecast::all(match is_of_another {
+                true => "this version of buho cannot compare what it reads with what the one before noted of it",
+                false => "what it reads beyond the window changed, or a file that it was made of is gone",
+            })));
         };
         let mut forecast = Forecast { length: Some(model.spec.window()), ..Forecast::default() };
         for (window, causes) in &changed.causes {

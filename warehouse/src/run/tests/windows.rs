@@ -158,7 +158,7 @@ async fn a_plan_knows_that_a_run_found_nothing_changed_in_what_a_table_reads() {
 }
 
 /// A table by day with a price that it looks up, and a table of its total.
-fn priced(lookups: &str) -> Shop {
+pub(super) fn priced(lookups: &str) -> Shop {
     let shop = shop();
     shop.write(
         "sql/core/shop/prices.sql",
@@ -185,7 +185,7 @@ fn with_lookups(shop: &Shop, lookups: &str) {
     shop.write("sql/marts/shop/by_day.yml", &yml);
 }
 
-const LOOKUPS: &str = ", lookups: [core.prices]";
+pub(super) const LOOKUPS: &str = ", lookups: [core.prices]";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_reads_a_table_that_looks_up_is_built_again_after_its_full_refresh() {
