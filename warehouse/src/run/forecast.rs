@@ -277,6 +277,9 @@ fn anew(build: &Build<'_>, inputs: &WindowedInputs) -> Option<&'static str> {
         Some(prior) if prior.code != inputs.code => {
             Some("its SQL or columns changed, or those of a view that it reads")
         }
+        Some(prior) if inputs.reads.iter().any(|(read, _)| !prior.reads.contains_key(&read.id())) => {
+            Some("this version of buho, or the type of a column, has other days of its inputs read by a window")
+        }
         Some(_) => None,
     }
 }

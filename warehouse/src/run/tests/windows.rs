@@ -11,6 +11,13 @@ fn by_day(sql: &str) -> Shop {
     shop
 }
 
+/// Of which any number of windows may be corrected.
+fn without_limit(sql: &str) -> Shop {
+    let shop = by_day(sql);
+    with_lookups(&shop, ", max_rebuild: 100");
+    shop
+}
+
 async fn plan(shop: &Shop, night: &str) -> NightPlan {
     let request = RunRequest { night: night.parse().unwrap(), ..RunRequest::default() };
     plan_night(&shop.open().await, &request).await.unwrap()
@@ -218,4 +225,27 @@ async fn a_table_that_is_no_lookup_any_more_has_its_rows_followed() {
     let before = files(&shop, "marts.by_day").await;
     nights_give_what_one_build_does(&shop, [2]).await;
     assert!(files(&shop, "marts.by_day").await.is_disjoint(&before), "all rows are made anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_reads_from_the_begin_of_its_month_is_built_anew_when_a_day_of_it_changes() {
+    let shop = without_limit(
+        "with days as (
+            select distinct cast(happened_at as date) as day from staging.stg_shop__events
+            where happened_at >= $window_start and happened_at < $window_end
+        ), m as (
+            select cast(happened_at as date) as day, amount from staging.stg_shop__events
+            where happened_at >= date_trunc('month', $window_start) and happened_at < $window_end
+        )
+        select days.day, cast(sum(m.amount) as bigint) as amount from days
+        inner join m on m.day <= days.day and m.day >= cast(date_trunc('month', days.day) as date)
+        group by days.day",
+    );
+    for day in 1..=4 {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), i64::from(day))]);
+    }
+    nights_give_what_one_build_does(&shop, 1..=4).await;
+    events(&shop, &february(1), &[("a", "2026-02-01 10:00:00", 100)]);
+    nights_give_what_one_build_does(&shop, [5]).await;
+    assert!(shop.ask(DAYS).await.contains("| 2026-02-04 | 109 "), "{}", shop.ask(DAYS).await);
 }
