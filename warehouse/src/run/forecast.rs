@@ -18,7 +18,8 @@ use datafusion::prelude::ident;
 use serde::Serialize;
 
 use super::build::Build;
-use super::changes::{self, Cause, Changed};
+use super::changed::{Cause, Changed};
+use super::changes;
 use super::digests::{digest, windows_of};
 use super::error::RunError;
 use super::reads::{BaseTable, ReadFiles};
@@ -277,6 +278,7 @@ fn anew(build: &Build<'_>, inputs: &WindowedInputs) -> Option<&'static str> {
         Some(prior) if prior.code != inputs.code => {
             Some("its SQL or columns changed, or those of a view that it reads")
         }
+        Some(prior) if inputs.may_have_met(prior) => Some("this version of buho builds it one window at a time"),
         Some(prior) if inputs.reads.iter().any(|(read, _)| !prior.reads.contains_key(&read.id())) => {
             Some("this version of buho, or the type of a column, has other days of its inputs read by a window")
         }

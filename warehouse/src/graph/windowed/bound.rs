@@ -59,10 +59,27 @@ fn bound_of(value: &ScalarValue) -> Option<Bound> {
     Some(Bound { nanos, is_date })
 }
 
+/// Whether a value is a day, a moment or the text of one that is near a window's bound.
+pub(super) fn is_near(value: &ScalarValue, bound: NaiveDate) -> bool {
+    let of_text = |text: &str| text.get(..10)?.parse::<NaiveDate>().ok().map(day_number);
+    let day = match value {
+        ScalarValue::Utf8(text) | ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text) => {
+            text.as_deref().and_then(of_text)
+        }
+        other => bound_of(other).map(|bound| bound.day()),
+    };
+    day.is_some_and(|day| near(day, bound).is_some())
+}
+
 /// Days from the window's bound, where it is one.
 pub(super) fn near(day: i64, bound: NaiveDate) -> Option<i64> {
     let days = day - day_number(bound);
     (days.abs() < FARTHEST).then_some(days)
+}
+
+/// Nanoseconds from 1970 to the begin of a day.
+pub(super) fn nanos(day: NaiveDate) -> i64 {
+    day_number(day).saturating_mul(DAY)
 }
 
 fn day_number(day: NaiveDate) -> i64 {

@@ -6,6 +6,7 @@
 //! others, such as the begin of the month, is planned for several such windows ([`probe`]), and the farthest counts.
 
 mod bound;
+mod meet;
 mod probe;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,12 +77,26 @@ impl WindowedRead {
     }
 }
 
+/// How many windows a model may be asked for at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cut {
+    /// Any that follow each other: what it gives for them is what it gives for each.
+    #[default]
+    Together,
+    /// One: rows of two might meet in a limit, a group, a window function or a join.
+    Apart,
+    /// One, and it may have rows of a window of which nothing is read: it asks for the window elsewhere than as the
+    /// bounds of what is read.
+    Each,
+}
+
 /// All that a model reads, by the window or whole.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Windowing {
     pub reads: Vec<WindowedRead>,
     /// Tables of which at least one reading is not cut by the window, and the columns that such readings ask for.
     pub whole: BTreeMap<String, BTreeSet<String>>,
+    pub cut: Cut,
 }
 
 /// Finds how a model's tables are read; `schemas` are those of all tables.
@@ -100,7 +115,7 @@ pub async fn windowing(schemas: &BTreeMap<String, SchemaRef>, parsed: &Parsed, s
     for moment in probe::moments(spec.window(), parsed.even_bounds) {
         planned.push((moment, state.optimize(&plan_query(&state, parsed, moment).await?)?));
     }
-    let mut found = Windowing::default();
+    let mut found = Windowing { cut: cut(parsed, spec, &planned)?, ..Windowing::default() };
     let seen = planned.iter().map(|(moment, plan)| scans(plan, *moment)).collect::<Result<Vec<_>>>()?;
     for scan in probe::farthest(seen) {
         match scan.read {
@@ -110,6 +125,15 @@ pub async fn windowing(schemas: &BTreeMap<String, SchemaRef>, parsed: &Parsed, s
         }
     }
     Ok(found)
+}
+
+/// How many windows may be asked for at once, as far as the plans show it, or the author vouches for it.
+fn cut(parsed: &Parsed, spec: &ModelFile, planned: &[(Moment, LogicalPlan)]) -> Result<Cut> {
+    if parsed.one_window_at_a_time {
+        return Ok(Cut::Each);
+    }
+    let may_meet = !spec.windows_together() && meet::may_meet(spec, planned)?;
+    Ok(if may_meet { Cut::Apart } else { Cut::Together })
 }
 
 /// One reading of a table.

@@ -88,6 +88,7 @@ async fn a_stray_day_does_not_have_a_model_built_for_a_century_of_windows() {
     events(&shop, &february(1), &[("a", "1900-01-01 10:00:00", 1), ("b", "2026-02-01 10:00:00", 1)]);
     let failed = shop.night(&february(1)).await.failed.unwrap().message;
     assert!(failed.contains("from 1900-01-01 to 2026-02-02") && failed.contains("stray days"), "{failed}");
+    assert!(failed.contains("build it by `window: month`"), "real days have a way out too: {failed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,4 +249,55 @@ async fn a_window_that_reads_from_the_begin_of_its_month_is_built_anew_when_a_da
     events(&shop, &february(1), &[("a", "2026-02-01 10:00:00", 100)]);
     nights_give_what_one_build_does(&shop, [5]).await;
     assert!(shop.ask(DAYS).await.contains("| 2026-02-04 | 109 "), "{}", shop.ask(DAYS).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_two_windows_do_not_meet_where_both_are_built_at_once() {
+    let bounds = "where happened_at >= $window_start and happened_at < $window_end";
+    for sql in [
+        &format!(
+            "select cast(happened_at as date) as day, amount from staging.stg_shop__events {bounds}
+            order by amount desc nulls last limit 1"
+        ),
+        &format!(
+            "with ranked as (
+                select cast(happened_at as date) as day, amount,
+                    row_number() over (partition by id order by happened_at desc nulls last) as place
+                from staging.stg_shop__events {bounds}
+            ) select day, cast(sum(amount) as bigint) as amount from ranked where place = 1 group by day"
+        ),
+    ] {
+        let shop = by_day(sql);
+        for day in 1..=3 {
+            let at = format!("{} 10:00:00", february(day));
+            events(&shop, &february(day), &[("a", &at, i64::from(day)), ("b", &at, 1)]);
+        }
+        nights_give_what_one_build_does(&shop, 1..=3).await;
+        assert!(shop.ask(DAYS).await.contains("| 2026-02-01 | "), "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_that_were_built_at_once_though_their_rows_may_meet_are_built_anew_and_a_plan_says_so() {
+    let shop = by_day(
+        "select cast(happened_at as date) as day, amount from staging.stg_shop__events
+        where happened_at >= $window_start and happened_at < $window_end order by amount desc nulls last limit 1",
+    );
+    for day in 1..=3 {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), i64::from(day))]);
+    }
+    shop.night(&february(2)).await;
+    // As an older buho left it.
+    let records = shop.root.path().join("lake/_buho/windows/marts.by_day");
+    for record in std::fs::read_dir(records).unwrap().map(|entry| entry.unwrap().path()) {
+        let text = std::fs::read_to_string(&record).unwrap();
+        assert!(text.contains("\"apart\":true"), "{text}");
+        std::fs::write(&record, text.replace("\"apart\":true", "\"apart\":false")).unwrap();
+    }
+    let before = files(&shop, "marts.by_day").await;
+    let plan = plan(&shop, &february(3)).await;
+    let windows = &plan.nodes.iter().find(|planned| planned.node == "marts.by_day").unwrap().windows;
+    assert!(windows[0].why.contains("this version of buho builds it one window at a time"), "{windows:?}");
+    nights_give_what_one_build_does(&shop, [3]).await;
+    assert!(files(&shop, "marts.by_day").await.is_disjoint(&before));
 }
