@@ -9,7 +9,8 @@ use super::error::RunError;
 use super::standing::Standing;
 use super::windowed::WindowedInputs;
 use super::work::Work;
-use crate::graph::WindowedRead;
+use crate::graph::{Cut, WindowedRead};
+use crate::materialize::Range;
 use crate::project::model::{Model, WindowLength};
 
 /// The files of a read now, and the days of which their rows are not what they were.
@@ -27,6 +28,8 @@ pub(super) enum Cause {
     New,
     /// Its rows are what they were, and a window that looks back on them has come.
     Due,
+    /// Nothing is read of it, and there may be a row that says so.
+    Quiet,
     /// Rows came to it.
     Late,
     /// Rows of it left, with others or none in their place.
@@ -48,7 +51,11 @@ impl Changed {
     /// Nothing yet, since a table was built that had windows from the first that read a row to the last.
     pub fn since(inputs: &WindowedInputs, prior: &Standing, length: WindowLength) -> Self {
         let known = prior.reads.iter().filter_map(|(id, files)| Some((id.clone(), files.span()?.1)));
-        let through = |last: NaiveDate| prior.through.map_or(last, |through| last.min(through));
+        let through = |last: NaiveDate| match prior.through {
+            Some(through) if inputs.cut == Cut::Each => through,
+            Some(through) => last.min(through),
+            None => last,
+        };
         Self {
             windows: BTreeSet::new(),
             causes: BTreeMap::new(),
@@ -94,6 +101,23 @@ impl Changed {
                     self.causes.entry(window).or_default().insert((Cause::Due, read.table.clone()));
                 }
                 window = length.next(window);
+            }
+        }
+    }
+
+    /// Notes windows that were none of the table's and are, with a row of theirs or without, and those that were.
+    pub fn take_each(&mut self, inputs: &WindowedInputs, whole: Option<Range>, length: WindowLength) {
+        let days = |span: Option<Range>| span.into_iter().flat_map(|span| span.windows(length));
+        let before = self.before.map(|(first, last)| Range { start: first, end: length.next(last) });
+        let came = days(whole).filter(|window| before.is_none_or(|before| !before.holds(window.start)));
+        let left = days(before).filter(|window| whole.is_none_or(|whole| !whole.holds(window.start)));
+        let noted = came.map(|window| (window, Cause::Quiet)).chain(left.map(|window| (window, Cause::Corrected)));
+        let tables: BTreeSet<&String> = inputs.reads.iter().map(|(read, _)| &read.table).collect();
+        for (Range { start: window, .. }, cause) in noted {
+            self.windows.insert(window);
+            let causes = self.causes.entry(window).or_default();
+            if causes.is_empty() {
+                causes.extend(tables.iter().map(|table| (cause, (*table).clone())));
             }
         }
     }

@@ -63,16 +63,21 @@ pub(super) async fn see(
         same_as: None,
     };
     let length = model.spec.window();
-    let last = last_window(work.night, length, prior.into_iter().chain([&standing]));
+    let has_each = inputs.cut == Cut::Each;
+    let last = last_window(work.night, length, prior.into_iter().filter(|_| !has_each).chain([&standing]));
     let standing = Standing { through: Some(last), ..standing };
     let whole = windows_between(inputs, &standing, length).filter(|(first, _)| *first <= last);
-    let whole = whole.map(|(first, end)| Range { start: first, end: length.next(end.min(last)) });
+    let whole = whole.map(|(first, end)| if has_each { (first, last) } else { (first, end.min(last)) });
+    let whole = whole.map(|(first, last)| Range { start: first, end: length.next(last) });
     let changed = prior.map(|prior| {
         let mut changed = Changed::since(inputs, prior, length);
         for (read, _) in &inputs.reads {
             reads.get(&read.id()).into_iter().for_each(|rows| changed.take((read, rows), length, last));
         }
-        changed.take_due(inputs, prior, length, last);
+        match has_each {
+            true => changed.take_each(inputs, whole, length),
+            false => changed.take_due(inputs, prior, length, last),
+        }
         changed
     });
     Ok(Seen { standing, whole, changed })

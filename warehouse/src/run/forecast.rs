@@ -278,7 +278,9 @@ fn anew(build: &Build<'_>, inputs: &WindowedInputs) -> Option<&'static str> {
         Some(prior) if prior.code != inputs.code => {
             Some("its SQL or columns changed, or those of a view that it reads")
         }
-        Some(prior) if inputs.may_have_met(prior) => Some("this version of buho builds it one window at a time"),
+        Some(prior) if inputs.may_have_met(prior) => {
+            Some("this version of buho builds it one window at a time, those of days without rows too")
+        }
         Some(prior) if inputs.reads.iter().any(|(read, _)| !prior.reads.contains_key(&read.id())) => {
             Some("this version of buho, or the type of a column, has other days of its inputs read by a window")
         }
@@ -290,6 +292,7 @@ fn said(cause: Cause, table: &str) -> String {
     match cause {
         Cause::New => format!("new data in {table}"),
         Cause::Due => format!("its day has come, and it looks back on {table}"),
+        Cause::Quiet => format!("its day has come, and it may have a row without any in {table}"),
         Cause::Late => format!("late rows in {table}"),
         Cause::Corrected => format!("corrected rows in {table}"),
     }
@@ -297,7 +300,7 @@ fn said(cause: Cause, table: &str) -> String {
 
 fn delivered(cause: Cause) -> &'static str {
     match cause {
-        Cause::New | Cause::Due => "new data",
+        Cause::New | Cause::Due | Cause::Quiet => "new data",
         Cause::Late => "late delivery",
         Cause::Corrected => "corrected delivery",
     }

@@ -37,7 +37,8 @@ pub(super) struct Standing {
     /// The last window that was built, had it any rows; older records do not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<NaiveDate>,
-    /// Whether each window was built by itself; older records do not say it.
+    /// Whether each window was built by itself, and those of which nothing is read up to the last as well, where the
+    /// model has rows of them; older records do not say it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub apart: bool,
     /// Nights of which the state was seen, and what identifies what was delivered up to each.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
 
 use super::amend;
@@ -78,9 +79,12 @@ pub(super) async fn make(
         (Materialized::Merge, changed) => by_key(work, model, inputs, (changed, whole), attempt).await?,
         (_, Some(changed)) => {
             changed.within_limit(work, model, inputs).map_err(ComputeError::Other)?;
-            let ranges = ranges(&changed.windows, model.spec.window());
-            let adds = window_rows(work, model, (&ranges, Reach::Few), attempt).await?;
-            rewrite::in_place_of(work, model, &ranges, adds, attempt).await?
+            // A window before all rows, or after them, is none of the table's any more.
+            let is_one = |window: &&NaiveDate| inputs.cut != Cut::Each || whole.is_some_and(|all| all.holds(**window));
+            let built = changed.windows.iter().filter(is_one).copied().collect();
+            let [built, changed] = [&built, &changed.windows].map(|windows| ranges(windows, model.spec.window()));
+            let adds = window_rows(work, model, (&built, Reach::Few), attempt).await?;
+            rewrite::in_place_of(work, model, &changed, adds, attempt).await?
         }
         (_, None) => {
             let adds = window_rows(work, model, (whole.as_slice(), Reach::All), attempt).await?;

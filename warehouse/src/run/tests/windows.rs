@@ -65,18 +65,17 @@ async fn a_model_that_selects_its_window_has_a_row_of_each_however_many_are_buil
         "select $window_start as day, cast(count(distinct id) as bigint) as amount
         from staging.stg_shop__events
         where cast(happened_at as date) >= $window_start - interval '2' day
-            and cast(happened_at as date) < $window_end
-        having count(*) > 0",
+            and cast(happened_at as date) < $window_end",
     );
     for (day, id) in [(1, "a"), (2, "b"), (6, "c")] {
         events(&shop, &february(day), &[(id, &format!("{} 10:00:00", february(day)), 1)]);
     }
     nights_give_what_one_build_does(&shop, 1..=9).await;
     let seen = shop.ask(DAYS).await;
-    for row in ["2026-02-02 | 2 ", "2026-02-03 | 2 ", "2026-02-04 | 1 ", "2026-02-06 | 1 ", "2026-02-08 | 1 "] {
+    for row in ["2026-02-02 | 2 ", "2026-02-03 | 2 ", "2026-02-04 | 1 ", "2026-02-05 | 0 ", "2026-02-08 | 1 "] {
         assert!(seen.contains(row), "{row} in {seen}");
     }
-    assert!(!seen.contains("2026-02-05") && !seen.contains("2026-02-09"), "{seen}");
+    assert!(seen.contains("2026-02-09 | 0 "), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,4 +299,31 @@ async fn windows_that_were_built_at_once_though_their_rows_may_meet_are_built_an
     assert!(windows[0].why.contains("this version of buho builds it one window at a time"), "{windows:?}");
     nights_give_what_one_build_does(&shop, [3]).await;
     assert!(files(&shop, "marts.by_day").await.is_disjoint(&before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_has_a_row_of_a_quiet_day_has_it_by_night_as_in_one_build() {
+    let shop = without_limit(
+        "select $window_start as day, cast(count(*) as bigint) as amount from staging.stg_shop__events
+        where happened_at >= $window_start and happened_at < $window_end",
+    );
+    // A night before any row, two with one, a quiet one, and two more that nothing is delivered for.
+    for day in [2, 3, 5] {
+        events(&shop, &february(day), &[("a", &format!("{} 10:00:00", february(day)), 1)]);
+    }
+    nights_give_what_one_build_does(&shop, 1..=7).await;
+    let seen = shop.ask(DAYS).await;
+    assert!(seen.contains("| 2026-02-04 | 0 ") && seen.contains("| 2026-02-07 | 0 "), "{seen}");
+    assert!(!seen.contains("2026-02-01"), "{seen}");
+    let due = plan(&shop, &february(8)).await;
+    let windows = &due.nodes.iter().find(|planned| planned.node == "marts.by_day").unwrap().windows;
+    assert!(windows[0].why.contains("its day has come") && windows.len() == 1, "{windows:?}");
+    // A row before all others comes, and goes again.
+    events(&shop, &february(8), &[("late", "2026-01-30 10:00:00", 1)]);
+    nights_give_what_one_build_does(&shop, [8]).await;
+    assert!(shop.ask(DAYS).await.contains("| 2026-01-31 | 0 "));
+    events(&shop, &february(8), &[("late", "2026-02-03 10:00:00", 1)]);
+    nights_give_what_one_build_does(&shop, [8, 9]).await;
+    assert!(!shop.ask(DAYS).await.contains("2026-01-30"));
+    assert!(plan(&shop, &february(9)).await.is_empty());
 }
