@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::common::DFSchema;
 use datafusion::common::tree_node::TreeNode;
-use datafusion::logical_expr::{Expr, Operator};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
 use super::super::bound::{DAY, comparison, is_near, nanos, near};
 use super::Walk;
-use super::rows::{Rows, Timed, is_made_of};
+use super::rows::{Rows, Timed, column, is_made_of};
 use super::time::{Reach, Time};
 
 impl Walk<'_> {
@@ -26,6 +26,11 @@ impl Walk<'_> {
         let (bounds, others): (Vec<&Expr>, Vec<&Expr>) =
             conditions.iter().copied().partition(|condition| self.is_of_window(condition));
         match rows {
+            Rows::Ranked(latest, place) => {
+                let (firsts, rest): (Vec<&Expr>, Vec<&Expr>) =
+                    conditions.iter().copied().partition(|condition| is_first(condition, schema, place));
+                if firsts.is_empty() { Rows::Mixed } else { self.filtered(Rows::Latest(latest), &rest, schema) }
+            }
             Rows::Latest(latest) => {
                 let is_by_time = |condition: &&Expr| is_made_of(condition, schema, &latest.made);
                 let are_around = bounds.iter().all(|bound| is_by_time(bound) && self.is_around(bound));
@@ -87,4 +92,14 @@ impl Walk<'_> {
         };
         Some((time, reach))
     }
+}
+
+/// Whether a condition lets through what has the number 1 in a column.
+fn is_first(condition: &Expr, schema: &DFSchema, place: usize) -> bool {
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else { return false };
+    let is_one = |value: &Expr| match value {
+        Expr::Literal(value, _) => matches!(value, ScalarValue::UInt64(Some(1)) | ScalarValue::Int64(Some(1))),
+        _ => false,
+    };
+    column(left, schema) == Some(place) && is_one(right)
 }

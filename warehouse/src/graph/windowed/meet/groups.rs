@@ -1,6 +1,6 @@
 //! Groups, and rows that are looked at beside each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::{Aggregate, Expr, Window};
@@ -57,8 +57,13 @@ impl Walk<'_> {
                         .filter_map(|(class, reach)| Some((class, reach.least(*own.get(&class)?))))
                         .collect();
                 }
+                let ranked = ranks_the_last(&window.window_expr, schema, &timed.made);
+                let place = timed.made.len();
                 let of_functions = window.window_expr.iter().map(|expr| is_made_of(expr, schema, &timed.made));
                 timed.made = timed.made.iter().copied().chain(of_functions).collect();
+                if let Some(keys) = ranked.filter(|_| classes.is_empty() && self.is_by_key) {
+                    return Ok(Rows::Ranked(Latest { keys, made: timed.made }, place));
+                }
                 timed.columns.resize(timed.made.len(), None);
                 timed.within(classes)
             }
@@ -109,4 +114,17 @@ fn takes_the_last(gathered: &[Expr], schema: &DFSchema, made: &[bool]) -> bool {
         other => is_last(other),
     };
     !gathered.is_empty() && gathered.iter().all(plain)
+}
+
+/// The keys within which rows are numbered from the last window's on, by what is made of the time.
+fn ranks_the_last(functions: &[Expr], schema: &DFSchema, made: &[bool]) -> Option<Vec<BTreeSet<usize>>> {
+    match functions {
+        [Expr::Alias(alias)] => ranks_the_last(std::slice::from_ref(alias.expr.as_ref()), schema, made),
+        [Expr::WindowFunction(function)] if function.fun.name() == "row_number" => {
+            let first = function.params.order_by.first()?;
+            let keys = function.params.partition_by.iter().map(|by| column(by, schema).into_iter().collect());
+            (!first.asc && is_made_of(&first.expr, schema, made)).then(|| keys.collect())
+        }
+        _ => None,
+    }
 }

@@ -48,7 +48,8 @@ impl Walk<'_> {
             return Ok(Rows::Mixed);
         }
         Ok(match (left, right) {
-            (Rows::Mixed, _) | (_, Rows::Mixed) | (Rows::Latest(_), Rows::Latest(_)) => Rows::Mixed,
+            (Rows::Mixed | Rows::Ranked(..), _) | (_, Rows::Mixed | Rows::Ranked(..)) => Rows::Mixed,
+            (Rows::Latest(_), Rows::Latest(_)) => Rows::Mixed,
             (Rows::Same, Rows::Same) => Rows::Same,
             (Rows::Latest(latest), Rows::Same) => {
                 let other = vec![false; join.right.schema().fields().len()];

@@ -13,7 +13,7 @@
 //! | limit, anything else | not at all, unless it reads nothing by the window |
 //!
 //! Of a table by key the last window's rows of a key count, so that it may also take of each key the last row: the
-//! greatest of what is made of the moment ([`Rows::Latest`]).
+//! greatest of what is made of the moment, or the first when numbered by that from the greatest on ([`Rows::Latest`]).
 
 mod bounds;
 mod groups;
@@ -24,6 +24,7 @@ mod tests;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -66,7 +67,7 @@ fn is_whole(rows: &Rows, column: usize) -> bool {
             time.and_then(|time| timed.reach(time.day())).is_some_and(Reach::holds_windows)
         }
         Rows::Latest(latest) => latest.made.get(column).copied().unwrap_or_default(),
-        Rows::Mixed => false,
+        Rows::Ranked(..) | Rows::Mixed => false,
     }
 }
 
@@ -77,9 +78,10 @@ fn fixed(planned: &[(Moment, LogicalPlan)]) -> Result<Option<BTreeSet<String>>> 
     for (_, plan) in planned.iter().filter(|_| planned.len() > 1) {
         let mut own = BTreeSet::new();
         plan.apply_with_subqueries(|node| {
-            let expressions = node.expressions();
-            own.extend(expressions.iter().flat_map(split_conjunction).map(ToString::to_string));
-            Ok(TreeNodeRecursion::Continue)
+            node.apply_expressions(|expr| {
+                own.extend(split_conjunction(expr).into_iter().map(ToString::to_string));
+                Ok(TreeNodeRecursion::Continue)
+            })
         })?;
         fixed = Some(fixed.map_or_else(|| own.clone(), |fixed| fixed.intersection(&own).cloned().collect()));
     }
@@ -132,18 +134,18 @@ impl Walk<'_> {
     /// Whether an expression asks rows that are read by the window.
     fn asks_by_window(&mut self, plan: &LogicalPlan) -> Result<bool> {
         let mut asked = Vec::new();
-        for expr in plan.expressions() {
+        plan.apply_expressions(|expr| {
             expr.apply(|part| {
                 match part {
-                    Expr::ScalarSubquery(subquery) => asked.push(subquery.subquery.clone()),
-                    Expr::Exists(exists) => asked.push(exists.subquery.subquery.clone()),
-                    Expr::InSubquery(within) => asked.push(within.subquery.subquery.clone()),
-                    Expr::SetComparison(compared) => asked.push(compared.subquery.subquery.clone()),
+                    Expr::ScalarSubquery(subquery) => asked.push(Arc::clone(&subquery.subquery)),
+                    Expr::Exists(exists) => asked.push(Arc::clone(&exists.subquery.subquery)),
+                    Expr::InSubquery(within) => asked.push(Arc::clone(&within.subquery.subquery)),
+                    Expr::SetComparison(compared) => asked.push(Arc::clone(&compared.subquery.subquery)),
                     _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
-            })?;
-        }
+            })
+        })?;
         for plan in asked {
             if !matches!(self.rows(&plan)?, Rows::Same) {
                 return Ok(true);
@@ -205,6 +207,12 @@ impl Walk<'_> {
                 let from: Vec<Option<usize>> = exprs.iter().map(|expr| column(expr, schema)).collect();
                 Rows::Latest(latest.with_columns(&from, made))
             }
+            Rows::Ranked(latest, place) => {
+                let made = exprs.iter().map(|expr| is_made_of(expr, schema, &latest.made)).collect();
+                let from: Vec<Option<usize>> = exprs.iter().map(|expr| column(expr, schema)).collect();
+                let is_there = from.iter().position(|from| *from == Some(place));
+                is_there.map_or(Rows::Mixed, |place| Rows::Ranked(latest.with_columns(&from, made), place))
+            }
             rows => rows,
         }
     }
@@ -235,7 +243,7 @@ impl Walk<'_> {
         let mut has_latest = false;
         for (rows, schema) in all {
             let own = match rows {
-                Rows::Mixed => return Ok(Rows::Mixed),
+                Rows::Ranked(..) | Rows::Mixed => return Ok(Rows::Mixed),
                 Rows::Same => self.timed(schema),
                 Rows::Timed(timed) => timed,
                 Rows::Latest(latest) => {

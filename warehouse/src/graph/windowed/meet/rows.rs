@@ -15,6 +15,8 @@ pub(super) enum Rows {
     Same,
     Timed(Timed),
     Latest(Latest),
+    /// Of a table by key: rows that are numbered, of which those with a 1 in a column are the latest.
+    Ranked(Latest, usize),
     /// Nobody knows: rows of two windows may have met.
     Mixed,
 }
