@@ -15,7 +15,7 @@ pub fn run(context: &Context, args: &TestArgs) -> Result<Exit, CommandError> {
         let (graph, resolved) = super::lineage::resolve(context, &project).await?;
         let selected = graph::select(args.select.as_deref().unwrap_or_default(), &graph)
             .map_err(|error| CommandError::of(error.kind(), &error))?;
-        Ok(run_unit_tests(&graph, &project.models, &resolved.schemas, &selected, settings.threads).await)
+        Ok(run_unit_tests(&graph, &project.models, &resolved, &selected, settings.threads).await)
     })?;
     let failures: Vec<String> = outcomes.iter().filter(|outcome| !outcome.passed).map(failure).collect();
     let failed = failures.len();

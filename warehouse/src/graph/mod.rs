@@ -50,4 +50,4 @@ pub use parse::{Moment, NIGHT, Parsed, bind, canonical, parse};
 pub use plan::{plan_model, plan_query};
 pub use resolve::{Resolved, resolve};
 pub use select::{SelectError, select};
-pub use windowed::{WindowedRead, Windowing};
+pub use windowed::{Cut, WindowedRead, Windowing};

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
 
 use super::error::{At, GraphError};
-use super::window_bounds;
+use super::window_bounds::window_bounds;
 
 /// The date the run is for.
 pub const NIGHT: &str = "$night";
@@ -75,6 +75,8 @@ pub struct Parsed {
     /// Whether the window is asked for elsewhere than as the bounds of what is read: then the rows of two windows are
     /// not those of both in one.
     pub one_window_at_a_time: bool,
+    /// Whether each of those bounds lies as many days from the window's own at any date.
+    pub even_bounds: bool,
 }
 
 /// Reads one SELECT (with or without WITH); anything else is an error.
@@ -111,7 +113,7 @@ pub fn parse(file: &str, sql: &str) -> Result<Parsed, GraphError> {
     };
     let mut references = References::default();
     let ControlFlow::Continue(()) = statement.visit(&mut references);
-    let one_window_at_a_time = !window_bounds::are_all(&statement, &references.parameters);
+    let bounds = window_bounds(&statement, &references.parameters);
     let unqualified = references.unqualified.into_iter().filter(|(name, _)| !references.ctes.contains(name)).collect();
     Ok(Parsed {
         statement,
@@ -119,7 +121,8 @@ pub fn parse(file: &str, sql: &str) -> Result<Parsed, GraphError> {
         ctes: references.ctes,
         unqualified,
         parameters: references.parameters,
-        one_window_at_a_time,
+        one_window_at_a_time: !bounds.are_all,
+        even_bounds: bounds.are_even,
     })
 }
 

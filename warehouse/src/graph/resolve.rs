@@ -101,7 +101,7 @@ async fn by_window(
     schemas: &BTreeMap<String, SchemaRef>,
     errors: &mut Vec<GraphError>,
 ) -> Option<(String, Windowing)> {
-    match windowing(schemas, &node.parsed).await {
+    match windowing(schemas, &node.parsed, &model.spec).await {
         Ok(found) if found.reads.is_empty() => {
             let at = At::line(&model.sql_file, 1);
             errors.push(GraphError::NothingWindowed { at, model: model.name.clone() });

@@ -263,6 +263,17 @@ async fn the_rows_of_a_window_are_found_in_the_where_of_the_model() {
     ] {
         assert_eq!(windows(&sql).await, (orders(), vec![]), "{sql}");
     }
+    // The begin of a month lies back by up to 30 days, and may be a day of a window that begins it.
+    for (bound, before) in [("week", 6), ("month", 30), ("quarter", 91), ("year", 365)] {
+        let sql = format!(
+            "select cast(ordered_at as date) as day from bronze.orders where ordered_at >= date_trunc('{bound}', $window_start) and ordered_at < $window_end"
+        );
+        assert_eq!(windows(&sql).await, (vec![("bronze.orders".to_owned(), before, 0)], vec![]), "{sql}");
+    }
+    let ahead = "select cast(ordered_at as date) as day from bronze.orders where ordered_at >= $window_start and ordered_at < date_trunc('month', $window_end) + interval '1' month";
+    assert_eq!(windows(ahead).await, (vec![("bronze.orders".to_owned(), 0, 31)], vec![]));
+    let months = "select cast(ordered_at as date) as day from bronze.orders where ordered_at >= $window_start - interval '2' month and ordered_at < $window_end";
+    assert_eq!(windows(months).await, (vec![("bronze.orders".to_owned(), 61, 0)], vec![]));
     let week = "select cast(ordered_at as date) as day from bronze.orders
         where cast(ordered_at as date) >= $window_start - interval '6' day and cast(ordered_at as date) < $window_end + interval '1' day";
     assert_eq!(windows(week).await, (vec![("bronze.orders".to_owned(), 6, 1)], vec![]));

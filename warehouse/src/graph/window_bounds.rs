@@ -7,25 +7,35 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, SetExpr, Statement, Value, ValueWithSpan, Visit,
-    Visitor,
+    BinaryOperator, DataType, DateTimeField, Expr, Interval, JoinConstraint, JoinOperator, Query, Select, SetExpr,
+    Statement, Value, ValueWithSpan, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 
 use super::parse::{WINDOW_END, WINDOW_START};
 
-/// Whether every mention of the window among a statement's parameters is such a bound.
-pub(super) fn are_all(statement: &Statement, parameters: &[(String, Span)]) -> bool {
+/// What a statement's parameters say of its window.
+pub(super) struct WindowBounds {
+    /// Whether every mention of the window is such a bound.
+    pub are_all: bool,
+    /// Whether each bound lies as many days from the window's own at any date.
+    pub are_even: bool,
+}
+
+/// Finds the bounds among the places of a statement's parameters.
+pub(super) fn window_bounds(statement: &Statement, parameters: &[(String, Span)]) -> WindowBounds {
     let mut bounds = Bounds::default();
     let ControlFlow::Continue(()) = statement.visit(&mut bounds);
     let mut mentions = parameters.iter().filter(|(name, _)| name == WINDOW_START || name == WINDOW_END);
-    mentions.all(|(_, span)| bounds.places.contains(&span.start))
+    let are_all = mentions.all(|(_, span)| bounds.places.contains(&span.start));
+    WindowBounds { are_all, are_even: !bounds.has_uneven }
 }
 
 /// Places of the parameters that are bounds.
 #[derive(Default)]
 struct Bounds {
     places: BTreeSet<Location>,
+    has_uneven: bool,
 }
 
 impl Visitor for Bounds {
@@ -80,8 +90,48 @@ impl Bounds {
     }
 
     fn note(&mut self, bound: &Expr, parameter: &str) {
-        let mut mentions = Mentions { parameter, places: &mut self.places };
+        let mut mentions = Mentions { parameter, places: &mut self.places, is_found: false };
         let ControlFlow::Continue(()) = bound.visit(&mut mentions);
+        self.has_uneven |= mentions.is_found && !is_even(bound);
+    }
+}
+
+/// Whether a bound is the parameter itself, or so many days or hours from it: months differ in their days, and the begin
+/// of a month lies further back at its end.
+fn is_even(bound: &Expr) -> bool {
+    match bound {
+        Expr::Nested(inner) => is_even(inner),
+        Expr::Value(value) => matches!(value.value, Value::Placeholder(_)),
+        Expr::Cast { expr, data_type: DataType::Date | DataType::Timestamp(..), .. } => is_even(expr),
+        Expr::BinaryOp { left, op: BinaryOperator::Plus, right } => {
+            (is_even(left) && is_span(right)) || (is_span(left) && is_even(right))
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::Minus, right } => is_even(left) && is_span(right),
+        _ => false,
+    }
+}
+
+/// Whether something added to a date is as long at any.
+fn is_span(added: &Expr) -> bool {
+    match added {
+        Expr::Nested(inner) => is_span(inner),
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        Expr::Interval(Interval { value, leading_field, last_field: None, .. }) => {
+            let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text) | Value::Number(text, _), .. }) =
+                value.as_ref()
+            else {
+                return false;
+            };
+            let words = || text.split(|part: char| !part.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+            match leading_field {
+                Some(DateTimeField::Day | DateTimeField::Days | DateTimeField::Hour | DateTimeField::Hours) => {
+                    words().count() == 0
+                }
+                None => words().count() > 0 && words().all(|word| ["day", "days", "hour", "hours"].contains(&word)),
+                _ => false,
+            }
+        }
+        _ => false,
     }
 }
 
@@ -106,6 +156,7 @@ fn on(join: &JoinOperator) -> Option<&Expr> {
 struct Mentions<'a> {
     parameter: &'a str,
     places: &'a mut BTreeSet<Location>,
+    is_found: bool,
 }
 
 impl Visitor for Mentions<'_> {
@@ -116,6 +167,7 @@ impl Visitor for Mentions<'_> {
             && name.eq_ignore_ascii_case(self.parameter)
         {
             self.places.insert(value.span.start);
+            self.is_found = true;
         }
         ControlFlow::Continue(())
     }
@@ -155,6 +207,35 @@ mod tests {
             "select day from core.t where not (day >= $window_start)",
         ] {
             assert!(apart(sql), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_bound_in_days_is_as_far_off_at_any_date_and_one_in_months_is_not() {
+        let even = |bound: &str| {
+            parse("m.sql", &format!("select day from core.t where day >= {bound} and day < $window_end"))
+                .unwrap()
+                .even_bounds
+        };
+        for bound in [
+            "$window_start",
+            "($window_start - 6)",
+            "$window_start - interval '6' day",
+            "$window_start - interval '6 days'",
+            "cast($window_start as timestamp) + interval '6' hour",
+            "cast($window_start - interval '1' day as date)",
+        ] {
+            assert!(even(bound), "{bound}");
+        }
+        for bound in [
+            "date_trunc('month', $window_start)",
+            "cast(date_trunc('week', $window_start) as date)",
+            "$window_start - interval '1' month",
+            "$window_start - interval '1 year'",
+            "$window_start - days",
+            "cast($window_start as varchar)",
+        ] {
+            assert!(!even(bound), "{bound}");
         }
     }
 }

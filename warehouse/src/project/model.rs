@@ -120,6 +120,10 @@ pub struct Incremental {
     /// was built.
     #[serde(default)]
     pub lookups: Vec<Located<String>>,
+    /// The author vouches that rows of one window never depend on those of another, where the SQL does not show it:
+    /// then several windows are built at once.
+    #[serde(default)]
+    pub windows_together: bool,
 }
 
 impl Incremental {
@@ -131,6 +135,7 @@ impl Incremental {
             lookback: 0,
             max_rebuild: max_rebuild(),
             lookups: Vec::new(),
+            windows_together: false,
         }
     }
 }
@@ -151,6 +156,10 @@ pub struct Merge {
     /// Tables read whole of which a change merges nothing.
     #[serde(default)]
     pub lookups: Vec<Located<String>>,
+    /// The author vouches that of several nights' deliveries the SQL gives for each key what it gives for the last of
+    /// them, where the SQL does not show it: then several nights are merged at once.
+    #[serde(default)]
+    pub windows_together: bool,
 }
 
 fn lookback() -> u32 {
@@ -201,6 +210,15 @@ impl ModelFile {
             Materialized::Incremental => self.incremental.as_ref().map_or(&[], |spec| &spec.lookups),
             Materialized::Merge => self.merge.as_ref().map_or(&[], |spec| &spec.lookups),
             _ => &[],
+        }
+    }
+
+    /// Whether the author vouches that several windows may be built at once.
+    pub fn windows_together(&self) -> bool {
+        match self.materialized {
+            Materialized::Incremental => self.incremental.as_ref().is_some_and(|spec| spec.windows_together),
+            Materialized::Merge => self.merge.as_ref().is_some_and(|spec| spec.windows_together),
+            _ => false,
         }
     }
 

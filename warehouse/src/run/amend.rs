@@ -8,7 +8,7 @@
 //! | where keys are deleted: where a changed window had a row of it before | that may have been its deletion, of which the table has no row |
 //!
 //! A model with `lookups` is built whole instead: what it looks up elsewhere decides its rows too, in windows that did
-//! not change.
+//! not change. So is one of which rows of two windows may meet: here it is asked for many at once.
 //!
 //! The latest delivery of a key counts, so its row is looked for from the first changed window on, and before that only
 //! where nothing is found. All other keys keep their rows: what changed is neither their row nor after it.
@@ -21,7 +21,7 @@ use datafusion::common::{Column, JoinType};
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::{Expr, SessionContext, ident};
 
-use super::changes::Changed;
+use super::changed::Changed;
 use super::compute::{ComputeError, stage_query};
 use super::digests::{FileDigests, ranges};
 use super::reads::BaseTable;
@@ -30,7 +30,7 @@ use super::scene::Scene;
 use super::views;
 use super::windowed::{WindowedInputs, inside, newest_of, prior_table, staged_table, standing_rows};
 use super::work::{Attempt, Made, Work, in_order};
-use crate::graph::Moment;
+use crate::graph::{Cut, Moment};
 use crate::materialize::{self, DELTA, ROWS, Range};
 use crate::project::model::{Model, WindowLength};
 use crate::table::{DataFile, StagedFile};
@@ -48,7 +48,7 @@ pub(super) async fn amended(
     attempt: Attempt,
 ) -> Result<Option<Made>, ComputeError> {
     let late = ranges(&changed.windows, WindowLength::Day);
-    if !model.spec.lookups().is_empty() || !is_worth_it(&late, whole) {
+    if inputs.looks_up || inputs.cut != Cut::Together || !is_worth_it(&late, whole) {
         return Ok(None);
     }
     let touch = Touch { work, model, ranges: &late, attempt };

@@ -7,14 +7,15 @@ use chrono::NaiveDate;
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::SessionContext;
 
+use super::changed::{Changed, Read, windows_between};
 use super::compute::ComputeError;
-use super::digests::{DayDigests, FileDigests, FileRows, Span, changed_days, digest, span, windows_of};
+use super::digests::{DayDigests, FileDigests, FileRows, Span, changed_days, digest, span};
 use super::error::RunError;
 use super::reads::{BaseTable, ReadFiles};
 use super::standing::Standing;
 use super::windowed::WindowedInputs;
 use super::work::{Attempt, Work};
-use crate::graph::WindowedRead;
+use crate::graph::{Cut, WindowedRead};
 use crate::materialize::Range;
 use crate::project::model::{Model, WindowLength};
 use crate::table::DataFile;
@@ -31,110 +32,6 @@ pub(super) struct Seen {
     pub changed: Option<Changed>,
 }
 
-/// Why the rows of a day are not what they were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cause {
-    /// It comes after all days before.
-    New,
-    /// Its rows are what they were, and a window that looks back on them has come.
-    Due,
-    /// Rows came to it.
-    Late,
-    /// Rows of it left, with others or none in their place.
-    Corrected,
-}
-
-/// The windows of which the rows of an input changed, by their first days.
-pub(super) struct Changed {
-    pub windows: BTreeSet<NaiveDate>,
-    /// Of each the tables that are read, and what happened to their rows.
-    pub causes: BTreeMap<NaiveDate, BTreeSet<(Cause, String)>>,
-    /// The last day of each read that had rows before.
-    known: BTreeMap<String, NaiveDate>,
-    /// First and last window that there were before.
-    before: Option<Span>,
-}
-
-impl Changed {
-    /// What rows of a day are that come to a read, by its id.
-    pub fn cause(&self, read: &str, day: NaiveDate) -> Cause {
-        match self.known.get(read) {
-            Some(last) if day <= *last => Cause::Late,
-            _ => Cause::New,
-        }
-    }
-
-    /// Notes the windows that read a day's rows.
-    fn take(&mut self, (read, rows): (&WindowedRead, &Read), length: WindowLength, last: NaiveDate) {
-        for day in &rows.days {
-            let cause = if rows.left.contains(day) { Cause::Corrected } else { self.cause(&read.id(), *day) };
-            for window in windows_of(&BTreeSet::from([*day]), read, length).into_iter().filter(|window| *window <= last)
-            {
-                self.windows.insert(window);
-                self.causes.entry(window).or_default().insert((cause, read.table.clone()));
-            }
-        }
-    }
-
-    /// Notes the windows that look back on rows of before, and were yet to come when the table was built.
-    fn take_due(&mut self, inputs: &WindowedInputs, prior: &Standing, length: WindowLength, last: NaiveDate) {
-        let Some(through) = built_through(prior, length) else { return };
-        for (read, _) in inputs.reads.iter().filter(|(read, _)| read.is_looked_back_on()) {
-            let spans: BTreeSet<Span> = prior.reads.get(&read.id()).into_iter().flat_map(FileDigests::spans).collect();
-            let windows = spans.into_iter().filter_map(|(first, last)| {
-                let ends = windows_of(&BTreeSet::from([first, last]), read, length);
-                ends.first().copied().zip(ends.last().copied())
-            });
-            let windows: Vec<Span> = windows.filter(|(_, end)| *end > through).collect();
-            let mut window = length.next(through);
-            while window <= last {
-                if windows.iter().any(|(first, end)| *first <= window && window <= *end) {
-                    self.windows.insert(window);
-                    self.causes.entry(window).or_default().insert((Cause::Due, read.table.clone()));
-                }
-                window = length.next(window);
-            }
-        }
-    }
-
-    /// Whether all that changed was delivered after all that was merged: then it wins, whatever it is.
-    pub fn comes_after(&self) -> bool {
-        match (self.before, self.windows.first()) {
-            (Some((_, last)), Some(first)) => last < *first,
-            _ => true,
-        }
-    }
-
-    /// A correction of many windows is asked for by name: it may take much longer than a night has.
-    pub fn within_limit(&self, work: &Work, model: &Model, inputs: &WindowedInputs) -> Result<(), RunError> {
-        let Some(spec) = model.spec.incremental.as_ref().filter(|_| !inputs.unlimited) else {
-            return Ok(());
-        };
-        let length = model.spec.window();
-        let late = length.before(length.start(work.night), spec.lookback);
-        let was = |window: &NaiveDate| self.before.is_some_and(|(first, last)| first <= *window && *window <= last);
-        let old: Vec<&NaiveDate> = self.windows.iter().filter(|window| **window < late && was(window)).collect();
-        match (old.first(), old.last()) {
-            (Some(first), Some(last)) if old.len() > spec.max_rebuild as usize => Err(RunError::refused(
-                &work.name,
-                &format!(
-                    "{} before the lookback changed, from {first} to {last}, and `max_rebuild` is {} — \
-                     run `buho backfill --from {first} --to {} --select {}`, or raise it in {}",
-                    match old.len() {
-                        1 => "1 window".to_owned(),
-                        count => format!("{count} windows"),
-                    },
-                    spec.max_rebuild,
-                    work.night,
-                    work.name,
-                    model.yml_file
-                ),
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// Looks at the inputs, and at the rows before only where they may be built upon.
 pub(super) async fn see(
     work: &Work,
@@ -143,7 +40,7 @@ pub(super) async fn see(
     attempt: Attempt,
 ) -> Result<Seen, ComputeError> {
     let inspector = Inspector { work, attempt };
-    let prior = inputs.prior.as_ref().filter(|prior| prior.code == inputs.code);
+    let prior = inputs.prior_of_same_code().filter(|prior| !inputs.may_have_met(prior));
     let entire = inspector.entire(inputs, prior).await?;
     let prior = prior.filter(|_| entire.same);
     let reads = match prior {
@@ -161,27 +58,26 @@ pub(super) async fn see(
         reads: reads.iter().map(|(id, read)| (id.clone(), read.now.clone())).collect(),
         entire: entire.now,
         through: None,
+        apart: inputs.cut != Cut::Together,
         nights: BTreeMap::new(),
         same_as: None,
     };
     let length = model.spec.window();
-    let last = last_window(work.night, length, prior.into_iter().chain([&standing]));
+    let has_each = inputs.cut == Cut::Each;
+    let last = last_window(work.night, length, prior.into_iter().filter(|_| !has_each).chain([&standing]));
     let standing = Standing { through: Some(last), ..standing };
     let whole = windows_between(inputs, &standing, length).filter(|(first, _)| *first <= last);
-    let whole = whole.map(|(first, end)| Range { start: first, end: length.next(end.min(last)) });
+    let whole = whole.map(|(first, end)| if has_each { (first, last) } else { (first, end.min(last)) });
+    let whole = whole.map(|(first, last)| Range { start: first, end: length.next(last) });
     let changed = prior.map(|prior| {
-        let known = prior.reads.iter().filter_map(|(id, files)| Some((id.clone(), files.span()?.1)));
-        let mut changed = Changed {
-            windows: BTreeSet::new(),
-            causes: BTreeMap::new(),
-            known: known.collect(),
-            before: windows_between(inputs, prior, length)
-                .map(|(first, last)| (first, prior.through.map_or(last, |through| last.min(through)))),
-        };
+        let mut changed = Changed::since(inputs, prior, length);
         for (read, _) in &inputs.reads {
             reads.get(&read.id()).into_iter().for_each(|rows| changed.take((read, rows), length, last));
         }
-        changed.take_due(inputs, prior, length, last);
+        match has_each {
+            true => changed.take_each(inputs, whole, length),
+            false => changed.take_due(inputs, prior, length, last),
+        }
         changed
     });
     Ok(Seen { standing, whole, changed })
@@ -192,31 +88,6 @@ pub(super) async fn see(
 fn last_window<'a>(night: NaiveDate, length: WindowLength, standings: impl Iterator<Item = &'a Standing>) -> NaiveDate {
     let days = standings.flat_map(|standing| standing.reads.values()).filter_map(|read| Some(read.span()?.1));
     length.start(days.max().map_or(night, |latest| latest.max(night)))
-}
-
-/// The last window that was built, or had rows to be built from: an older record does not say the former.
-fn built_through(standing: &Standing, length: WindowLength) -> Option<NaiveDate> {
-    let days = standing.reads.values().filter_map(|read| Some(read.span()?.1));
-    standing.through.or_else(|| days.max().map(|latest| length.start(latest)))
-}
-
-/// The first and the last window that read a row.
-fn windows_between(inputs: &WindowedInputs, standing: &Standing, length: WindowLength) -> Option<Span> {
-    let mut windows = BTreeSet::new();
-    for (read, _) in &inputs.reads {
-        if let Some((first, last)) = standing.reads.get(&read.id()).and_then(FileDigests::span) {
-            windows.extend(windows_of(&BTreeSet::from([first, last]), read, length));
-        }
-    }
-    windows.first().copied().zip(windows.last().copied())
-}
-
-/// The files of a read now, and the days of which their rows are not what they were.
-struct Read {
-    now: FileDigests,
-    days: BTreeSet<NaiveDate>,
-    /// Days of which rows left.
-    left: BTreeSet<NaiveDate>,
 }
 
 /// What is read whole, and whether it is as it was.

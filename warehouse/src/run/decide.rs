@@ -8,7 +8,7 @@ use super::context::{RunContext, RunRequest};
 use super::held::Hold;
 use super::ml::{DECISION, of_training};
 use super::state::NodeState;
-use crate::graph::{Node, WindowedRead};
+use crate::graph::{Cut, Node, WindowedRead};
 use crate::project::model::Materialized;
 use crate::release::{LOOKUPS, Recipe, ReleasedTable};
 
@@ -81,15 +81,16 @@ impl Asked<'_> {
     }
 
     /// Whether the rows depend on the night itself: a history sees each night, a window is the same at any, but one that
-    /// looks back comes with its night though nothing was delivered.
+    /// looks back, or has a row of a day of which nothing is read, comes with its night though nothing was delivered.
     fn asks_for_night(&self, node: &Node) -> bool {
-        let looks_back = || {
-            let windowing = self.context.resolved.windows.get(&node.name);
-            windowing.is_some_and(|windowing| windowing.reads.iter().any(WindowedRead::is_looked_back_on))
+        let has_each = || {
+            self.context.resolved.windows.get(&node.name).is_some_and(|windowing| {
+                windowing.cut == Cut::Each || windowing.reads.iter().any(WindowedRead::is_looked_back_on)
+            })
         };
         match node.materialized {
             Materialized::Scd2 | Materialized::Nightly => true,
-            Materialized::Incremental | Materialized::Merge => looks_back(),
+            Materialized::Incremental | Materialized::Merge => has_each(),
             Materialized::View | Materialized::Table => !node.parsed.parameters.is_empty(),
         }
     }

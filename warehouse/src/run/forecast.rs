@@ -18,10 +18,12 @@ use datafusion::prelude::ident;
 use serde::Serialize;
 
 use super::build::Build;
-use super::changes::{self, Cause, Changed};
+use super::changed::{Cause, Changed};
+use super::changes;
 use super::digests::{digest, windows_of};
 use super::error::RunError;
 use super::reads::{BaseTable, ReadFiles};
+use super::standing::Standing;
 use super::windowed::WindowedInputs;
 use super::work::{Attempt, Method, Work};
 use crate::graph::{Node, WindowedRead};
@@ -122,9 +124,11 @@ impl Ahead<'_> {
         let attempt = Attempt { effort: Effort::Fair, number: 1 };
         let seen = changes::see(&work, model, &inputs, attempt).await.map_err(|error| error.of(&node.name))?;
         let Some(changed) = seen.changed else {
-            return Ok(Some(Forecast::all(
-                "what it reads beyond the window changed, or a file that it was made of is gone",
-            )));
+            let is_of_another = inputs.prior.as_ref().is_some_and(Standing::is_of_another_engine);
+            return Ok(Some(Forecast::all(match is_of_another {
+                true => "this version of buho cannot compare what it reads with what the one before noted of it",
+                false => "what it reads beyond the window changed, or a file that it was made of is gone",
+            })));
         };
         let mut forecast = Forecast { length: Some(model.spec.window()), ..Forecast::default() };
         for (window, causes) in &changed.causes {
@@ -274,6 +278,12 @@ fn anew(build: &Build<'_>, inputs: &WindowedInputs) -> Option<&'static str> {
         Some(prior) if prior.code != inputs.code => {
             Some("its SQL or columns changed, or those of a view that it reads")
         }
+        Some(prior) if inputs.may_have_met(prior) => {
+            Some("this version of buho builds it one window at a time, those of days without rows too")
+        }
+        Some(prior) if inputs.reads.iter().any(|(read, _)| !prior.reads.contains_key(&read.id())) => {
+            Some("this version of buho, or the type of a column, has other days of its inputs read by a window")
+        }
         Some(_) => None,
     }
 }
@@ -282,6 +292,7 @@ fn said(cause: Cause, table: &str) -> String {
     match cause {
         Cause::New => format!("new data in {table}"),
         Cause::Due => format!("its day has come, and it looks back on {table}"),
+        Cause::Quiet => format!("its day has come, and it may have a row without any in {table}"),
         Cause::Late => format!("late rows in {table}"),
         Cause::Corrected => format!("corrected rows in {table}"),
     }
@@ -289,7 +300,7 @@ fn said(cause: Cause, table: &str) -> String {
 
 fn delivered(cause: Cause) -> &'static str {
     match cause {
-        Cause::New | Cause::Due => "new data",
+        Cause::New | Cause::Due | Cause::Quiet => "new data",
         Cause::Late => "late delivery",
         Cause::Corrected => "corrected delivery",
     }

@@ -78,6 +78,8 @@ impl Build<'_> {
             prior: self.standing(node, prior_identity.as_deref()).await?,
             prior_identity,
             unlimited: self.request.unlimited || self.request.full_refresh,
+            cut: windowing.cut,
+            looks_up: !lookups.is_empty(),
         })
     }
 

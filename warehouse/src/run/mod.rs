@@ -50,6 +50,7 @@ mod audits;
 mod backfill;
 mod bronze;
 mod build;
+mod changed;
 mod changes;
 mod chosen;
 mod compact;

@@ -18,13 +18,13 @@ use crate::table::{Lake, TableError};
 const FOLDER: &str = "_buho/windows";
 /// What is noted of a file; a record of another form is not read as if it were of this one.
 const FORM: &str = "spans of files, absent values told";
-/// The form before, whose digests did not tell which value of a row was absent; its spans are the same.
+/// The form before, whose digests did not tell which value of a row was absent; its files and spans are the same.
 const FORMER: &str = "spans of files";
 
 /// What a table that is not rebuilt whole stands on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Standing {
-    /// The engine's version and the record's form: hashes of another are not compared.
+    /// The engine's version and the record's form: digests of another are not compared, so that its files have none.
     pub engine: String,
     /// Fingerprint of the SQL and the settings of the model, and of the views it reads.
     pub code: String,
@@ -37,6 +37,10 @@ pub(super) struct Standing {
     /// The last window that was built, had it any rows; older records do not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<NaiveDate>,
+    /// Whether each window was built by itself, and those of which nothing is read up to the last as well, where the
+    /// model has rows of them; older records do not say it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub apart: bool,
     /// Nights of which the state was seen, and what identifies what was delivered up to each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nights: BTreeMap<NaiveDate, String>,
@@ -56,11 +60,16 @@ struct OfAnyForm {
 }
 
 impl OfAnyForm {
-    /// Hashes of another engine are not compared; which nights a history has seen is true in any.
+    /// Which nights a history has seen is true in any form.
     fn nights(self) -> Option<Standing> {
         let Self { engine, code, nights } = self;
         (!nights.is_empty()).then(|| Standing { engine, code, nights, ..Standing::default() })
     }
+}
+
+/// The form of a record, as its engine names it.
+fn form_of(engine: &str) -> Option<&str> {
+    engine.strip_prefix("datafusion ")?.split_once(", ").map(|(_, form)| form)
 }
 
 pub(super) fn file(table: &str, identity: &str) -> String {
@@ -69,34 +78,37 @@ pub(super) fn file(table: &str, identity: &str) -> String {
 
 impl Standing {
     pub fn engine() -> String {
-        Self::engine_with(FORM)
+        format!("datafusion {}, {FORM}", datafusion::DATAFUSION_VERSION)
     }
 
-    fn engine_with(form: &str) -> String {
-        format!("datafusion {}, {form}", datafusion::DATAFUSION_VERSION)
+    /// Whether another version of buho noted it, whose digests say nothing to this one.
+    pub fn is_of_another_engine(&self) -> bool {
+        self.engine != Self::engine()
     }
 
-    /// A record of the form before, as one of this.
+    /// A record of another engine, or of the form before: files and their days are what they were.
     fn of_former(self) -> Self {
         let forget = |files: BTreeMap<String, FileDigests>| -> BTreeMap<String, FileDigests> {
             files.into_iter().map(|(id, files)| (id, files.without_digests())).collect()
         };
-        Self { engine: Self::engine(), reads: forget(self.reads), entire: forget(self.entire), ..self }
+        Self { reads: forget(self.reads), entire: forget(self.entire), ..self }
     }
 
-    /// What the rows of an identity stand on, of a record of another engine the nights alone; `None` where nothing is
+    /// What the rows of an identity stand on, of a record of an unknown form the nights alone; `None` where nothing is
     /// known of it.
     pub async fn load(lake: &Lake, table: &str, identity: &str) -> Result<Option<Self>, RunError> {
         let path = file(table, identity);
         let Some(found) = lake.read(&path).await? else {
             return Ok(None);
         };
-        let read = serde_json::from_slice::<OfAnyForm>(&found).and_then(|known| match &known.engine {
-            engine if *engine == Self::engine() => serde_json::from_slice(&found).map(Some),
-            engine if *engine == Self::engine_with(FORMER) => {
-                serde_json::from_slice::<Self>(&found).map(|known| Some(known.of_former()))
+        let read = serde_json::from_slice::<OfAnyForm>(&found).and_then(|known| {
+            if known.engine == Self::engine() {
+                return serde_json::from_slice(&found).map(Some);
             }
-            _ => Ok(known.nights()),
+            match form_of(&known.engine) {
+                Some(FORM | FORMER) => serde_json::from_slice::<Self>(&found).map(|known| Some(known.of_former())),
+                _ => Ok(known.nights()),
+            }
         });
         Ok(read.unwrap_or_else(|error| {
             tracing::warn!("{} is cut short or damaged ({error}): {table} is built without it", lake.path(&path));

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
 
 use super::amend;
-use super::changes::{self, Changed, Seen};
+use super::changed::Changed;
+use super::changes::{self, Seen};
 use super::compute::{ComputeError, stage_query};
 use super::digests::ranges;
 use super::error::RunError;
@@ -14,7 +16,7 @@ use super::rewrite;
 use super::standing::Standing;
 use super::work::{Attempt, Made, Work, in_order};
 use crate::audit;
-use crate::graph::{Moment, WindowedRead};
+use crate::graph::{Cut, Moment, WindowedRead};
 use crate::materialize::{self, DELTA, PRIOR, ROWS, Range};
 use crate::project::model::{Materialized, Model, WindowLength};
 use crate::session::register;
@@ -33,9 +35,24 @@ pub(super) struct WindowedInputs {
     pub prior_identity: Option<String>,
     /// Rebuild however many windows changed.
     pub unlimited: bool,
+    /// How many windows the model may be asked for at once.
+    pub cut: Cut,
+    /// Whether rows keep what was true of a lookup when their window was built.
+    pub looks_up: bool,
 }
 
 impl WindowedInputs {
+    /// The record of rows before, where these were built by the same SQL.
+    pub fn prior_of_same_code(&self) -> Option<&Standing> {
+        self.prior.as_ref().filter(|prior| prior.code == self.code)
+    }
+
+    /// Whether rows before may have met others that they do not meet any more: of several windows that were built at
+    /// once. What they looked up is not there to be looked up again.
+    pub fn may_have_met(&self, prior: &Standing) -> bool {
+        self.cut != Cut::Together && !prior.apart && !self.looks_up
+    }
+
     /// Whether an earlier attempt found the inputs changed in no window.
     pub async fn are_as_before(&self, lake: &Lake, table: &str, identity: &str) -> Result<bool, RunError> {
         let known = Standing::load(lake, table, identity).await?;
@@ -62,7 +79,12 @@ pub(super) async fn make(
         (Materialized::Merge, changed) => by_key(work, model, inputs, (changed, whole), attempt).await?,
         (_, Some(changed)) => {
             changed.within_limit(work, model, inputs).map_err(ComputeError::Other)?;
-            rebuilt(work, model, &ranges(&changed.windows, model.spec.window()), attempt).await?
+            // A window before all rows, or after them, is none of the table's any more.
+            let is_one = |window: &&NaiveDate| inputs.cut != Cut::Each || whole.is_some_and(|all| all.holds(**window));
+            let built = changed.windows.iter().filter(is_one).copied().collect();
+            let [built, changed] = [&built, &changed.windows].map(|windows| ranges(windows, model.spec.window()));
+            let adds = window_rows(work, model, (&built, Reach::Few), attempt).await?;
+            rewrite::in_place_of(work, model, &changed, adds, attempt).await?
         }
         (_, None) => {
             let adds = window_rows(work, model, (whole.as_slice(), Reach::All), attempt).await?;
@@ -101,12 +123,6 @@ enum Reach {
     Few,
 }
 
-/// The rows of ranges in place of those that were there.
-async fn rebuilt(work: &Work, model: &Model, ranges: &[Range], attempt: Attempt) -> Result<Made, ComputeError> {
-    let adds = window_rows(work, model, (ranges, Reach::Few), attempt).await?;
-    rewrite::in_place_of(work, model, ranges, adds, attempt).await
-}
-
 /// Runs the model for each range, and holds its rows against it.
 async fn window_rows(
     work: &Work,
@@ -115,8 +131,10 @@ async fn window_rows(
     attempt: Attempt,
 ) -> Result<Vec<StagedFile>, ComputeError> {
     let mut rows = Vec::new();
-    let is_apart = work.context.graph.node(&work.name).is_some_and(|node| node.parsed.one_window_at_a_time);
-    let ranges = if is_apart { apart(work, model, ranges).map_err(ComputeError::Other)? } else { ranges.to_vec() };
+    let ranges = match work.context.resolved.windows.get(&work.name).map(|windowing| windowing.cut) {
+        None | Some(Cut::Together) => ranges.to_vec(),
+        Some(cut) => apart(work, model, ranges, cut).map_err(ComputeError::Other)?,
+    };
     for (number, range) in ranges.iter().enumerate() {
         let target = work.target(model, attempt, &format!("-w{number}"));
         let moment = Moment::window(work.night, range.start, range.end);
@@ -135,17 +153,36 @@ async fn window_rows(
 const MOST_APART: usize = 11_000;
 
 /// The windows of ranges, each as a range of its own.
-fn apart(work: &Work, model: &Model, ranges: &[Range]) -> Result<Vec<Range>, RunError> {
+fn apart(work: &Work, model: &Model, ranges: &[Range], cut: Cut) -> Result<Vec<Range>, RunError> {
     let windows = ranges.iter().flat_map(|range| range.windows(model.spec.window()));
     let windows: Vec<Range> = windows.take(MOST_APART + 1).collect();
     match (ranges.first(), ranges.last()) {
-        (Some(first), Some(last)) if windows.len() > MOST_APART => Err(RunError::refused(
-            &work.name,
-            &format!(
-                "its rows are of days from {} to {}, and a model that asks for its window elsewhere than as a bound is built one window at a time, for at most {MOST_APART} — leave out rows of stray days in the model it reads, or bound what is read by `$window_start` and `$window_end` and nothing else in {}",
-                first.start, last.end, model.sql_file
-            ),
-        )),
+        (Some(first), Some(last)) if windows.len() > MOST_APART => {
+            let sql = &model.sql_file;
+            let (what, way_out) = match cut {
+                Cut::Each => (
+                    "that asks for its window elsewhere than as a bound",
+                    format!("bound what is read by `$window_start` and `$window_end` and nothing else in {sql}"),
+                ),
+                _ => (
+                    "in which rows of two windows may meet",
+                    format!(
+                        "group, partition and join by the time column in {sql}; where rows of one window never depend on those of another, say `windows_together: true` in {}",
+                        model.yml_file
+                    ),
+                ),
+            };
+            let by_months =
+                model.spec.materialized == Materialized::Incremental && model.spec.window() == WindowLength::Day;
+            let by_months = if by_months { "build it by `window: month`, " } else { "" };
+            Err(RunError::refused(
+                &work.name,
+                &format!(
+                    "its rows are of days from {} to {}, and a model {what} is built one window at a time, for at most {MOST_APART} — leave out rows of stray days in the model it reads, {by_months}or {way_out}",
+                    first.start, last.end
+                ),
+            ))
+        }
         _ => Ok(windows),
     }
 }

@@ -12,7 +12,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 
 use crate::graph::schemas::{register, selected_schema};
-use crate::graph::{Moment, Node};
+use crate::graph::{Cut, Moment, Windowing};
 use crate::materialize::{self, DELTA, NIGHTS, PRIOR, ROWS, Range};
 use crate::project::model::{Materialized, Model, UnitTest, VALID_FROM, VALID_TO};
 
@@ -25,9 +25,9 @@ fn moment(test: &UnitTest) -> Moment {
 }
 
 /// What the model is asked for: all days at once, or one window after the other.
-pub(super) fn moments(node: &Node, model: &Model, test: &UnitTest) -> Vec<Moment> {
+pub(super) fn moments(windowing: Option<&Windowing>, model: &Model, test: &UnitTest) -> Vec<Moment> {
     let all = moment(test);
-    if !(model.spec.materialized.is_windowed() && node.parsed.one_window_at_a_time) {
+    if windowing.is_none_or(|windowing| windowing.cut == Cut::Together) {
         return vec![all];
     }
     let range = Range { start: all.window_start, end: all.window_end };

@@ -17,7 +17,7 @@ use super::compare::difference;
 use super::fixture::{FixtureError, rows};
 use crate::functions::{session, session_config};
 use crate::graph::schemas::{empty, register};
-use crate::graph::{At, Graph, Node, plan_model};
+use crate::graph::{At, Graph, Node, Resolved, plan_model};
 use crate::nearest::{did_you_mean, nearest};
 use crate::project::model::{Model, UnitTest};
 
@@ -52,11 +52,11 @@ enum TestError {
 
 /// Runs every test of the models in `selected`; outcomes in the order of the graph.
 ///
-/// `schemas` are those of [`crate::graph::Resolved`]; at most `threads` tests run at a time.
+/// At most `threads` tests run at a time.
 pub async fn run_unit_tests(
     graph: &Graph,
     models: &BTreeMap<String, Model>,
-    schemas: &BTreeMap<String, SchemaRef>,
+    resolved: &Resolved,
     selected: &BTreeSet<String>,
     threads: usize,
 ) -> Vec<TestOutcome> {
@@ -72,7 +72,7 @@ pub async fn run_unit_tests(
     let runs = cases.into_iter().map(|(node, model, test)| {
         let state = state.clone();
         async move {
-            let verdict = run_one(state, node, model, test, schemas).await;
+            let verdict = run_one(state, node, model, test, resolved).await;
             TestOutcome {
                 model: model.name.clone(),
                 test: test.name.value.clone(),
@@ -94,15 +94,16 @@ async fn run_one(
     node: &Node,
     model: &Model,
     test: &UnitTest,
-    schemas: &BTreeMap<String, SchemaRef>,
+    resolved: &Resolved,
 ) -> Result<Option<String>, TestError> {
+    let schemas = &resolved.schemas;
     let tables = inputs(node, test, schemas)?;
     let catalogs = Arc::new(MemoryCatalogProviderList::new());
     let state = SessionStateBuilder::new_from_existing(state).with_catalog_list(catalogs).build();
     let context = SessionContext::new_with_state(state);
     register(&context, tables)?;
     let mut given = Vec::new();
-    for moment in moments(node, model, test) {
+    for moment in moments(resolved.windows.get(&model.name), model, test) {
         let plan = plan_model(&context.state(), model, &node.parsed, moment).await?;
         given.extend(context.execute_logical_plan(plan).await?.collect().await?);
     }

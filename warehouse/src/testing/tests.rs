@@ -25,7 +25,7 @@ tests:\n{tests}"
     let night = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
     let resolved = resolve(&graph, &models, &contracts, &BTreeMap::new(), night).await.unwrap();
     let names = models.keys().cloned().collect();
-    run_unit_tests(&graph, &models, &resolved.schemas, &names, 2).await
+    run_unit_tests(&graph, &models, &resolved, &names, 2).await
 }
 
 async fn message(test: &str) -> String {
@@ -112,7 +112,7 @@ async fn the_unit_tests_of_the_standard_models_pass() {
     let resolved =
         resolve(&graph, &models, &contracts, &BTreeMap::new(), night).await.unwrap_or_else(|errors| panic!("{errors}"));
     let names = models.keys().cloned().collect();
-    let outcomes = run_unit_tests(&graph, &models, &resolved.schemas, &names, 2).await;
+    let outcomes = run_unit_tests(&graph, &models, &resolved, &names, 2).await;
     let failed: Vec<String> = outcomes
         .iter()
         .filter(|outcome| !outcome.passed)
@@ -130,7 +130,7 @@ async fn stored(stored: &str, sql: &str, columns: &str, test: &str) -> String {
     let night = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
     let resolved = resolve(&graph, &models, &contracts, &BTreeMap::new(), night).await.unwrap();
     let names = models.keys().cloned().collect();
-    run_unit_tests(&graph, &models, &resolved.schemas, &names, 1).await.remove(0).message
+    run_unit_tests(&graph, &models, &resolved, &names, 1).await.remove(0).message
 }
 
 const WINDOW: &str = "ordered_at >= $window_start and ordered_at < $window_end";
@@ -152,6 +152,18 @@ async fn an_incremental_table_keeps_what_is_outside_the_windows() {
         stored(incremental, &sql, columns, &format!("{given}, window: [2026-01-30, 2026-01-30], {night}")).await,
         ""
     );
+}
+
+#[tokio::test]
+async fn windows_whose_rows_may_meet_are_tested_one_by_one_as_a_run_builds_them() {
+    let sql = format!(
+        "select cast(ordered_at as date) as day, quantity as n from bronze.orders where {WINDOW} order by quantity desc nulls last limit 1"
+    );
+    let columns = "{ name: day, type: DATE }, { name: n, type: INTEGER }";
+    let test = "window: [2026-01-30, 2026-01-31], given: { bronze.orders: [{ ordered_at: 2026-01-30, quantity: 1 },
+        { ordered_at: 2026-01-30, quantity: 2 }, { ordered_at: 2026-01-31, quantity: 7 }] },
+      expect: [{ day: 2026-01-30, n: 2 }, { day: 2026-01-31, n: 7 }]";
+    assert_eq!(stored("materialized: incremental\nincremental: { time: day }", &sql, columns, test).await, "");
 }
 
 #[tokio::test]

@@ -268,3 +268,23 @@ async fn a_row_without_a_key_in_a_late_delivery_fails_the_audit_of_the_key() {
     let report = shop.night(&february(4)).await;
     assert_eq!(status(&report, "core.dim_customer"), "failed", "{report:#?}");
 }
+
+/// A merge that sums up what was delivered of a key: of one night, whichever are built beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_that_sums_a_delivery_sums_none_of_another_night() {
+    let shop = merging();
+    let sql = "select customer_id, cast(count(*) as varchar) as city, false as gone, max(delivered_on) as delivered_on
+        from staging.stg_shop__customers
+        where delivered_on >= $window_start and delivered_on < $window_end group by customer_id";
+    shop.write("sql/core/shop/dim_customer.sql", sql);
+    for day in [1, 3, 4] {
+        customers(&shop, day, &[("k01", "Vigo", "false")]);
+        shop.night(&february(day)).await;
+        assert_eq!(shop.ask(PEOPLE).await, from_scratch(&shop, &february(day), PEOPLE).await, "night {day}");
+    }
+    // One comes late.
+    customers(&shop, 2, &[("k01", "Vigo", "false"), ("k02", "Jaca", "false")]);
+    shop.night(&february(4)).await;
+    assert_eq!(shop.ask(PEOPLE).await, from_scratch(&shop, &february(4), PEOPLE).await);
+    assert_eq!(seen(&shop).await, ["k01 1 2026-02-04", "k02 1 2026-02-02"]);
+}

@@ -106,7 +106,7 @@ async fn a_model_over_ops_tables_is_tested_and_traced_as_any_other() {
     let context = watching().open().await;
     let (graph, resolved) = (&context.graph, &context.resolved);
     let all: BTreeSet<String> = graph.tables().map(str::to_owned).collect();
-    let tests = run_unit_tests(graph, &context.project.models, &resolved.schemas, &all, 1).await;
+    let tests = run_unit_tests(graph, &context.project.models, resolved, &all, 1).await;
     assert!(tests.len() == 1 && tests[0].passed, "{tests:?}");
     let lineage = Lineage::of(graph, resolved, &context.project.contracts).unwrap();
     let steps = lineage.upstream("marts.runs", Some("status")).unwrap();

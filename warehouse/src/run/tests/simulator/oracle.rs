@@ -103,16 +103,21 @@ fn sums(rows: &[&Row], by: &str, key: impl Fn(&Row) -> String, least: bool) -> V
     groups.into_iter().map(of).collect()
 }
 
-/// Of each day up to the night what was delivered on it and on the two before it.
+/// Of each day from the first delivery to the night what was delivered on it and on the two before it, if anything.
 fn trailing(rows: &[&Row], night: NaiveDate) -> Vec<Row> {
     let delivered = |row: &Row| -> NaiveDate { text(row, "_night").parse().unwrap() };
     let days = |row: &&&Row| delivered(row).iter_days().take(3).filter(move |day| *day <= night);
     let seen = rows.iter().flat_map(|found| days(&found).map(|day| (day.to_string(), *found)).collect::<Vec<_>>());
-    let mut by_day: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+    let first = rows.iter().map(|found| delivered(found)).min();
+    let all = first.into_iter().flat_map(|first| first.iter_days().take_while(|day| *day <= night));
+    let mut by_day: BTreeMap<String, Vec<&Row>> = all.map(|day| (day.to_string(), Vec::new())).collect();
     for (day, found) in seen {
         by_day.entry(day).or_default().push(found);
     }
-    let sum = |(day, rows): (String, Vec<&Row>)| sums(&rows, "delivered_on", |_| day.clone(), false);
+    let sum = |(day, rows): (String, Vec<&Row>)| match rows.is_empty() {
+        true => vec![row([("delivered_on", Some(day)), ("n", Some("0".to_owned()))])],
+        false => sums(&rows, "delivered_on", |_| day.clone(), false),
+    };
     by_day.into_iter().flat_map(sum).collect()
 }
 

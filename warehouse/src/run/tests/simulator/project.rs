@@ -251,7 +251,7 @@ impl Model {
             Kind::Trailing => (
                 format!(
                     "select $window_start as delivered_on, {sums} from {staged} \
-                     where delivered_on >= $window_start - interval '2' day and delivered_on < $window_end having count(*) > 0"
+                     where delivered_on >= $window_start - interval '2' day and delivered_on < $window_end"
                 ),
                 format!(
                     "materialized: incremental\nincremental: {{ time: delivered_on, max_rebuild: 1000 }}\nkey: [delivered_on]\n{}",

@@ -2,33 +2,35 @@
 //!
 //! The model is planned for a window so far from any real date that its bounds are known again wherever
 //! the optimiser has moved them. What arrives at a table as `day >= start - 6 AND day < end` says that a
-//! row of day `d` is read by the windows from `d` to `d + 6`.
+//! row of day `d` is read by the windows from `d` to `d + 6`. A bound that lies further off at some dates than at
+//! others, such as the begin of the month, is planned for several such windows ([`probe`]), and the farthest counts.
+
+mod bound;
+mod meet;
+mod probe;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
-use chrono::NaiveDate;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, ScalarValue, project_schema};
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, LogicalPlan, Operator, TableProviderFilterPushDown, TableScan, TableType, cast, lit,
+    Expr, LogicalPlan, Operator, TableProviderFilterPushDown, TableScan, TableType, cast, lit,
 };
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
+use self::bound::{comparison, near};
 use super::parse::{Moment, Parsed};
 use super::plan::plan_query;
 use super::schemas::register;
 use crate::functions::{session, session_config};
-
-const DAY_MICROS: i64 = 86_400_000_000;
-/// Days that a bound may be away from the window's own: 27 years.
-const FARTHEST: i64 = 10_000;
+use crate::project::model::ModelFile;
 
 /// How a model reads one table by the window.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,26 +77,33 @@ impl WindowedRead {
     }
 }
 
+/// How many windows a model may be asked for at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cut {
+    /// Any that follow each other: what it gives for them is what it gives for each.
+    #[default]
+    Together,
+    /// One: rows of two might meet in a limit, a group, a window function or a join.
+    Apart,
+    /// One, and it may have rows of a window of which nothing is read: it asks for the window elsewhere than as the
+    /// bounds of what is read.
+    Each,
+}
+
 /// All that a model reads, by the window or whole.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Windowing {
     pub reads: Vec<WindowedRead>,
     /// Tables of which at least one reading is not cut by the window, and the columns that such readings ask for.
     pub whole: BTreeMap<String, BTreeSet<String>>,
-}
-
-/// The moment whose window no date in a model comes near; a TIMESTAMP in nanoseconds, to which the planner turns
-/// what is compared with a DATE, ends in 2262.
-fn far() -> Moment {
-    let day = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default();
-    Moment::window(day(2000), day(2150), day(2230))
+    pub cut: Cut,
 }
 
 /// Finds how a model's tables are read; `schemas` are those of all tables.
 ///
 /// # Errors
 /// What the planner finds wrong.
-pub async fn windowing(schemas: &BTreeMap<String, SchemaRef>, parsed: &Parsed) -> Result<Windowing> {
+pub async fn windowing(schemas: &BTreeMap<String, SchemaRef>, parsed: &Parsed, spec: &ModelFile) -> Result<Windowing> {
     let context: SessionContext = session(session_config(1), Arc::default());
     let tables = parsed.inputs.keys().filter_map(|name| {
         let table: Arc<dyn TableProvider> = Arc::new(Columns(Arc::clone(schemas.get(name)?)));
@@ -102,15 +111,49 @@ pub async fn windowing(schemas: &BTreeMap<String, SchemaRef>, parsed: &Parsed) -
     });
     register(&context, tables)?;
     let state = context.state();
-    let plan = state.optimize(&plan_query(&state, parsed, far()).await?)?;
-    let mut found = Windowing::default();
+    let mut planned = Vec::new();
+    for moment in probe::moments(spec.window(), parsed.even_bounds) {
+        planned.push((moment, state.optimize(&plan_query(&state, parsed, moment).await?)?));
+    }
+    let mut found = Windowing { cut: cut(parsed, spec, &planned)?, ..Windowing::default() };
+    let seen = planned.iter().map(|(moment, plan)| scans(plan, *moment)).collect::<Result<Vec<_>>>()?;
+    for scan in probe::farthest(seen) {
+        match scan.read {
+            Some(read) if found.reads.contains(&read) => {}
+            Some(read) => found.reads.push(read),
+            None => found.whole.entry(scan.table).or_default().extend(scan.columns),
+        }
+    }
+    Ok(found)
+}
+
+/// How many windows may be asked for at once, as far as the plans show it, or the author vouches for it.
+fn cut(parsed: &Parsed, spec: &ModelFile, planned: &[(Moment, LogicalPlan)]) -> Result<Cut> {
+    if parsed.one_window_at_a_time {
+        return Ok(Cut::Each);
+    }
+    let may_meet = !spec.windows_together() && meet::may_meet(spec, planned)?;
+    Ok(if may_meet { Cut::Apart } else { Cut::Together })
+}
+
+/// One reading of a table.
+#[derive(Debug, Clone, PartialEq)]
+struct Scan {
+    table: String,
+    columns: BTreeSet<String>,
+    /// How, where the window cuts it.
+    read: Option<WindowedRead>,
+}
+
+/// All readings of a plan, in its order.
+fn scans(plan: &LogicalPlan, moment: Moment) -> Result<Vec<Scan>> {
+    let mut found = Vec::new();
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
-            match read(scan)? {
-                Ok(read) if found.reads.contains(&read) => {}
-                Ok(read) => found.reads.push(read),
-                Err(table) => found.whole.entry(table).or_default().extend(columns(scan)),
-            }
+            let name = &scan.table_name;
+            let table =
+                name.schema().map_or_else(|| name.table().to_owned(), |layer| format!("{layer}.{}", name.table()));
+            found.push(Scan { read: read(scan, &table, moment)?, columns: columns(scan), table });
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
@@ -127,27 +170,25 @@ fn columns(scan: &TableScan) -> BTreeSet<String> {
     columns
 }
 
-/// How one scan reads its table, or the table's name where the window does not cut it.
-fn read(scan: &TableScan) -> Result<std::result::Result<WindowedRead, String>> {
-    let name = &scan.table_name;
-    let table = name.schema().map_or_else(|| name.table().to_owned(), |layer| format!("{layer}.{}", name.table()));
-    let Moment { window_start, window_end, .. } = far();
+/// How one scan reads its table, where the window cuts it.
+fn read(scan: &TableScan, table: &str, moment: Moment) -> Result<Option<WindowedRead>> {
+    let Moment { window_start, window_end, .. } = moment;
     let (mut from, mut to) = (BTreeMap::new(), BTreeMap::new());
     for filter in scan.filters.iter().flat_map(split_conjunction) {
         let Some((time, operator, bound)) = comparison(filter) else { continue };
         let text = time.to_string();
         // The first day of which a row may be read, and the day after the last.
         match operator {
-            Operator::GtEq => near(bound.day, window_start).map(|days| from.insert(text, (-days, time))),
+            Operator::GtEq => near(bound.day(), window_start).map(|days| from.insert(text, (-days, time))),
             Operator::Gt => near(bound.day_after_it(), window_start).map(|days| from.insert(text, (-days, time))),
             Operator::Lt => near(bound.day_not_before_it(), window_end).map(|days| to.insert(text, (days, time))),
-            Operator::LtEq => near(bound.day + 1, window_end).map(|days| to.insert(text, (days, time))),
+            Operator::LtEq => near(bound.day() + 1, window_end).map(|days| to.insert(text, (days, time))),
             _ => None,
         };
     }
     let bounds = from.into_iter().find_map(|(text, (before, time))| Some((time, before, to.get(&text)?.0)));
     let Some((time, before, after)) = bounds else {
-        return Ok(Err(table));
+        return Ok(None);
     };
     let time = time.transform(|expr| {
         Ok(match expr {
@@ -156,69 +197,7 @@ fn read(scan: &TableScan) -> Result<std::result::Result<WindowedRead, String>> {
         })
     });
     let time = cast(time.data()?, DataType::Date32);
-    Ok(Ok(WindowedRead { table, time, before, after, columns: columns(scan) }))
-}
-
-/// What a time is compared with.
-#[derive(Debug, Clone, Copy)]
-struct Bound {
-    /// Its day, counted from 1970.
-    day: i64,
-    precision: Precision,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Precision {
-    Day,
-    /// The moment that a day begins with.
-    Midnight,
-    /// A moment within its day.
-    Within,
-}
-
-impl Bound {
-    fn moment(units: i64, a_day: i64) -> Self {
-        let precision = if units.rem_euclid(a_day) == 0 { Precision::Midnight } else { Precision::Within };
-        Self { day: units.div_euclid(a_day), precision }
-    }
-
-    /// The first day of which anything comes after it.
-    fn day_after_it(&self) -> i64 {
-        if self.precision == Precision::Day { self.day + 1 } else { self.day }
-    }
-
-    /// The first day of which nothing comes before it.
-    fn day_not_before_it(&self) -> i64 {
-        if self.precision == Precision::Within { self.day + 1 } else { self.day }
-    }
-}
-
-/// An expression that is compared with a day, or a moment.
-fn comparison(filter: &Expr) -> Option<(Expr, Operator, Bound)> {
-    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else {
-        return None;
-    };
-    match (left.as_ref(), right.as_ref()) {
-        (time, Expr::Literal(value, _)) => Some((time.clone(), *op, bound_of(value)?)),
-        (Expr::Literal(value, _), time) => Some((time.clone(), op.swap()?, bound_of(value)?)),
-        _ => None,
-    }
-}
-
-/// Of a DATE or TIMESTAMP.
-fn bound_of(value: &ScalarValue) -> Option<Bound> {
-    match value {
-        ScalarValue::Date32(day) => day.map(|day| Bound { day: day.into(), precision: Precision::Day }),
-        ScalarValue::TimestampMicrosecond(micros, None) => micros.map(|micros| Bound::moment(micros, DAY_MICROS)),
-        ScalarValue::TimestampNanosecond(nanos, None) => nanos.map(|nanos| Bound::moment(nanos, 1000 * DAY_MICROS)),
-        _ => None,
-    }
-}
-
-/// Days from the window's bound, where it is one.
-fn near(day: i64, bound: NaiveDate) -> Option<i64> {
-    let days = day - bound.signed_duration_since(NaiveDate::default()).num_days();
-    (days.abs() < FARTHEST).then_some(days)
+    Ok(Some(WindowedRead { table: table.to_owned(), time, before, after, columns: columns(scan) }))
 }
 
 /// A table of which only the columns are known, and which takes every filter.
