@@ -17,9 +17,10 @@ use crate::table::{Lake, TableError};
 
 const FOLDER: &str = "_buho/windows";
 /// What is noted of a file; a record of another form is not read as if it were of this one.
-const FORM: &str = "spans of files, absent values told";
-/// The form before, whose digests did not tell which value of a row was absent; its spans are the same.
-const FORMER: &str = "spans of files";
+const FORM: &str = "spans of files, absent values told, DOUBLE rounded";
+/// The forms before, whose spans are the same: their digests did not tell which value of a row was absent, or knew
+/// DOUBLE to its last bit.
+const FORMER: [&str; 2] = ["spans of files", "spans of files, absent values told"];
 
 /// What a table that is not rebuilt whole stands on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -76,7 +77,7 @@ impl Standing {
         format!("datafusion {}, {form}", datafusion::DATAFUSION_VERSION)
     }
 
-    /// A record of the form before, as one of this.
+    /// A record of a form before, as one of this.
     fn of_former(self) -> Self {
         let forget = |files: BTreeMap<String, FileDigests>| -> BTreeMap<String, FileDigests> {
             files.into_iter().map(|(id, files)| (id, files.without_digests())).collect()
@@ -93,7 +94,7 @@ impl Standing {
         };
         let read = serde_json::from_slice::<OfAnyForm>(&found).and_then(|known| match &known.engine {
             engine if *engine == Self::engine() => serde_json::from_slice(&found).map(Some),
-            engine if *engine == Self::engine_with(FORMER) => {
+            engine if FORMER.iter().any(|form| *engine == Self::engine_with(form)) => {
                 serde_json::from_slice::<Self>(&found).map(|known| Some(known.of_former()))
             }
             _ => Ok(known.nights()),
