@@ -83,6 +83,7 @@ mod proofs;
 mod publish;
 mod quarantine;
 mod reader;
+mod readings;
 mod reads;
 mod records;
 mod replaced;

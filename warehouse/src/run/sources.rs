@@ -14,13 +14,14 @@ use super::ledgers::{self, NumberedLedger};
 use super::lost::{self, Lost};
 use super::outcome::{Blocked, SourceOutcome, empty_report, stays, unchanged};
 use super::quarantine::{self, Misfits};
+use super::readings;
 use super::replaced::Anew;
 use super::report::SourceReport;
 use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
 use super::waiting::{self, Waits};
 use crate::error::ErrorKind;
-use crate::ingest::{self, IngestPlan, Ledger, LoadFailure, LoadOptions, LoadReport, RawFile};
+use crate::ingest::{self, IngestPlan, Ledger, LoadFailure, LoadOptions, LoadReport, News, RawFile};
 use crate::planted::{Bug, planted};
 use crate::project::contract::Contract;
 use crate::table::{Strangers, TableSnapshot};
@@ -222,7 +223,7 @@ impl Source<'_> {
             return Ok(Read::Failed(Blocked { because, failed: Some(ErrorKind::Data) }));
         }
         if wanted.may_load && !wanted.is_earlier {
-            told.extend(self.told(&files, &plan));
+            told.extend(self.told(&files, &plan).await);
         }
         let nothing = |plan: &IngestPlan| {
             let waiting = plan.waiting.iter().map(|file| file.path.as_str()).chain(plan.left_out());
@@ -262,13 +263,18 @@ impl Source<'_> {
     }
 
     /// Deliveries that were read otherwise than the contract says by now.
-    fn told(&self, files: &[RawFile], plan: &IngestPlan) -> Option<String> {
+    async fn told(&self, files: &[RawFile], plan: &IngestPlan) -> Option<String> {
         let Self { context, contract, ledger, .. } = *self;
         if plan.anew {
             return stay(plan);
         }
-        let found = ingest::read_otherwise(contract, context.project.settings.time_zone, files, ledger, plan.night);
-        found.filter(|found| found.is_news).map(|found| found.told(contract, plan.night))
+        let found = ingest::read_otherwise(contract, context.project.settings.time_zone, files, ledger, plan.night)?;
+        let is_news = match &found.news {
+            News::Yes => true,
+            News::No => false,
+            News::ByFirst { word } => readings::is_news(&context.lake, &contract.name, word, plan.night).await,
+        };
+        is_news.then(|| found.told(contract, plan.night))
     }
 }
 
