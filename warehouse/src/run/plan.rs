@@ -140,7 +140,7 @@ async fn plan_source(
         error: None,
     };
     let mut pending = Vec::new();
-    let looked = look(context, contract, &ledger, night, (&mut plan, &mut pending)).await;
+    let looked = look(context, contract, &ledger, (night, built_for), (&mut plan, &mut pending)).await;
     let looked = match refused {
         Some(because) => Err((because, ErrorKind::Data)),
         None => looked.map_err(|error| (error.to_string(), error.kind())),
@@ -164,11 +164,11 @@ async fn look(
     context: &RunContext,
     contract: &Contract,
     ledger: &ingest::Ledger,
-    night: NaiveDate,
+    (night, built_for): (NaiveDate, NaiveDate),
     (plan, pending): (&mut SourcePlan, &mut Vec<Pending>),
 ) -> Result<Option<NodeState>, IngestError> {
     let files = ingest::discover(context.raw.as_ref(), &context.raw_root, contract).await?;
-    let found = ingest::plan_deliveries(contract, &files, ledger, night);
+    let found = ingest::plan_deliveries(contract, &files, ledger, night, built_for);
     for delivery in &found.deliveries {
         let path = delivery.file.path.clone();
         pending.push(Pending { path: path.clone(), night: delivery.night, replaces: delivery.reason.replaces() });

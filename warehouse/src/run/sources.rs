@@ -24,14 +24,17 @@ use crate::error::ErrorKind;
 use crate::ingest::{self, IngestPlan, Ledger, LoadFailure, LoadOptions, LoadReport, News, RawFile};
 use crate::planted::{Bug, planted};
 use crate::project::contract::Contract;
+use crate::release::Release;
 use crate::table::{Strangers, TableSnapshot};
 
 /// Sources read beside each other; each may use all threads.
-const SOURCES_AT_ONCE: usize = 4;
+pub(super) const SOURCES_AT_ONCE: usize = 4;
 
 /// What is to be taken in.
 pub(super) struct Wanted {
     pub night: NaiveDate,
+    /// The night that tables are built for, which may be a later one: a file without a date that is new belongs to it.
+    pub undated: NaiveDate,
     /// Where it may not, a source with a delivery that is not loaded yet blocks what reads it.
     pub may_load: bool,
     /// Whether others build and publish what is loaded, and have to know what could not be.
@@ -54,10 +57,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// All that came for a night.
-    pub fn all(night: NaiveDate) -> Self {
+    /// All that came for a night, on top of a release.
+    pub fn all(night: NaiveDate, previous: Option<&Release>) -> Self {
+        let versions = previous.iter().flat_map(|release| &release.tables);
         Self {
             night,
+            undated: previous.map_or(night, |release| release.night.max(night)),
             may_load: true,
             is_stage: false,
             tables: None,
@@ -66,7 +71,7 @@ impl Wanted {
             anew: false,
             is_earlier: false,
             missed: BTreeMap::new(),
-            released: BTreeMap::new(),
+            released: versions.map(|(name, table)| (name.clone(), table.version)).collect(),
         }
     }
 
@@ -150,7 +155,10 @@ async fn ingest_source(
 }
 
 /// A bronze table as our own commits left it; and where another program's lie on top, what there is to say of them.
-async fn own(context: &RunContext, contract: &Contract) -> Result<(Option<TableSnapshot>, Option<String>), RunError> {
+pub(super) async fn own(
+    context: &RunContext,
+    contract: &Contract,
+) -> Result<(Option<TableSnapshot>, Option<String>), RunError> {
     let newest = TableSnapshot::load(&context.lake, &contract.table, None).await?;
     let strangers = match &newest {
         Some(newest) => newest.strangers().await?,
@@ -217,7 +225,7 @@ impl Source<'_> {
             Ok(files) => files,
             Err(error) => return Ok(Read::Failed(Blocked::by(&error))),
         };
-        let plan = ingest::plan_deliveries(contract, &files, ledger, wanted.night);
+        let plan = ingest::plan_deliveries(contract, &files, ledger, wanted.night, wanted.undated);
         let mut plan = if wanted.anew { plan.reading_anew(&files) } else { plan };
         if let Some(because) = self.refused(&plan) {
             return Ok(Read::Failed(Blocked { because, failed: Some(ErrorKind::Data) }));

@@ -1,6 +1,7 @@
 //! Nights over small projects on a local lake.
 
 mod amended;
+mod backfill;
 mod changes;
 mod compared;
 mod contracts;
