@@ -174,7 +174,7 @@ pub(super) async fn own(
 
 /// What is said where a bronze table's log ends before the version that the last release names. Without any log it is
 /// loaded anew.
-async fn lost(
+pub(super) async fn lost(
     context: &RunContext,
     contract: &Contract,
     snapshot: Option<&TableSnapshot>,

@@ -9,6 +9,7 @@ mod crash;
 mod damaged;
 mod dropped;
 mod failed_sources;
+mod foreseen;
 mod future;
 mod keyed;
 mod late;
