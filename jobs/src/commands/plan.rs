@@ -60,7 +60,7 @@ fn text(plan: &NightPlan) -> String {
     let width = plan.nodes.iter().map(|node| node.node.len()).max().unwrap_or(0);
     for node in plan.nodes.iter().filter(|node| node.action != "view") {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {:<5} {:<width$}  {}", node.action, node.node, node.why);
+        let _ = writeln!(text, "  {:<5} {:<width$}  {}", node.action, node.node, escaped(&node.why));
         for change in &node.columns {
             let _ = writeln!(text, "        {:<width$}    {change}", "");
         }

@@ -47,7 +47,7 @@ pub use pattern::check_path;
 pub(crate) use pattern::names_one_file;
 pub use plan::{GivenUp, IngestPlan, PlannedDelivery, Reason, WaitingFile, plan_deliveries};
 pub use read::Codec;
-pub use reading::{ReadOtherwise, Reading, read_otherwise};
+pub use reading::{News, ReadOtherwise, Reading, is_told, read_otherwise};
 pub use replay::{Corrected, replay, replay_corrected};
 pub(crate) use schema::is_of_the_engine;
 pub use schema::{DELIVERY, FILE, NIGHT, RECORD, bronze_schema, quarantine_schema};

@@ -120,10 +120,17 @@ impl IngestPlan {
 /// Sort the listed files into new, changed, unchanged and waiting.
 ///
 /// A dated file belongs to the night in its name, whenever it is first seen; an undated one to
-/// the first night that saw it. Both are recorded once: a changed file keeps its night, and a
+/// the first night that saw it, `undated`, which is a later one than the night whose deliveries are taken in where
+/// tables are built for a later one. Both are recorded once: a changed file keeps its night, and a
 /// night before that never sees it. A file that was left out for its twin stands for that night's
 /// rows too, whatever night is run when the twin goes.
-pub fn plan_deliveries(contract: &Contract, files: &[RawFile], ledger: &Ledger, night: NaiveDate) -> IngestPlan {
+pub fn plan_deliveries(
+    contract: &Contract,
+    files: &[RawFile],
+    ledger: &Ledger,
+    night: NaiveDate,
+    undated: NaiveDate,
+) -> IngestPlan {
     let mut plan = IngestPlan {
         night,
         deliveries: Vec::new(),
@@ -137,12 +144,13 @@ pub fn plan_deliveries(contract: &Contract, files: &[RawFile], ledger: &Ledger, 
     let known: HashMap<&str, &DeliveryRecord> = current_by_path(ledger);
     for file in files {
         let record = known.get(file.path.as_str()).copied();
-        let its_night = record.map(|record| record.night).or(file.date).unwrap_or(night);
+        let told = record.map(|record| record.night).or(file.date);
+        let its_night = told.unwrap_or(undated);
         if let Some(record) = record.filter(|record| record.is_skipped() && record.looks_like(file)) {
             let reason = Reason::Skipped { number: record.number };
             plan.skipped.push(PlannedDelivery { file: file.clone(), night: its_night, reason, hash_first: false });
         }
-        if its_night > night {
+        if told.is_some_and(|its_night| its_night > night) {
             plan.waiting.push(WaitingFile { path: file.path.clone(), night: its_night });
             continue;
         }

@@ -119,8 +119,24 @@ pub struct ReadOtherwise {
     pub deliveries: usize,
     /// What of the contract says something else.
     pub differs: BTreeSet<String>,
-    /// Whether a run still says so.
-    pub is_news: bool,
+    pub news: News,
+}
+
+/// Whether a run still tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    Yes,
+    No,
+    /// No delivery was read since, so that the ledger does not say when the contract changed: for as long as since the
+    /// night that was the first to find it so, by the word of what the contract says.
+    ByFirst {
+        word: String,
+    },
+}
+
+/// Whether a night still tells of what was so at a night before.
+pub fn is_told(since: NaiveDate, night: NaiveDate) -> bool {
+    since.checked_add_days(TOLD_FOR).is_none_or(|last| night <= last)
 }
 
 /// Finds, among the listed files that a night sees, those that were read otherwise than the contract says.
@@ -150,12 +166,13 @@ pub fn read_otherwise(
     let is_otherwise =
         |record: &DeliveryRecord| record.reading.as_deref().is_some_and(|word| differs.contains_key(word));
     let last = ledger.readings.iter().filter(|(word, _)| differs.contains_key(word.as_str()));
-    let last = last.filter_map(|(_, reading)| reading.last.checked_add_days(TOLD_FOR)).max();
-    Some(ReadOtherwise {
-        deliveries: found.len(),
-        differs: found.into_iter().flatten().cloned().collect(),
-        is_news: ledger.loaded().last().is_some_and(is_otherwise) || last.is_none_or(|last| night <= last),
-    })
+    let last = last.map(|(_, reading)| reading.last).max();
+    let news = match last.is_none_or(|last| is_told(last, night)) {
+        true => News::Yes,
+        false if ledger.loaded().last().is_some_and(is_otherwise) => News::ByFirst { word: now.word() },
+        false => News::No,
+    };
+    Some(ReadOtherwise { deliveries: found.len(), differs: found.into_iter().flatten().cloned().collect(), news })
 }
 
 impl ReadOtherwise {

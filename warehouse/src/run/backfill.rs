@@ -13,7 +13,7 @@ use crate::release;
 
 /// Runs the nights from one to another; `told` hears of each run as it ends.
 ///
-/// Nights up to the highest that was released share one run: each takes in its deliveries and adds to the
+/// Nights up to the highest that was released share one run: each that has new deliveries takes them in, all add to the
 /// histories, then the tables are built once, for the highest. Nights after it are released one by one, or `at_once`
 /// of them share a run and a release, for the last of them; where the graph has models that learn it is one by one, for
 /// these keep what each night taught them. What was run before has nothing to do, so a backfill that was stopped is

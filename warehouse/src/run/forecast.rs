@@ -56,6 +56,8 @@ pub(super) struct Forecast {
     all: Option<String>,
     windows: BTreeMap<NaiveDate, BTreeSet<String>>,
     unknown: BTreeSet<String>,
+    /// Why the run would build none of them.
+    pub refused: Option<String>,
 }
 
 impl Forecast {
@@ -109,13 +111,12 @@ pub(super) struct Ahead<'a> {
 
 impl Ahead<'_> {
     /// What is known of the windows that the run would build of a table.
-    pub async fn forecast(&self, node: &Node) -> Result<Option<Forecast>, RunError> {
+    pub async fn forecast(&self, node: &Node, base: Option<TableSnapshot>) -> Result<Option<Forecast>, RunError> {
         let context = self.build.context;
         let Some(model) = context.project.models.get(&node.name) else { return Ok(None) };
         if node.materialized != Materialized::Incremental {
             return Ok(None);
         }
-        let base = TableSnapshot::load(&context.lake, &node.name, None).await?;
         let inputs = self.build.windowed(node, base.as_ref()).await?;
         if let Some(why) = anew(&self.build, &inputs) {
             return Ok(Some(Forecast::all(why)));
@@ -140,11 +141,17 @@ impl Ahead<'_> {
             let input = Input { work: &work, model, read, from, changed: &changed };
             self.take_read(&input, &mut forecast).await?;
         }
+        let mut whole_moves = false;
         for (read, _) in &inputs.whole {
             for table in self.moving(&read.table) {
                 forecast.unknown.insert(format!("all windows, where `{table}` changes in what is read of it whole"));
+                whole_moves = true;
             }
         }
+        let over = |windows: &mut dyn Iterator<Item = &NaiveDate>| changed.over_limit(windows, &work, model, &inputs);
+        forecast.refused = over(&mut changed.windows.iter()).filter(|_| !whole_moves);
+        let may_be = over(&mut forecast.windows.keys()).filter(|_| forecast.refused.is_none());
+        forecast.unknown.extend(may_be.map(|said| format!("whether it is refused: {said}")));
         Ok(Some(forecast))
     }
 

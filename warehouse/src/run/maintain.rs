@@ -16,7 +16,7 @@ use super::error::RunError;
 use super::hold::holding;
 use super::ops::ops_schemas;
 use super::publish::committed_recipe;
-use super::{compact, ledgers, proofs, quarantine, stage, standing};
+use super::{compact, ledgers, proofs, quarantine, readings, stage, standing};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
 use crate::failpoint;
@@ -134,6 +134,7 @@ pub(super) async fn work(
     }
     for contract in context.project.contracts.values() {
         ledgers::forget_old(lake, &contract.name, &contract.table, now - GRACE).await?;
+        readings::forget_old(lake, contract, context.project.settings.time_zone, now - GRACE).await?;
         failpoint::reached("maintain.ledgers_forgotten");
     }
     remove_old(lake, release::PROBES, now - GRACE, |_| true).await?;

@@ -23,6 +23,14 @@ use crate::project::model::{Materialized, VALID_FROM};
 use crate::release::Recipe;
 use crate::table::TableSnapshot;
 
+/// What is known of a history before it is built.
+struct Before {
+    prior: Option<Standing>,
+    released: Option<Standing>,
+    /// What is said where it is a history, and nobody knows any more of which nights.
+    lost: Option<String>,
+}
+
 impl Build<'_> {
     /// What the computation of a node has to know beyond its inputs.
     pub(super) async fn method(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<Method, RunError> {
@@ -85,19 +93,8 @@ impl Build<'_> {
 
     async fn history(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<HistoryInputs, RunError> {
         let code = self.code(node);
-        let before = self.recipe_before(node, base).await?;
-        let identity = before.as_ref().map(Recipe::identity);
-        let prior = self.standing(node, identity.as_deref()).await?;
-        // What died behind its commit may have been a rollback: the released history knows more nights than the table.
-        let released = self.previous().and_then(|release| release.tables.get(&node.name));
-        let released =
-            released.map(|table| table.recipe.identity()).filter(|released| identity.as_ref() != Some(released));
-        let released = self.standing(node, released.as_deref()).await?;
-        let was_history = before.is_some_and(|before| before.inputs.contains_key(OBSERVED));
-        let is_lost = was_history && prior.is_none() && released.is_none();
-        let lost =
-            base.zip(identity.as_deref()).filter(|_| is_lost).and_then(|(base, identity)| self.lost(base, identity));
-        // Or a run for a later night: what that saw is not of this night's release.
+        let Before { prior, released, lost } = self.history_before(node, base).await?;
+        // What a run for a later night saw is not of this night's release.
         let standings = prior.iter().chain(&released);
         let known = standings.flat_map(|standing| standing.nights.keys()).filter(|night| **night <= self.night());
         let wanted = known.chain(&self.request.earlier).copied().chain([self.request.night, self.night()]);
@@ -115,6 +112,34 @@ impl Build<'_> {
             }
         }
         Ok(HistoryInputs { nights, observed, seen: before.into_keys().collect(), code, lost })
+    }
+
+    async fn history_before(&self, node: &Node, base: Option<&TableSnapshot>) -> Result<Before, RunError> {
+        let before = self.recipe_before(node, base).await?;
+        let identity = before.as_ref().map(Recipe::identity);
+        let prior = self.standing(node, identity.as_deref()).await?;
+        // What died behind its commit may have been a rollback: the released history knows more nights than the table.
+        let released = self.previous().and_then(|release| release.tables.get(&node.name));
+        let released =
+            released.map(|table| table.recipe.identity()).filter(|released| identity.as_ref() != Some(released));
+        let released = self.standing(node, released.as_deref()).await?;
+        let was_history = before.is_some_and(|before| before.inputs.contains_key(OBSERVED));
+        let is_lost = was_history && prior.is_none() && released.is_none();
+        let lost =
+            base.zip(identity.as_deref()).filter(|_| is_lost).and_then(|(base, identity)| self.lost(base, identity));
+        Ok(Before { prior, released, lost })
+    }
+
+    /// What a run says of a history whose nights are not known any more, instead of building it.
+    pub(super) async fn lost_history(
+        &self,
+        node: &Node,
+        base: Option<&TableSnapshot>,
+    ) -> Result<Option<String>, RunError> {
+        match node.materialized {
+            Materialized::Scd2 => Ok(self.history_before(node, base).await?.lost),
+            _ => Ok(None),
+        }
     }
 
     /// What is said of a history whose nights are not known any more: from tonight alone, all states before would be

@@ -14,23 +14,27 @@ use super::ledgers::{self, NumberedLedger};
 use super::lost::{self, Lost};
 use super::outcome::{Blocked, SourceOutcome, empty_report, stays, unchanged};
 use super::quarantine::{self, Misfits};
+use super::readings;
 use super::replaced::Anew;
 use super::report::SourceReport;
 use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
 use super::waiting::{self, Waits};
 use crate::error::ErrorKind;
-use crate::ingest::{self, IngestPlan, Ledger, LoadFailure, LoadOptions, LoadReport, RawFile};
+use crate::ingest::{self, IngestPlan, Ledger, LoadFailure, LoadOptions, LoadReport, News, RawFile};
 use crate::planted::{Bug, planted};
 use crate::project::contract::Contract;
+use crate::release::Release;
 use crate::table::{Strangers, TableSnapshot};
 
 /// Sources read beside each other; each may use all threads.
-const SOURCES_AT_ONCE: usize = 4;
+pub(super) const SOURCES_AT_ONCE: usize = 4;
 
 /// What is to be taken in.
 pub(super) struct Wanted {
     pub night: NaiveDate,
+    /// The night that tables are built for, which may be a later one: a file without a date that is new belongs to it.
+    pub undated: NaiveDate,
     /// Where it may not, a source with a delivery that is not loaded yet blocks what reads it.
     pub may_load: bool,
     /// Whether others build and publish what is loaded, and have to know what could not be.
@@ -53,10 +57,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// All that came for a night.
-    pub fn all(night: NaiveDate) -> Self {
+    /// All that came for a night, on top of a release.
+    pub fn all(night: NaiveDate, previous: Option<&Release>) -> Self {
+        let versions = previous.iter().flat_map(|release| &release.tables);
         Self {
             night,
+            undated: previous.map_or(night, |release| release.night.max(night)),
             may_load: true,
             is_stage: false,
             tables: None,
@@ -65,7 +71,7 @@ impl Wanted {
             anew: false,
             is_earlier: false,
             missed: BTreeMap::new(),
-            released: BTreeMap::new(),
+            released: versions.map(|(name, table)| (name.clone(), table.version)).collect(),
         }
     }
 
@@ -149,7 +155,10 @@ async fn ingest_source(
 }
 
 /// A bronze table as our own commits left it; and where another program's lie on top, what there is to say of them.
-async fn own(context: &RunContext, contract: &Contract) -> Result<(Option<TableSnapshot>, Option<String>), RunError> {
+pub(super) async fn own(
+    context: &RunContext,
+    contract: &Contract,
+) -> Result<(Option<TableSnapshot>, Option<String>), RunError> {
     let newest = TableSnapshot::load(&context.lake, &contract.table, None).await?;
     let strangers = match &newest {
         Some(newest) => newest.strangers().await?,
@@ -165,7 +174,7 @@ async fn own(context: &RunContext, contract: &Contract) -> Result<(Option<TableS
 
 /// What is said where a bronze table's log ends before the version that the last release names. Without any log it is
 /// loaded anew.
-async fn lost(
+pub(super) async fn lost(
     context: &RunContext,
     contract: &Contract,
     snapshot: Option<&TableSnapshot>,
@@ -216,13 +225,13 @@ impl Source<'_> {
             Ok(files) => files,
             Err(error) => return Ok(Read::Failed(Blocked::by(&error))),
         };
-        let plan = ingest::plan_deliveries(contract, &files, ledger, wanted.night);
+        let plan = ingest::plan_deliveries(contract, &files, ledger, wanted.night, wanted.undated);
         let mut plan = if wanted.anew { plan.reading_anew(&files) } else { plan };
         if let Some(because) = self.refused(&plan) {
             return Ok(Read::Failed(Blocked { because, failed: Some(ErrorKind::Data) }));
         }
         if wanted.may_load && !wanted.is_earlier {
-            told.extend(self.told(&files, &plan));
+            told.extend(self.told(&files, &plan).await);
         }
         let nothing = |plan: &IngestPlan| {
             let waiting = plan.waiting.iter().map(|file| file.path.as_str()).chain(plan.left_out());
@@ -262,13 +271,18 @@ impl Source<'_> {
     }
 
     /// Deliveries that were read otherwise than the contract says by now.
-    fn told(&self, files: &[RawFile], plan: &IngestPlan) -> Option<String> {
+    async fn told(&self, files: &[RawFile], plan: &IngestPlan) -> Option<String> {
         let Self { context, contract, ledger, .. } = *self;
         if plan.anew {
             return stay(plan);
         }
-        let found = ingest::read_otherwise(contract, context.project.settings.time_zone, files, ledger, plan.night);
-        found.filter(|found| found.is_news).map(|found| found.told(contract, plan.night))
+        let found = ingest::read_otherwise(contract, context.project.settings.time_zone, files, ledger, plan.night)?;
+        let is_news = match &found.news {
+            News::Yes => true,
+            News::No => false,
+            News::ByFirst { word } => readings::is_news(&context.lake, &contract.name, word, plan.night).await,
+        };
+        is_news.then(|| found.told(contract, plan.night))
     }
 }
 

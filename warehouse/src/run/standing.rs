@@ -17,9 +17,10 @@ use crate::table::{Lake, TableError};
 
 const FOLDER: &str = "_buho/windows";
 /// What is noted of a file; a record of another form is not read as if it were of this one.
-const FORM: &str = "spans of files, absent values told";
-/// The form before, whose digests did not tell which value of a row was absent; its files and spans are the same.
-const FORMER: &str = "spans of files";
+const FORM: &str = "spans of files, absent values told, DOUBLE rounded";
+/// The forms before, whose files and spans are the same: their digests did not tell which value of a row was absent, or
+/// knew DOUBLE to its last bit.
+const FORMER: [&str; 2] = ["spans of files", "spans of files, absent values told"];
 
 /// What a table that is not rebuilt whole stands on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -86,7 +87,7 @@ impl Standing {
         self.engine != Self::engine()
     }
 
-    /// A record of another engine, or of the form before: files and their days are what they were.
+    /// A record of another engine, or of a form before: files and their days are what they were.
     fn of_former(self) -> Self {
         let forget = |files: BTreeMap<String, FileDigests>| -> BTreeMap<String, FileDigests> {
             files.into_iter().map(|(id, files)| (id, files.without_digests())).collect()
@@ -106,7 +107,9 @@ impl Standing {
                 return serde_json::from_slice(&found).map(Some);
             }
             match form_of(&known.engine) {
-                Some(FORM | FORMER) => serde_json::from_slice::<Self>(&found).map(|known| Some(known.of_former())),
+                Some(form) if form == FORM || FORMER.contains(&form) => {
+                    serde_json::from_slice::<Self>(&found).map(|known| Some(known.of_former()))
+                }
                 _ => Ok(known.nights()),
             }
         });

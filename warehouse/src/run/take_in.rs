@@ -6,8 +6,9 @@ use chrono::NaiveDate;
 
 use super::bronze::commit_sources;
 use super::context::{RunContext, RunRequest, Stage};
+use super::earlier::{Brought, brought};
 use super::error::RunError;
-use super::outcome::SourceOutcome;
+use super::outcome::{Blocked, SourceOutcome};
 use super::report::RunReport;
 use super::sources::{Wanted, ingest_all};
 use crate::failpoint;
@@ -23,25 +24,15 @@ pub(super) async fn take_in(
     previous: Option<&Release>,
 ) -> Result<Vec<SourceOutcome>, RunError> {
     let run_id = report.run_id.clone();
-    let versions = previous.iter().flat_map(|release| &release.tables);
-    let released: BTreeMap<String, u64> = versions.map(|(name, table)| (name.clone(), table.version)).collect();
-    let mut missed = BTreeMap::new();
-    for night in &request.earlier {
-        let all = Wanted::all(*night);
-        let wanted = Wanted { missed: missed.clone(), released: released.clone(), is_earlier: true, ..all };
-        let sources = ingest_all(context, &wanted, &attempt(&run_id, *night)).await?;
-        report.take_sources(&sources);
-        missed.extend(Wanted::missing(&sources));
-        commit_sources(context, lease, sources, &run_id).await?;
-    }
+    let missed = take_in_earlier(context, request, lease, report, previous).await?;
     let may_load = request.includes(Stage::Ingest);
     let read = wanted_tables(context, request);
     let tables = read.clone().filter(|_| request.stage == Some(Stage::Ingest));
     let publishes = request.stage == Some(Stage::Publish);
     let is_stage = request.stage.is_some();
     let anew = request.full_refresh && request.stage == Some(Stage::Ingest);
-    let all = Wanted::all(request.night);
-    let wanted = Wanted { may_load, is_stage, tables, read, publishes, anew, missed, released, ..all };
+    let all = Wanted::all(request.night, previous);
+    let wanted = Wanted { may_load, is_stage, tables, read, publishes, anew, missed, ..all };
     let sources = ingest_all(context, &wanted, &attempt(&run_id, request.night)).await?;
     failpoint::reached("sources.staged");
     report.take_sources(&sources);
@@ -50,6 +41,34 @@ pub(super) async fn take_in(
         tell_unused_packs(context, &sources);
     }
     commit_sources(context, lease, sources, &run_id).await
+}
+
+/// Loads what came for the nights before, each by itself, and commits it. Sources that storage did not give for one of
+/// them.
+async fn take_in_earlier(
+    context: &RunContext,
+    request: &RunRequest,
+    lease: &Lease,
+    report: &mut RunReport,
+    previous: Option<&Release>,
+) -> Result<BTreeMap<String, Blocked>, RunError> {
+    let was_run = |night: &NaiveDate| previous.is_some_and(|release| *night <= release.night);
+    let again: Vec<NaiveDate> = request.earlier.iter().copied().filter(was_run).collect();
+    let built = Wanted::all(request.night, previous).undated;
+    let Brought { mut tables, mut missed } = brought(context, &again, built).await?;
+    for night in &request.earlier {
+        let tables = match (was_run(night), tables.remove(night)) {
+            (true, None) => continue,
+            (_, tables) => tables,
+        };
+        let all = Wanted::all(*night, previous);
+        let wanted = Wanted { tables, missed: missed.clone(), is_earlier: true, ..all };
+        let sources = ingest_all(context, &wanted, &attempt(&report.run_id, *night)).await?;
+        report.take_sources(&sources);
+        missed.extend(Wanted::missing(&sources));
+        commit_sources(context, lease, sources, &report.run_id).await?;
+    }
+    Ok(missed)
 }
 
 /// What the selected nodes are made from. The stages look at no more of what was delivered; a whole run takes in all

@@ -10,14 +10,14 @@ use tokio::sync::RwLock;
 use super::compute::{ComputeError, Target, stage_query, target_schema};
 use super::context::RunContext;
 use super::error::{RunError, is_out_of_memory};
+use super::ground::Ground;
 use super::history::HistoryInputs;
-use super::lost::{self, Lost};
 use super::ml::LearntInputs;
 use super::scene::Scene;
 use super::standing::Standing;
 use super::state::StagedTable;
 use super::windowed::WindowedInputs;
-use super::{history, ml, publish, stage, strangers, views, windowed};
+use super::{history, ml, publish, stage, views, windowed};
 use crate::error::ErrorKind;
 use crate::graph::Moment;
 use crate::planted::{Bug, planted};
@@ -116,31 +116,20 @@ impl Work {
         Computed { node: self.name, recipe, seconds, result }
     }
 
-    /// Refuses to build on what other programs committed, unless somebody asked for the table anew.
-    async fn refuse_strangers(&self) -> Result<(), RunError> {
-        let is_rebuilt = matches!(self.method, Method::Whole | Method::Windowed(_));
-        let Some(base) = self.base.as_ref().filter(|_| self.may_resume || !is_rebuilt) else { return Ok(()) };
-        let Some(strangers) = base.strangers().await? else { return Ok(()) };
-        Err(RunError::refused(&self.name, &strangers::refused(&self.name, &strangers, is_rebuilt)))
-    }
-
-    /// Refuses to write a version a second time: releases that name it would show other rows from then on.
-    async fn refuse_lost(&self) -> Result<(), RunError> {
-        let (name, last) = (&self.name, self.base.as_ref().map(|base| base.version));
-        let Some(released) = self.released else { return Ok(()) };
-        let Some(lost) = Lost::of(&self.context.lake, name, last, released).await? else { return Ok(()) };
-        if self.may_resume {
-            return Err(RunError::refused(name, &lost::refused(name, &lost)));
+    fn ground(&self) -> Ground<'_> {
+        Ground {
+            lake: &self.context.lake,
+            name: &self.name,
+            base: self.base.as_ref(),
+            released: self.released,
+            may_resume: self.may_resume,
+            is_rebuilt: matches!(self.method, Method::Whole | Method::Windowed(_)),
         }
-        let told = lost.told();
-        tracing::warn!(node = %name, "its log {told}: it is written anew, and releases before show what is written now");
-        Ok(())
     }
 
     /// What an earlier attempt committed or staged of the same recipe, else the computation.
     async fn outcome(&self, model: &Model, recipe: &Recipe) -> Result<Outcome, RunError> {
-        self.refuse_lost().await?;
-        self.refuse_strangers().await?;
+        self.ground().refuse().await?;
         if let Some(base) = self.base.as_ref().filter(|_| self.may_resume && self.ahead)
             && publish::committed_recipe(base).await?.as_ref() == Some(recipe)
         {

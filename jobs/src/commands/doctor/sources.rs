@@ -160,7 +160,7 @@ fn newest(files: &[RawFile]) -> Option<&RawFile> {
 
 /// A ledger in which every file of the night is loaded.
 fn as_if_loaded(contract: &Contract, files: &[RawFile], night: NaiveDate) -> Ledger {
-    let planned = ingest::plan_deliveries(contract, files, &Ledger::default(), night);
+    let planned = ingest::plan_deliveries(contract, files, &Ledger::default(), night, night);
     let deliveries: Vec<DeliveryRecord> = planned
         .deliveries
         .into_iter()

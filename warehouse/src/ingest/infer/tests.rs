@@ -23,7 +23,8 @@ async fn infer(files: &[(&str, &[u8])]) -> (World, Inferred) {
 async fn loaded(world: &World, inferred: &Inferred) -> LoadReport {
     let contract = contract(&inferred.yaml);
     let files = discover(&*world.store, &Path::from("raw"), &contract).await.unwrap();
-    let plan = plan_deliveries(&contract, &files, &Default::default(), date("2030-01-01"));
+    let night = date("2030-01-01");
+    let plan = plan_deliveries(&contract, &files, &Default::default(), night, night);
     let kept = Arc::new(crate::ingest::tests::support::Kept::default());
     load(Arc::clone(&world.store), &contract, &plan, &world.options, kept).await.unwrap()
 }

@@ -50,6 +50,19 @@ async fn an_undated_file_belongs_to_the_first_night_that_saw_it() {
 }
 
 #[tokio::test]
+async fn an_undated_file_that_comes_with_an_older_night_is_taken_in_and_belongs_to_the_one_that_is_built() {
+    let (contract, mut world) = (undated(""), World::new());
+    world.put("raw/a.csv", "id\n1\n").await;
+    world.load(&contract, "2024-01-05").await.unwrap();
+    world.put("raw/b.csv", "id\n2\n3\n").await;
+    let files = discover(&*world.store, &object_store::path::Path::from("raw"), &contract).await.unwrap();
+    let plan = plan_deliveries(&contract, &files, &world.ledger, date("2024-01-02"), date("2024-01-06"));
+    let planned: Vec<_> = plan.deliveries.iter().map(|planned| (planned.file.path.as_str(), planned.night)).collect();
+    assert_eq!(planned, [("b.csv", date("2024-01-06"))]);
+    assert_eq!(plan.waiting[0].path, "a.csv", "an older night sees no more of what a later one saw");
+}
+
+#[tokio::test]
 async fn a_second_run_has_nothing_to_do() {
     let (contract, mut world) = (undated(""), World::new());
     world.put("raw/a.csv", "id\n1\n").await;

@@ -64,11 +64,14 @@ async fn a_run_tells_of_it_for_a_week_after_the_last_that_was_read_so() {
     let before = orders("", &["id INTEGER", "at DATE"]);
     let mended = orders("format: { null_words: [x] }", &["id INTEGER", "at DATE"]);
     let mut world = two_days(&before).await;
-    assert!(otherwise(&world, &mended, "2024-03-01").await.unwrap().is_news, "no other was read since");
+    let news = async |world: &World, night: &str| otherwise(world, &mended, night).await.unwrap().news;
+    assert_eq!(news(&world, "2024-01-09").await, News::Yes);
+    let unread = news(&world, "2024-01-10").await;
+    assert!(matches!(unread, News::ByFirst { .. }), "no other was read since: {unread:?}");
     world.put("raw/orders_2024-01-03.csv", "id,at\n1,2024-01-03\n").await;
     world.load(&mended, "2024-01-03").await.unwrap();
-    assert!(otherwise(&world, &mended, "2024-01-09").await.unwrap().is_news);
-    assert!(!otherwise(&world, &mended, "2024-01-10").await.unwrap().is_news);
+    assert_eq!(news(&world, "2024-01-09").await, News::Yes);
+    assert_eq!(news(&world, "2024-01-10").await, News::No);
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ impl World {
 
     pub(crate) async fn plan(&self, contract: &Contract, night: &str) -> Result<IngestPlan, IngestError> {
         let files = discover(&*self.store, &Path::from("raw"), contract).await?;
-        Ok(plan_deliveries(contract, &files, &self.ledger, date(night)))
+        Ok(plan_deliveries(contract, &files, &self.ledger, date(night), date(night)))
     }
 
     pub(crate) async fn load(&mut self, contract: &Contract, night: &str) -> Result<Loaded, IngestError> {

@@ -71,6 +71,40 @@ async fn a_file_that_left_and_that_nothing_kept_has_all_windows_built_anew() {
     assert_eq!(shop.ask(DAYS).await, from_scratch(&shop, &february(3), DAYS).await);
 }
 
+/// The mean of a day, of which the last bits are others every night, as those of sums of several threads are.
+const RATES: &str = "select cast(happened_at as date) as day, avg(cast(amount as double))
+    * (cast(1 as double) + cast(extract(day from $night) as double) / cast(1000000000000000 as double)) as rate
+from staging.stg_shop__events group by cast(happened_at as date)";
+const RATES_YML: &str = "columns: [{ name: day, type: DATE }, { name: rate, type: DOUBLE, tolerance: 1.0e-9 }]\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_double_that_differs_in_its_last_bits_changes_no_window() {
+    let shop = super::materialize::shop();
+    shop.write("sql/core/shop/rates.sql", RATES);
+    shop.write("sql/core/shop/rates.yml", RATES_YML);
+    let sql = "select day, rate from core.rates where day >= $window_start and day < $window_end";
+    shop.write("sql/marts/shop/by_day.sql", sql);
+    let incremental = "materialized: incremental\nincremental: { time: day, lookback: 1, max_rebuild: 2 }\n";
+    shop.write("sql/marts/shop/by_day.yml", &format!("{incremental}{RATES_YML}"));
+    for day in 1..=8 {
+        deliver(&shop, day, i64::from(day) * 3 + 1);
+    }
+    shop.night(&february(8)).await;
+    let rates = "select day, rate from core.rates order by day";
+    for night in [9, 10] {
+        let before = shop.ask(rates).await;
+        let report = shop.night(&february(night)).await;
+        let became = [status(&report, "core.rates"), status(&report, "marts.by_day")];
+        assert_eq!(became, ["built", "skipped"], "{report:#?}");
+        assert_ne!(shop.ask(rates).await, before, "night {night} has other bits");
+    }
+    deliver(&shop, 4, 5);
+    assert_eq!(status(&shop.night(&february(10)).await, "marts.by_day"), "built");
+    assert!(
+        shop.ask("select round(rate) as rate from marts.by_day where day = date '2026-02-04'").await.contains("| 5.0 ")
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_night_sees_the_files_of_a_later_one_cut_and_uncut() {
     let shop = windowed();

@@ -152,3 +152,24 @@ async fn a_mended_contract_is_told_of_until_what_was_read_otherwise_is_read_anew
     }
     assert_eq!(shop.night("2026-02-03").await.status, RunStatus::Skipped);
 }
+
+/// No later file says since when the contract is what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mended_contract_of_a_source_without_a_new_file_is_told_of_for_a_week_and_no_longer() {
+    let shop = Shop::new();
+    let size = "  - { name: size, type: VARCHAR }\n";
+    contract(&shop, size, PLAIN);
+    delivered(&shop, "2026-01-05", "n/a");
+    shop.night("2026-01-05").await;
+    let tells = async |night: &str| {
+        let report = shop.night(night).await;
+        assert_eq!((report.nodes.failed, report.rows.ingested), (0, 0), "{report:#?}");
+        report.warnings.iter().any(|said| said.contains("1 delivery was read with other settings"))
+    };
+    contract(&shop, size, "{ type: csv, null_words: [n/a] }");
+    assert_eq!([tells("2026-01-20").await, tells("2026-01-27").await, tells("2026-01-28").await], [true, true, false]);
+    let plan = planned(&shop, "2026-01-28").await;
+    assert!(plan.sources[0].reading.is_some(), "a plan always says so");
+    contract(&shop, size, "{ type: csv, null_words: [n/a, none] }");
+    assert_eq!([tells("2026-01-28").await, tells("2026-02-04").await, tells("2026-02-05").await], [true, true, false]);
+}

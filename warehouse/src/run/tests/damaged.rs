@@ -11,14 +11,14 @@ use crate::error::ErrorKind;
 const DAYS: &str = "select day, amount from marts.by_day order by day";
 
 /// The objects of a folder of the lake, oldest name first.
-fn objects(shop: &Shop, folder: &str) -> Vec<PathBuf> {
+pub(super) fn objects(shop: &Shop, folder: &str) -> Vec<PathBuf> {
     let folder = shop.root.path().join("lake/_buho").join(folder);
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
     found
 }
 
-fn cut(path: &Path) {
+pub(super) fn cut(path: &Path) {
     let whole = std::fs::read(path).unwrap();
     std::fs::write(path, &whole[..whole.len() / 2]).unwrap();
 }

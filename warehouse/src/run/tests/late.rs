@@ -305,7 +305,7 @@ async fn a_rollback_takes_back_the_newest_release_also_where_no_listing_shows_it
 }
 
 /// Two nights of a day each, the second released as version 1 of both tables.
-async fn two_days() -> Shop {
+pub(super) async fn two_days() -> Shop {
     let shop = Shop::new();
     for (day, amount) in [("2026-02-01", "1.00"), (DAY, "2.00")] {
         shop.orders(day, &[(day, &format!("{day} 10:00:00"), amount)]);
@@ -314,7 +314,7 @@ async fn two_days() -> Shop {
     shop
 }
 
-const SECOND_ENTRY: &str = "_delta_log/00000000000000000001.json";
+pub(super) const SECOND_ENTRY: &str = "_delta_log/00000000000000000001.json";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_a_release_names_is_not_written_a_second_time_unasked() {

@@ -1,6 +1,7 @@
 //! Nights over small projects on a local lake.
 
 mod amended;
+mod backfill;
 mod changes;
 mod compared;
 mod contracts;
@@ -8,6 +9,7 @@ mod crash;
 mod damaged;
 mod dropped;
 mod failed_sources;
+mod foreseen;
 mod future;
 mod keyed;
 mod late;

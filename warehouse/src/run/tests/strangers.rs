@@ -11,7 +11,7 @@ use crate::table::fence;
 const LATER: &str = "2096-01-01T03:00:00Z";
 
 /// Writes the next version of a table as another program does: the rows of one of its files twice, or none at all.
-async fn meddle(shop: &Shop, table: &str) -> u64 {
+pub(super) async fn meddle(shop: &Shop, table: &str) -> u64 {
     let context = shop.open().await;
     let newest = TableSnapshot::load(&context.lake, table, None).await.unwrap().unwrap();
     let (version, file) = (newest.version + 1, &newest.files[0]);

@@ -8,6 +8,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::project::Source;
+use super::reader::Row;
 
 /// A row as it is in a file.
 #[derive(Debug, Clone)]
@@ -186,8 +187,8 @@ impl Exports {
         written
     }
 
-    /// A night took in all that it sees.
-    pub(super) fn ingested(&mut self, source: &Source, night: NaiveDate) {
+    /// A night took in all that it sees, and the tables were built for the same night or a later one.
+    pub(super) fn ingested(&mut self, source: &Source, night: NaiveDate, built: NaiveDate) {
         let known: BTreeMap<u64, Misfit> = self
             .files
             .values()
@@ -195,16 +196,32 @@ impl Exports {
             .map(|loaded| (loaded.content.number, loaded.misfits))
             .collect();
         for file in self.files.values_mut() {
-            let its_night = file.loaded.as_ref().map(|loaded| loaded.night).or(file.date).unwrap_or(night);
+            let told = file.loaded.as_ref().map(|loaded| loaded.night).or(file.date);
             let is_there = file.loaded.as_ref().is_some_and(|loaded| loaded.content.number == file.content.number);
-            if its_night > night || is_there {
+            if told.is_some_and(|told| told > night) || is_there {
                 continue;
             }
+            let its_night = told.unwrap_or(built);
             let fresh = if source.mended { Misfit::InBronze } else { Misfit::Held };
             let twin = known.get(&file.content.number).filter(|_| source.skips_twins());
             let misfits = twin.copied().unwrap_or(fresh);
             file.loaded = Some(Loaded { night: its_night, content: file.content.clone(), misfits });
         }
+    }
+
+    /// Notes the nights of files without a date, as bronze has them: attempts that failed may have released later nights
+    /// than there were before. None is older than what was built when the file was first seen.
+    pub(super) fn note_nights(&mut self, rows: &[Row]) -> Result<(), String> {
+        for row in rows {
+            let (Some(path), Some(night)) = (row.get("_file"), row.get("_night")) else { continue };
+            let night: NaiveDate = night.parse().map_err(|_| format!("{path} is of night {night}"))?;
+            let Some(loaded) = self.files.get_mut(path).and_then(|file| file.loaded.as_mut()) else { continue };
+            if night < loaded.night {
+                return Err(format!("{path} is of night {night}, and {} was built when it came", loaded.night));
+            }
+            loaded.night = night;
+        }
+        Ok(())
     }
 
     /// Whether every loaded file is still what was loaded.

@@ -134,12 +134,17 @@ impl World {
         moments: &[Moment],
     ) -> Result<(), Broken> {
         let sources = self.design.sources.clone();
+        let mut built = self.moment.as_ref().map_or(NaiveDate::MIN, |moment| moment.night);
         for (night, earlier) in runs {
             for night in earlier.iter().chain([night]) {
                 for (source, exports) in sources.iter().zip(&mut self.exports) {
-                    exports.ingested(source, *night);
+                    exports.ingested(source, *night, built.max(*night));
                 }
             }
+            built = built.max(*night);
+        }
+        for (source, exports) in sources.iter().zip(&mut self.exports).filter(|(source, _)| !source.dated) {
+            exports.note_nights(&self.stranger.newest(&source.table()).await?)?;
         }
         match step {
             Step::Replay(source) => self.exports[*source].settle(Misfit::InBronze),
