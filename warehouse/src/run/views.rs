@@ -130,14 +130,20 @@ pub(super) fn sees_everything(contract: &Contract, candidate: &Candidate, night:
     horizon(&candidate.files(), event_time(contract)).is_some_and(|last| last <= night)
 }
 
-/// What identifies the rows a night sees of a bronze table: its deliveries, its columns, and the
-/// night where some rows still wait for a later one.
+/// By which column a night is not shown rows of a bronze table that belong to a later one.
+pub(super) fn cut_word(contract: &Contract) -> Option<String> {
+    event_time(contract).map(|name| format!("\n{} up to {name}", contract.table))
+}
+
+/// What identifies the rows a night sees of a bronze table: its deliveries, its columns, by which of these it is cut,
+/// and the night where some rows still wait for a later one.
 pub fn bronze_identity(contract: &Contract, ledger: &Ledger, candidate: &Candidate, night: NaiveDate) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(ledger.identity().as_bytes());
     for field in candidate.schema().fields() {
         hasher.update(format!("\n{} {}", field.name(), field.data_type()).as_bytes());
     }
+    hasher.update(cut_word(contract).unwrap_or_default().as_bytes());
     if !sees_everything(contract, candidate, night) {
         hasher.update(format!("\n{night}").as_bytes());
     }

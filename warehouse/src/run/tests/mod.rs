@@ -7,6 +7,7 @@ mod contracts;
 mod crash;
 mod damaged;
 mod dropped;
+mod event_time;
 mod failed_sources;
 mod future;
 mod keyed;
