@@ -25,6 +25,7 @@ mod pairs;
 mod proofs;
 mod reader;
 mod recut;
+mod refreshed;
 mod replay;
 mod selected;
 mod simulator;
