@@ -2,7 +2,7 @@
 //!
 //! Nothing is rewritten. Each table gets one commit that takes its present files out and puts the
 //! earlier ones back, judged by the audits like any other. Bronze stays: what was delivered was
-//! delivered, and the next night builds from it again.
+//! delivered, and the next night builds from it again. Readers are shown the night of that release, of it too.
 
 use std::collections::BTreeMap;
 
@@ -39,8 +39,9 @@ async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &st
     if latest.id() == to {
         return Err(RunError::User { message: format!("release {to} is what readers see already; nothing to do") });
     }
-    let request = RunRequest { night: target.night, ..RunRequest::default() };
-    let mut build = Build::new(context, &request, target.night, run_id, Some(&latest), &[]);
+    let night = target.shown_night();
+    let request = RunRequest { night, ..RunRequest::default() };
+    let mut build = Build::new(context, &request, night, run_id, Some(&latest), &[]);
     for (name, table) in &target.tables {
         let (candidate, state) = restored(context, name, table, &latest).await?;
         build.place(name, candidate, state);

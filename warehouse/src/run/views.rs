@@ -55,11 +55,21 @@ pub(super) async fn sql(session: &SessionContext, sql: &str) -> datafusion::erro
     session.execute_logical_plan(plan).await
 }
 
-/// Registers a view: its plan stands wherever its name is read.
-pub async fn register_view(session: &SessionContext, name: &str, sql: &str, night: NaiveDate) -> Result<(), RunError> {
+/// A view as a session sees it: its plan stands wherever its name is read, in other sessions too.
+pub(super) async fn planned_view(
+    session: &SessionContext,
+    name: &str,
+    sql: &str,
+    night: NaiveDate,
+) -> Result<Arc<dyn TableProvider>, RunError> {
     let plan = plan_sql(session, name, sql, night).await?;
-    let view = ViewTable::new(plan, Some(sql.to_owned()));
-    register(session, name, Arc::new(view)).map_err(|error| RunError::query(name, error))
+    Ok(Arc::new(ViewTable::new(plan, Some(sql.to_owned()))))
+}
+
+/// Registers a view where it is planned.
+pub async fn register_view(session: &SessionContext, name: &str, sql: &str, night: NaiveDate) -> Result<(), RunError> {
+    let view = planned_view(session, name, sql, night).await?;
+    register(session, name, view).map_err(|error| RunError::query(name, error))
 }
 
 /// A bronze table as a night sees it: rows of deliveries up to that night, of events up to that

@@ -27,6 +27,7 @@ mod reader;
 mod recut;
 mod refreshed;
 mod replay;
+mod restored;
 mod selected;
 mod simulator;
 mod stages;
