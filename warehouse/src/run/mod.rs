@@ -78,6 +78,7 @@ mod ops;
 mod ops_inputs;
 mod outcome;
 mod parents;
+mod passed_over;
 mod plan;
 mod proofs;
 mod publish;
@@ -102,6 +103,7 @@ mod strangers;
 mod take_in;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod turns;
 mod unasked;
 pub mod views;

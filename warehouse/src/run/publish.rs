@@ -271,14 +271,14 @@ pub(super) fn change(
     }
 }
 
-/// Views go out with their text; one that is held keeps the text it had.
+/// Views go out with the text that this run reads them by; one that is held keeps what it had.
 fn views(context: &RunContext, build: &Build<'_>, previous: Option<&Release>) -> BTreeMap<String, ReleasedView> {
     let night = build.night();
     let mut views = BTreeMap::new();
     for node in context.graph.nodes.iter().filter(|node| node.materialized == Materialized::View) {
         let view = match (build.states.get(&node.name), context.project.models.get(&node.name)) {
             (Some(NodeState::Built { .. }), Some(model)) => Some(ReleasedView {
-                sql: model.sql.clone(),
+                sql: build.texts.get(&node.name).map_or(&model.sql, |text| &text.sql).clone(),
                 night,
                 audited: audited_as(build, model).unwrap_or_default(),
             }),

@@ -22,6 +22,7 @@ mod materialize;
 mod memory;
 mod ops_inputs;
 mod pairs;
+mod partial;
 mod proofs;
 mod reader;
 mod recut;
