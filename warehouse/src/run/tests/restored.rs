@@ -84,3 +84,54 @@ async fn a_view_that_is_held_is_shown_at_the_night_of_its_last_release() {
     let seen = answer(&shop, None, both).await;
     assert!(seen.contains("e1") && seen.contains("2026-02-03"), "{seen}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_passes_over_audits_of_what_its_release_does_not_have_and_names_them() {
+    let shop = Shop::new();
+    let days = |day: u32| {
+        shop.orders(&february(day), &[("a", &format!("{} 10:00:00", february(day)), "10.50")]);
+    };
+    let view = |columns: &str, more: &str| {
+        let yml = format!("columns:\n  - {{ name: order_id, type: VARCHAR }}\n{more}");
+        let base = columns.replace("late", "cast(1 as bigint) as late");
+        shop.write("sql/core/shop/base.sql", &format!("select {base} from staging.stg_shop__orders"));
+        shop.write("sql/core/shop/base.yml", &yml);
+        shop.write("sql/core/shop/seen.sql", &format!("select {columns} from core.base"));
+        shop.write("sql/core/shop/seen.yml", &format!("materialized: view\n{yml}"));
+    };
+    view("order_id", "");
+    let seen = "  - { name: seen, sql: \"select * from core.seen where order_id = 'none'\" }\n";
+    shop.write("sql/marts/shop/daily.yml", &format!("{DAILY_YML}{seen}"));
+    days(1);
+    shop.night(&february(1)).await;
+    days(2);
+    // Columns and a table that come later.
+    view("order_id, late", "  - { name: late, type: BIGINT }\n");
+    let more = DAILY_SQL.replace("as revenue", "as revenue, cast(count(*) as bigint) as orders");
+    let yml = DAILY_YML.replace("audits:", "  - { name: orders, type: BIGINT, audits: [not_null] }\naudits:");
+    let audits = format!(
+        "{seen}  - {{ relationships: {{ column: ordered_on, to: core.calendar, field: day }} }}
+  - {{ name: none_late, sql: 'select * from core.seen where late < 0' }}\n"
+    );
+    shop.write("sql/marts/shop/daily.sql", &more);
+    shop.write("sql/marts/shop/daily.yml", &format!("{yml}{audits}"));
+    shop.write("sql/core/shop/calendar.sql", "select distinct ordered_on as day from staging.stg_shop__orders");
+    shop.write("sql/core/shop/calendar.yml", "columns: [ { name: day, type: DATE } ]\n");
+    let second = shop.night(&february(2)).await;
+    assert_eq!(second.status, RunStatus::Done, "{second:#?}");
+
+    let to = "2026-02-01.1".parse().unwrap();
+    let (restored, said) = crate::run::rollback::told(&shop.open().await, to).await.unwrap();
+    assert_eq!(restored.restores.as_deref(), Some("2026-02-01.1"));
+    let told = "the audits not_null_orders of marts.daily, relationships_ordered_on of marts.daily, none_late of \
+                marts.daily are not asked: the release that is restored does not have what they ask for";
+    assert_eq!(said.into_iter().collect::<Vec<_>>(), [told]);
+    let days = shop.ask("select * from marts.daily").await;
+    assert!(days.contains("2026-02-01") && !days.contains("orders") && !days.contains("2026-02-02"), "{days}");
+    // What can be asked of it is.
+    let strict = yml.replace("revenue < 0", "revenue > 5");
+    assert_ne!(strict, yml);
+    shop.write("sql/marts/shop/daily.yml", &format!("{strict}{audits}"));
+    let refused = rollback(&shop.open().await, "2026-02-02.1".parse().unwrap()).await.unwrap_err().to_string();
+    assert!(refused.contains("audit revenue_is_positive failed"), "{refused}");
+}
