@@ -333,6 +333,6 @@ def test_plan_says_that_a_changed_model_is_built_in_all_windows(buho: Buho, proj
     node = plan_of(at, 0)["core.by_window"]
     assert node["action"] == "build"
     assert [windows["why"] for windows in node["windows"]] == [
-        "its SQL or columns changed, or those of a view that it reads"
+        "its SQL or columns changed, or those of a view that it reads, or the `event_time` of a source"
     ]
     assert f"all windows: {node['windows'][0]['why']}" in at("plan", "--night", night(0)).expect(0).said

@@ -224,6 +224,7 @@ mod tests {
             tables: tables.iter().map(|name| ((*name).to_owned(), table.clone())).collect(),
             views: BTreeMap::new(),
             restores: None,
+            shows: None,
         }
     }
 

@@ -175,11 +175,20 @@ pub struct Release {
     /// The release whose tables these are, where somebody rolled back to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restores: Option<String>,
+    /// The night of which those are. Older rollbacks do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shows: Option<NaiveDate>,
 }
 
 impl Release {
     pub fn id(&self) -> ReleaseId {
         ReleaseId { night: self.night, sequence: self.sequence }
+    }
+
+    /// The night that readers see: its own, or the restored one.
+    pub fn shown_night(&self) -> NaiveDate {
+        let restored = || self.restores.as_ref()?.parse::<ReleaseId>().ok().map(|restored| restored.night);
+        self.shows.or_else(restored).unwrap_or(self.night)
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn release(night: &str, run_id: &str) -> Release {
         tables: BTreeMap::new(),
         views: BTreeMap::new(),
         restores: None,
+        shows: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::RwLock;
@@ -12,6 +13,7 @@ use super::context::RunContext;
 use super::decide::blocked;
 use super::error::{RunError, is_out_of_memory};
 use super::held::Hold;
+use super::passed_over::pass_over;
 use super::proofs::Grounds;
 use super::reads::BaseTable;
 use super::report::AuditReport;
@@ -19,6 +21,7 @@ use super::scene::Scene;
 use super::state::NodeState;
 use super::unasked::{Asking, asking, tell_unasked};
 use crate::audit::{self, Asked, AuditError, AuditOutcome, Check, Reads};
+use crate::error::ErrorKind;
 use crate::identity::word_of;
 use crate::planted::{Bug, planted};
 use crate::project::model::{Materialized, Model, Severity, WhenHeld};
@@ -57,6 +60,8 @@ impl<'a> Audited<'a> {
 /// Where the lake cannot be read; an audit that cannot be asked has failed.
 pub(super) async fn audit<'a>(context: &RunContext, staged: Staged<'a>) -> Result<Audited<'a>, RunError> {
     let mut build = staged.into_build();
+    // On the heap, as what a node's computation plans.
+    Box::pin(pass_over(&mut build)).await?;
     let (reports, late) = audit_all(context, &build, build.night()).await?;
     tell_unasked(&mut build);
     let failed = |report: &&AuditReport| !report.passed && report.severity == "error" && !planted(Bug::AuditsIgnored);
@@ -250,15 +255,18 @@ async fn ask(
 ) -> Result<Result<Vec<AuditOutcome>, AuditError>, RunError> {
     let checks = audit::checks_at(model, night).into_iter().zip(audit::checks(model));
     let checks: Vec<(Check, Check)> = checks.filter(|(check, _)| asking.checks.contains(&check.name)).collect();
-    let mut reads: BTreeSet<String> = checks.iter().flat_map(|(_, written)| written.compares_with()).collect();
-    reads.insert(model.name.clone());
-    let scene = build.scene(&reads).await?;
+    let scene = build.scene(&node_reads(model, checks.iter().map(|(_, written)| written))).await?;
     let grounds = if asking.is_late { None } else { Grounds::find(build, model).await? };
     let (follow, rest): (Vec<_>, Vec<_>) = checks.into_iter().partition(|(check, _)| follows(build, model, check));
     let question = Question { context, night, effort, scene, asked, checks: rest };
     let answer = match grounds.as_ref().filter(|grounds| grounds.is_small_change()) {
-        Some(grounds) => question.of_new_files(grounds).await?,
-        None => question.of_all().await?,
+        Some(grounds) => question.of_new_files(grounds).await,
+        None => question.of_all().await,
+    };
+    let answer = match answer {
+        // What one node is asked cannot be opened: that is no reason for the others to stay.
+        Err(error) if error.kind() == ErrorKind::User => Err(unopened(model, &asking.checks, &error)),
+        answer => answer?,
     };
     let answer = answer.map(|found| {
         let mut found: Vec<AuditOutcome> = follow.iter().map(|(check, _)| audit::passed(check)).chain(found).collect();
@@ -272,11 +280,23 @@ async fn ask(
     Ok(answer)
 }
 
+/// All that the audits of a node read.
+pub(super) fn node_reads<'c>(model: &Model, checks: impl Iterator<Item = &'c Check>) -> BTreeSet<String> {
+    checks.flat_map(Check::compares_with).chain([model.name.clone()]).collect()
+}
+
+/// That none of the audits of a node can be asked, by the name of the first.
+fn unopened(model: &Model, checks: &BTreeSet<String>, error: &RunError) -> AuditError {
+    let audit = checks.first().cloned().unwrap_or_default();
+    AuditError { node: model.name.clone(), audit, source: DataFusionError::Plan(error.to_string()) }
+}
+
 /// Whether a check of a view holds by the view's own SELECT, given what its inputs' audits ask of them: where they
 /// fail, the view is held with them.
 fn follows(build: &Build<'_>, model: &Model, check: &Check) -> bool {
     let plan = build.context.resolved.plans.get(&model.name);
-    let Some(plan) = plan.filter(|_| model.spec.materialized == Materialized::View) else {
+    let is_view = model.spec.materialized == Materialized::View && !build.texts.contains_key(&model.name);
+    let Some(plan) = plan.filter(|_| is_view) else {
         return false;
     };
     let promised = |table: &str| {

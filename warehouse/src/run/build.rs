@@ -17,6 +17,7 @@ use super::ml::Decisions;
 use super::outcome::SourceOutcome;
 use super::report::NodeReport;
 use super::state::{Candidate, NodeState};
+use super::texts::Text;
 use super::unasked::UNKNOWN;
 use super::views;
 use super::work::{Computed, Method, Outcome, Work};
@@ -56,6 +57,10 @@ pub(super) struct Build<'a> {
     /// What was not asked for and stays, though a build would give other rows, and all that reads it: none is wholly of
     /// this night.
     pub(super) behind: BTreeSet<String>,
+    /// Views that are read as a release has them.
+    pub(super) texts: BTreeMap<String, Text>,
+    /// Audits that ask for what is not there, by node and name.
+    pub(super) passed_over: BTreeSet<(String, String)>,
     /// What the run should say.
     pub warnings: BTreeSet<String>,
     /// Readers share it; a node that ran out of memory takes it alone.
@@ -107,6 +112,8 @@ impl<'a> Build<'a> {
             is_placed: false,
             in_doubt: BTreeSet::new(),
             behind: BTreeSet::new(),
+            texts: BTreeMap::new(),
+            passed_over: BTreeSet::new(),
             warnings: BTreeSet::new(),
             gate: Arc::new(RwLock::new(())),
         };
@@ -200,6 +207,8 @@ impl<'a> Build<'a> {
                 } else if let Some(recipe) = self.decide(node) {
                     learning |= is_training;
                     running.push(self.compute(node, recipe).await?);
+                } else {
+                    Box::pin(self.fit_view(node)).await?;
                 }
             }
             waiting = rest;
@@ -262,10 +271,11 @@ impl<'a> Build<'a> {
     }
 
     /// Leaves a node at its released version, if it has one.
-    fn hold(&mut self, node: &Node, released: Option<ReleasedTable>, hold: Hold) {
+    pub(super) fn hold(&mut self, node: &Node, released: Option<ReleasedTable>, hold: Hold) {
         if let Some(table) = &released {
             self.keep(node, table);
         }
+        self.keep_text(node);
         self.tell_held(&node.name, &hold);
         self.note(node, "held", Some(hold.to_string()), 0.0);
         self.states.insert(node.name.clone(), NodeState::Held(hold));
@@ -362,9 +372,10 @@ impl<'a> Build<'a> {
                 self.states.insert(node, NodeState::Held(hold));
             }
             Err(error) => {
-                tracing::error!(node = %node, seconds, "failed: {error}");
-                self.note(found, "failed", Some(error.to_string()), seconds);
-                self.states.insert(node, NodeState::Failed { message: error.to_string(), kind: error.kind() });
+                let message = format!("{error}{}", self.lack(found, &error));
+                tracing::error!(node = %node, seconds, "failed: {message}");
+                self.note(found, "failed", Some(message.clone()), seconds);
+                self.states.insert(node, NodeState::Failed { message, kind: error.kind() });
             }
         }
     }

@@ -27,8 +27,8 @@ pub(super) enum Decision {
     Hold(Hold),
 }
 
-/// Among the inputs of the recipe of a table with lookups: the run that made all its rows anew last. What it looks up is
-/// not followed, so that nothing else tells its rows from those before.
+/// Among the inputs of a table's recipe: the run that made all its rows anew last, as it was asked to. Nothing else tells
+/// its rows from those before.
 const REFRESHED: &str = "$refreshed";
 
 /// What a run is asked for, and by which name it is known.
@@ -56,7 +56,7 @@ impl Asked<'_> {
         let identity = |input: &String| identities.get(input).cloned().unwrap_or_default();
         let decided = identities.get(&of_training(&node.name)).map(|number| (DECISION.to_owned(), number.clone()));
         let inputs = node.inputs.iter().map(|input| (input.clone(), identity(input))).chain(decided);
-        let inputs = inputs.chain(self.looked_up(node, released));
+        let inputs = inputs.chain(self.looked_up(node, released)).chain(self.refreshed(node, released));
         Recipe {
             code: node.fingerprint.to_string(),
             night: self.asks_for_night(node).then_some(self.night),
@@ -64,20 +64,25 @@ impl Asked<'_> {
         }
     }
 
-    /// Of a table with lookups which these are, and since when its rows are what they are.
-    fn looked_up(&self, node: &Node, released: Option<&ReleasedTable>) -> Vec<(String, String)> {
+    /// Of a table with lookups which these are.
+    fn looked_up(&self, node: &Node, released: Option<&ReleasedTable>) -> Option<(String, String)> {
         let model = self.context.project.models.get(&node.name);
-        let lookups = model.map(|model| model.spec.lookups()).unwrap_or_default();
-        let before = |key: &str| released.and_then(|table| table.recipe.inputs.get(key)).cloned();
-        let names: Vec<&str> = lookups.iter().map(|table| table.as_str()).collect();
+        let names: Vec<&str> =
+            model.map(|model| model.spec.lookups()).unwrap_or_default().iter().map(|table| table.as_str()).collect();
+        let had_any = released.is_some_and(|table| table.recipe.inputs.contains_key(LOOKUPS));
+        (!names.is_empty() || had_any).then(|| (LOOKUPS.to_owned(), names.join(" ")))
+    }
+
+    /// Since when the rows of a table are what they are, where they were ever made anew by name: what reads it is to see
+    /// that they may be others. A stage that ingests refreshes no table, and a view has no rows.
+    fn refreshed(&self, node: &Node, released: Option<&ReleasedTable>) -> Option<(String, String)> {
+        if node.materialized == Materialized::View {
+            return None;
+        }
         let is_refreshed = self.request.full_refresh && self.request.stage.is_none() && self.selects(node);
-        let named = (!names.is_empty() || before(LOOKUPS).is_some()).then(|| names.join(" "));
-        let refreshed = match is_refreshed && !names.is_empty() {
-            true => Some(self.run_id.to_owned()),
-            false => before(REFRESHED),
-        };
-        let keyed = [(LOOKUPS, named), (REFRESHED, refreshed)];
-        keyed.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+        let before = || released.and_then(|table| table.recipe.inputs.get(REFRESHED)).cloned();
+        let by = if is_refreshed { Some(self.run_id.to_owned()) } else { before() };
+        by.map(|by| (REFRESHED.to_owned(), by))
     }
 
     /// Whether the rows depend on the night itself: a history sees each night, a window is the same at any, but one that

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::context::RunContext;
 use super::error::RunError;
 use crate::materialize::{agree, differ};
+use crate::project::model::{Materialized, Model, VALID_FROM};
 use crate::project::types::ColumnType;
 use crate::release::Release;
 use crate::session::{Effort, register};
@@ -27,7 +28,7 @@ pub struct TableDiff {
     pub after: Option<u64>,
     pub rows_before: u64,
     pub rows_after: u64,
-    /// Rows by key; `None` where the model names no key, or a column of it changed its type.
+    /// Rows by key, of a history by state; `None` where the model names no key, or a column of it changed its type.
     pub added: Option<u64>,
     pub removed: Option<u64>,
     /// By the columns that both have with the same type.
@@ -65,15 +66,20 @@ impl Measure {
         }
     }
 
-    /// Whether it moved: a mean that is added up in another order has not.
+    /// Whether it moved: a mean that is added up in another order has not, nor has a sum that is told with more digits.
     fn moved(self, before: &str, after: &str) -> bool {
         if self == Self::Mean
             && let (Ok(before), Ok(after)) = (before.parse::<f64>(), after.parse::<f64>())
         {
             return (before - after).abs() > SAME * before.abs().max(after.abs());
         }
-        before != after
+        shortest(before) != shortest(after)
     }
+}
+
+/// A number without the digits behind its point that say nothing.
+fn shortest(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
 /// DOUBLE within this of each other, relative, is the same.
@@ -184,6 +190,16 @@ pub(super) fn column_changes(
     changes
 }
 
+/// What tells the rows of a table apart: of a history a key has a row for each of its states.
+fn row_key(model: &Model) -> Vec<&str> {
+    let mut key = model.spec.key_names();
+    let is_history = model.spec.materialized == Materialized::Scd2 && !key.is_empty();
+    if is_history && !key.contains(&VALID_FROM) {
+        key.push(VALID_FROM);
+    }
+    key
+}
+
 /// Rows added, removed and changed, where the model names a key that both versions have. Values of another type are not
 /// compared: a text need not be a number.
 async fn by_key(
@@ -200,10 +216,7 @@ async fn by_key(
         }
         _ => false,
     };
-    let key: Vec<&str> = match context.project.models.get(&found.table) {
-        Some(model) => model.spec.key.iter().map(|column| column.value.as_str()).collect(),
-        None => Vec::new(),
-    };
+    let key = context.project.models.get(&found.table).map(row_key).unwrap_or_default();
     if key.is_empty() || !key.iter().all(|column| both(column)) {
         return Ok(());
     }

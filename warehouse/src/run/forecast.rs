@@ -283,7 +283,7 @@ fn anew(build: &Build<'_>, inputs: &WindowedInputs) -> Option<&'static str> {
         _ if build.request.full_refresh => Some("a full refresh is asked for"),
         None => Some("it was never built, or what it was made of is not noted"),
         Some(prior) if prior.code != inputs.code => {
-            Some("its SQL or columns changed, or those of a view that it reads")
+            Some("its SQL or columns changed, or those of a view that it reads, or the `event_time` of a source")
         }
         Some(prior) if inputs.may_have_met(prior) => {
             Some("this version of buho builds it one window at a time, those of days without rows too")

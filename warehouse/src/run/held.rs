@@ -1,8 +1,10 @@
 //! Why nodes stay at their last release, and who is told.
 
 use super::build::Build;
+use super::error::RunError;
 use super::state::NodeState;
-use crate::project::model::Materialized;
+use crate::error::ErrorKind;
+use crate::graph::Node;
 
 /// Why a node stays at its last release, if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub enum Hold {
     Below { root: String },
     /// What it reads stays, all because of one that was never built and is not selected: that one.
     Lacks { root: String },
+    /// It asks for more than there is in a table or view which is not selected and stays: that one.
+    Behind { root: String },
 }
 
 impl Hold {
@@ -23,13 +27,13 @@ impl Hold {
         match self {
             Self::NotSelected => Self::Lacks { root: held.to_owned() },
             Self::Own { .. } => Self::Below { root: held.to_owned() },
-            Self::Below { .. } | Self::Lacks { .. } => self.clone(),
+            Self::Below { .. } | Self::Lacks { .. } | Self::Behind { .. } => self.clone(),
         }
     }
 
     /// Whether whoever started the run asked for no more, and nothing is wrong.
     pub fn is_by_selection(&self) -> bool {
-        matches!(self, Self::NotSelected | Self::Lacks { .. })
+        matches!(self, Self::NotSelected | Self::Lacks { .. } | Self::Behind { .. })
     }
 }
 
@@ -40,6 +44,7 @@ impl std::fmt::Display for Hold {
             Self::Own { because } => f.write_str(because),
             Self::Below { root } => f.write_str(root),
             Self::Lacks { root } => write!(f, "{root} was never built and is not selected"),
+            Self::Behind { root } => write!(f, "{root} does not have yet what is asked of it, and is not selected"),
         }
     }
 }
@@ -59,13 +64,22 @@ impl Build<'_> {
     pub(super) fn tell_held(&mut self, node: &str, hold: &Hold) {
         let is_selected = self.request.select.as_ref().is_none_or(|selection| selection.contains(node));
         match hold {
-            Hold::Lacks { root } if is_selected => {
-                let name = node.rsplit('.').next().unwrap_or(node);
-                let way_out = format!("`--select +{name}` selects all that it is made of");
-                self.warn(format!("{node} is held: {root} was never built and is not selected — {way_out}"));
+            Hold::Lacks { .. } | Hold::Behind { .. } if is_selected => {
+                self.warn(format!("{node} is held: {hold} — {}", select_all(node)));
             }
             hold if hold.is_by_selection() || !self.is_fed(node) => tracing::debug!(%node, "held: {hold}"),
             hold => tracing::warn!(%node, "held: {hold}"),
+        }
+    }
+
+    /// What follows on the error of a node that asks for more than there is in what is left below it.
+    pub(super) fn lack(&self, node: &Node, error: &RunError) -> String {
+        match self.left_below(node).filter(|_| error.kind() == ErrorKind::User) {
+            Some(left) => format!(
+                " — {left} is not selected and stays as it was released, and may not have yet what is asked of it: {}",
+                select_all(&node.name)
+            ),
+            None => String::new(),
         }
     }
 
@@ -83,9 +97,17 @@ impl Build<'_> {
 
     /// Whether a table or view can be read in this run.
     pub(super) fn is_there(&self, name: &str) -> bool {
-        match self.context.graph.node(name).filter(|node| node.materialized == Materialized::View) {
-            Some(view) => view.inputs.iter().all(|input| self.is_there(input)),
+        let is_ahead = matches!(self.states.get(name), Some(NodeState::Held(Hold::Behind { .. })));
+        match self.view_text(name) {
+            Some(_) if is_ahead && !self.texts.contains_key(name) => false,
+            Some((_, inputs)) => inputs.iter().all(|input| self.is_there(input)),
             None => self.candidates.contains_key(name) || self.kept.contains_key(name),
         }
     }
+}
+
+/// The way out where a node needs more than is selected.
+fn select_all(node: &str) -> String {
+    let name = node.rsplit('.').next().unwrap_or(node);
+    format!("`--select +{name}` selects all that it is made of")
 }

@@ -14,6 +14,7 @@ use super::publish::committed_recipe;
 use super::reads::{BaseTable, ReadFiles};
 use super::standing::{self, Standing};
 use super::state::Candidate;
+use super::views;
 use super::windowed::WindowedInputs;
 use super::work::Method;
 use crate::graph::{Node, WindowedRead};
@@ -154,27 +155,44 @@ impl Build<'_> {
         ))
     }
 
-    /// What identifies all that was delivered up to a night of the bronze tables among `tables`.
+    /// What identifies all that was delivered up to a night of the bronze tables among `tables`, and what of it that
+    /// night is shown.
     fn delivered(&self, tables: &BTreeSet<String>, night: NaiveDate) -> String {
         let ledgers = self.ledgers.iter().filter(|(table, _)| tables.contains(*table));
-        word_of(ledgers.map(|(table, ledger)| format!("{table} {}\n", ledger.identity_up_to(night))))
+        let up_to = ledgers.map(|(table, ledger)| format!("{table} {}\n", ledger.identity_up_to(night)));
+        word_of(up_to.chain(tables.iter().filter_map(|table| self.cut_of(table))))
     }
 
-    /// Fingerprint of a node and of all views behind it, down to the next stored tables.
+    /// By which column a night is not shown rows of a table that belong to a later one.
+    fn cut_of(&self, table: &str) -> Option<String> {
+        self.contract(table).and_then(views::cut_word)
+    }
+
+    /// Fingerprint of a node and of all views behind it, down to the next stored tables, and of how bronze is cut there:
+    /// what was noted of files that were cut otherwise says nothing of those that are read now.
     pub(super) fn code(&self, node: &Node) -> String {
-        let mut waiting: Vec<&Node> = vec![node];
-        let mut seen = BTreeSet::new();
-        while let Some(reader) = waiting.pop() {
-            for input in &reader.inputs {
-                let view = self.context.graph.node(input).filter(|node| node.materialized == Materialized::View);
-                if let Some(view) = view.filter(|view| seen.insert(view.name.as_str())) {
-                    waiting.push(view);
-                }
+        let own = self.view_text(&node.name).map_or(&node.inputs, |(_, inputs)| inputs);
+        let mut waiting: Vec<&String> = own.iter().collect();
+        let (mut views, mut cuts) = (BTreeMap::new(), BTreeSet::new());
+        while let Some(input) = waiting.pop() {
+            cuts.extend(self.cut_of(input));
+            if let Some((_, inputs)) = self.view_text(input)
+                && views.insert(input.as_str(), self.own_code(input)).is_none()
+            {
+                waiting.extend(inputs);
             }
         }
-        let views = seen.into_iter().filter_map(|view| self.context.graph.node(view));
-        let views = views.map(|view| format!("\n{} {}", view.name, view.fingerprint));
-        word_of(std::iter::once(node.fingerprint.to_string()).chain(views))
+        let views = views.into_iter().map(|(view, code)| format!("\n{view} {code}"));
+        word_of(std::iter::once(self.own_code(&node.name)).chain(views).chain(cuts))
+    }
+
+    /// Fingerprint of a node alone; of a view that is read as it was released its text.
+    fn own_code(&self, name: &str) -> String {
+        match (self.texts.get(name), self.context.graph.node(name)) {
+            (Some(text), _) => text.sql.clone(),
+            (None, Some(node)) => node.fingerprint.to_string(),
+            (None, None) => String::new(),
+        }
     }
 
     /// What the rows that a table has now were made from: the released ones, or those of a later commit.
@@ -204,6 +222,10 @@ impl Build<'_> {
     fn row_wise(&self, table: &str) -> Option<String> {
         let mut table = table.to_owned();
         while let Some(node) = self.context.graph.node(&table).filter(|node| node.materialized == Materialized::View) {
+            // The plan is that of the project's SQL.
+            if self.texts.contains_key(&node.name) {
+                return None;
+            }
             table = only_scan(self.context.resolved.plans.get(&node.name)?)?;
         }
         Some(table)

@@ -82,6 +82,7 @@ mod ops;
 mod ops_inputs;
 mod outcome;
 mod parents;
+mod passed_over;
 mod plan;
 mod plan_nodes;
 mod proofs;
@@ -108,6 +109,7 @@ mod strangers;
 mod take_in;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod turns;
 mod unasked;
 pub mod views;

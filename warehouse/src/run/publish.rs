@@ -35,8 +35,8 @@ pub(super) struct Committed<'a> {
     run_id: String,
     tables: BTreeMap<String, ReleasedTable>,
     views: BTreeMap<String, ReleasedView>,
-    /// The release that is restored by it.
-    restores: Option<ReleaseId>,
+    /// The release that is restored by it, and the night that this one shows.
+    restores: Option<(ReleaseId, NaiveDate)>,
 }
 
 /// Commits what was audited.
@@ -107,6 +107,7 @@ pub(super) async fn released_first(
         tables,
         views: BTreeMap::new(),
         restores: None,
+        shows: None,
     };
     if previous.is_none_or(|previous| !says_the_same(previous, &release)) {
         lease.publish(&context.lake, release).await?;
@@ -115,14 +116,15 @@ pub(super) async fn released_first(
 }
 
 impl<'a> Committed<'a> {
-    /// As a release of an earlier one's tables under the night readers get: each table from the night it
-    /// was from, bronze as it was then, the views' text too.
+    /// As a release of an earlier one's tables under the night readers get, and shown as of its own: each table from the
+    /// night it was from, bronze as it was then, the views' text too.
     pub(super) fn restoring(mut self, latest: &Release, target: &Release) -> Self {
         for (name, table) in &target.tables {
             let restored = self.tables.entry(name.clone()).or_insert_with(|| table.clone());
             *restored = ReleasedTable { version: restored.version, ..table.clone() };
         }
-        Self { night: latest.night, views: target.views.clone(), restores: Some(target.id()), ..self }
+        let restores = Some((target.id(), target.shown_night()));
+        Self { night: latest.night, views: target.views.clone(), restores, ..self }
     }
 
     /// Publishes the release, under the lease, unless it would tell readers nothing new.
@@ -140,7 +142,8 @@ impl<'a> Committed<'a> {
             at: context.clock.now(),
             tables: self.tables,
             views: self.views,
-            restores: self.restores.map(|restored| restored.to_string()),
+            restores: self.restores.map(|(restored, _)| restored.to_string()),
+            shows: self.restores.map(|(_, night)| night),
         };
         let says_nothing = previous.is_some_and(|previous| says_the_same(previous, &release));
         let release = if says_nothing { None } else { Some(lease.publish(&context.lake, release).await?) };
@@ -182,7 +185,8 @@ fn says_the_same(previous: &Release, next: &Release) -> bool {
         let says = |table: &ReleasedTable| (table.version, table.state, table.audited.clone());
         release.tables.iter().map(|(name, table)| (name.clone(), says(table))).collect()
     };
-    previous.night == next.night && rows(previous) == rows(next) && previous.views == next.views
+    let nights = |release: &Release| (release.night, release.shown_night());
+    nights(previous) == nights(next) && rows(previous) == rows(next) && previous.views == next.views
 }
 
 async fn release_node(
@@ -267,14 +271,14 @@ pub(super) fn change(
     }
 }
 
-/// Views go out with their text; one that is held keeps the text it had.
+/// Views go out with the text that this run reads them by; one that is held keeps what it had.
 fn views(context: &RunContext, build: &Build<'_>, previous: Option<&Release>) -> BTreeMap<String, ReleasedView> {
     let night = build.night();
     let mut views = BTreeMap::new();
     for node in context.graph.nodes.iter().filter(|node| node.materialized == Materialized::View) {
         let view = match (build.states.get(&node.name), context.project.models.get(&node.name)) {
             (Some(NodeState::Built { .. }), Some(model)) => Some(ReleasedView {
-                sql: model.sql.clone(),
+                sql: build.texts.get(&node.name).map_or(&model.sql, |text| &text.sql).clone(),
                 night,
                 audited: audited_as(build, model).unwrap_or_default(),
             }),

@@ -1,8 +1,13 @@
 //! Reading a release: pinned tables, the views' text as it was released, `ops` at its newest.
+//!
+//! `$night` of a view is the view's own night, and bronze behind it is cut by that: one that is held, or restored, says
+//! what it said. What is asked directly is asked of the night that the release shows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
@@ -17,12 +22,15 @@ use crate::clock::{Clock, default_night};
 use crate::graph::parse;
 use crate::nearest::nearest;
 use crate::project::Project;
-use crate::release::{self, Release, ReleaseId};
-use crate::session::{Effort, Engine};
+use crate::project::contract::Contract;
+use crate::release::{self, Release, ReleaseId, ReleasedView};
+use crate::session::{self, Effort, Engine};
 use crate::table::{Lake, TableSnapshot};
 
-/// Views by name and text, each after those it reads.
-type ViewTexts = Vec<(String, String)>;
+/// Views by name, each after those it reads.
+type Views = Vec<(String, ReleasedView)>;
+/// What is registered in a session, by name.
+type Providers = BTreeMap<String, Arc<dyn TableProvider>>;
 
 /// Answers queries from one release.
 #[derive(Debug)]
@@ -32,7 +40,7 @@ pub struct Reader<'a> {
     engine: &'a Engine,
     release: Option<Release>,
     /// The night `$night` stands for.
-    night: chrono::NaiveDate,
+    night: NaiveDate,
 }
 
 impl<'a> Reader<'a> {
@@ -54,7 +62,7 @@ impl<'a> Reader<'a> {
             None => release::latest(lake).await?,
         };
         let night = match &release {
-            Some(release) => release.night,
+            Some(release) => release.shown_night(),
             None => default_night(clock.now(), project.settings.time_zone),
         };
         Ok(Self { project, lake, engine, release, night })
@@ -97,17 +105,52 @@ impl<'a> Reader<'a> {
 
     async fn register(&self, session: &SessionContext, names: &BTreeSet<String>) -> Result<(), RunError> {
         let (tables, views) = self.needed(names)?;
-        let mut providers: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
+        let mut tables_at = Providers::new();
         for name in tables {
-            if let Some(provider) = self.provider(&name).await? {
-                providers.insert(name, provider);
+            if let Some(provider) = self.provider(&name, self.night).await? {
+                tables_at.insert(name, provider);
             }
         }
-        views::open(session, providers, &views, self.night).await
+        register_all(session, &tables_at)?;
+        // One session for each night that views are of.
+        let mut sessions = BTreeMap::from([(self.night, session.clone())]);
+        let mut opened = Providers::new();
+        for (name, view) in views {
+            if let Entry::Vacant(place) = sessions.entry(view.night) {
+                let of_night = self.engine.session(Effort::Fast);
+                register_all(&of_night, &self.at_night(&tables_at, view.night).await?)?;
+                register_all(&of_night, &opened)?;
+                place.insert(of_night);
+            }
+            if let Some(own) = sessions.get(&view.night) {
+                let planned = views::planned_view(own, &name, &view.sql, view.night).await?;
+                let one = Providers::from([(name, planned)]);
+                sessions.values().try_for_each(|session| register_all(session, &one))?;
+                opened.extend(one);
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables as another night sees them.
+    async fn at_night(&self, tables: &Providers, night: NaiveDate) -> Result<Providers, RunError> {
+        let mut found = tables.clone();
+        for (name, provider) in &mut found {
+            if self.contract(name).is_some()
+                && let Some(cut) = self.provider(name, night).await?
+            {
+                *provider = cut;
+            }
+        }
+        Ok(found)
+    }
+
+    fn contract(&self, table: &str) -> Option<&Contract> {
+        self.project.contracts.values().find(|contract| contract.table == table)
     }
 
     /// The tables behind the names, and the views among them in the order they read each other.
-    fn needed(&self, names: &BTreeSet<String>) -> Result<(BTreeSet<String>, ViewTexts), RunError> {
+    fn needed(&self, names: &BTreeSet<String>) -> Result<(BTreeSet<String>, Views), RunError> {
         let known = self.known();
         let mut tables = BTreeSet::new();
         let mut views = Vec::new();
@@ -117,7 +160,7 @@ impl<'a> Reader<'a> {
             match view {
                 Some(view) if inputs_done => {
                     if !views.iter().any(|(seen, _)| *seen == name) {
-                        views.push((name, view.sql.clone()));
+                        views.push((name, view.clone()));
                     }
                 }
                 Some(view) => {
@@ -148,7 +191,7 @@ impl<'a> Reader<'a> {
         RunError::User { message: format!("table `{name}` {place} — {hint}") }
     }
 
-    async fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, RunError> {
+    async fn provider(&self, name: &str, night: NaiveDate) -> Result<Option<Arc<dyn TableProvider>>, RunError> {
         if let Some((_, schema)) = ops_schemas().into_iter().find(|(ops, _)| *ops == name) {
             let snapshot = TableSnapshot::load(self.lake, name, None).await?;
             return Ok(Some(Candidate::Unchanged { snapshot, schema }.provider(self.lake, name)?));
@@ -158,10 +201,10 @@ impl<'a> Reader<'a> {
             Some(version) => TableSnapshot::load(self.lake, name, Some(version)).await?,
             None => None,
         };
-        if let Some(contract) = self.project.contracts.values().find(|contract| contract.table == name) {
+        if let Some(contract) = self.contract(name) {
             let schema = readable(contract, snapshot.as_ref());
             let candidate = Candidate::Unchanged { snapshot, schema };
-            return views::bronze_as_of(self.lake, contract, &candidate, self.night).map(Some);
+            return views::bronze_as_of(self.lake, contract, &candidate, night).map(Some);
         }
         match snapshot {
             Some(snapshot) => {
@@ -172,6 +215,13 @@ impl<'a> Reader<'a> {
             None => Ok(None),
         }
     }
+}
+
+fn register_all(session: &SessionContext, providers: &Providers) -> Result<(), RunError> {
+    for (name, provider) in providers {
+        session::register(session, name, Arc::clone(provider)).map_err(|error| RunError::query(name, error))?;
+    }
+    Ok(())
 }
 
 /// A question changes nothing: the engine would take a statement that writes, and its tables are no tables of the lake.

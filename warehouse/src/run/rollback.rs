@@ -1,10 +1,11 @@
 //! Going back: an earlier release's tables, published again as a new release.
 //!
 //! Nothing is rewritten. Each table gets one commit that takes its present files out and puts the
-//! earlier ones back, judged by the audits like any other. Bronze stays: what was delivered was
-//! delivered, and the next night builds from it again.
+//! earlier ones back, judged by the audits like any other, as far as these ask for what the release had. Bronze
+//! stays: what was delivered was delivered, and the next night builds from it again. Readers are shown the night of
+//! that release, of it too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::audits::audit;
 use super::build::Build;
@@ -25,22 +26,34 @@ use crate::table::{DataFile, StagedFile, TableSnapshot};
 /// [`RunError::User`] where it is the default already; [`RunError::Query`] where an audit fails on the
 /// restored tables: nothing is changed then.
 pub async fn rollback(context: &RunContext, to: ReleaseId) -> Result<Release, RunError> {
+    told(context, to).await.map(|(published, _)| published)
+}
+
+/// As [`rollback`], with what it said.
+pub(super) async fn told(context: &RunContext, to: ReleaseId) -> Result<(Release, BTreeSet<String>), RunError> {
     let run_id = run_id(context.clock.as_ref());
     release::check_format(&context.lake, true).await?;
     holding(context, Holder::this_process(&run_id, "releases rollback"), async |lease| {
-        restore(context, lease, to, &run_id).await
+        Box::pin(restore(context, lease, to, &run_id)).await
     })
     .await
 }
 
-async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &str) -> Result<Release, RunError> {
+async fn restore(
+    context: &RunContext,
+    lease: &Lease,
+    to: ReleaseId,
+    run_id: &str,
+) -> Result<(Release, BTreeSet<String>), RunError> {
     let target = release::read(&context.lake, to).await?;
     let latest = lease.latest(&context.lake).await?.unwrap_or_else(|| target.clone());
     if latest.id() == to {
         return Err(RunError::User { message: format!("release {to} is what readers see already; nothing to do") });
     }
-    let request = RunRequest { night: target.night, ..RunRequest::default() };
-    let mut build = Build::new(context, &request, target.night, run_id, Some(&latest), &[]);
+    let night = target.shown_night();
+    let request = RunRequest { night, ..RunRequest::default() };
+    let mut build = Build::new(context, &request, night, run_id, Some(&latest), &[]);
+    build.take_texts(&target.views);
     for (name, table) in &target.tables {
         let (candidate, state) = restored(context, name, table, &latest).await?;
         build.place(name, candidate, state);
@@ -58,9 +71,11 @@ async fn restore(context: &RunContext, lease: &Lease, to: ReleaseId, run_id: &st
     }
     let committed = commit_all(context, lease, audited, BTreeMap::new(), Some(&latest)).await?;
     let published = committed.restoring(&latest, &target).release(context, lease, Some(&latest)).await?;
-    published.into_release().ok_or_else(|| RunError::User {
+    let warnings = published.build().warnings.clone();
+    let published = published.into_release().ok_or_else(|| RunError::User {
         message: format!("release {to} says what {} says; nothing to do", latest.id()),
-    })
+    })?;
+    Ok((published, warnings))
 }
 
 /// A table as the release had it, and what has to be committed for it.

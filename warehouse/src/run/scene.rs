@@ -12,7 +12,6 @@ use super::error::RunError;
 use super::state::Candidate;
 use super::views;
 use crate::project::contract::Contract;
-use crate::project::model::Materialized;
 use crate::table::{PinnedTable, TableSnapshot};
 
 /// Tables and views to be registered in a session, the views in order.
@@ -36,18 +35,7 @@ impl Build<'_> {
 
     /// As [`Self::scene`], bronze as another night sees it.
     pub(super) async fn scene_at(&self, names: &BTreeSet<String>, night: NaiveDate) -> Result<Scene, RunError> {
-        let graph = &self.context.graph;
-        let mut needed: BTreeSet<String> = names.clone();
-        let mut views = Vec::new();
-        for node in graph.nodes.iter().rev() {
-            if node.materialized == Materialized::View && needed.contains(&node.name) {
-                needed.extend(node.inputs.iter().cloned());
-                if let Some(model) = self.context.project.models.get(&node.name) {
-                    views.push((node.name.clone(), model.sql.clone()));
-                }
-            }
-        }
-        views.reverse();
+        let (needed, views) = self.needed(names);
         let mut tables = BTreeMap::new();
         for name in needed {
             let provider = match (self.candidates.get(&name), self.kept.get(&name)) {
@@ -60,6 +48,27 @@ impl Build<'_> {
             }
         }
         Ok(Scene { tables, views })
+    }
+
+    /// The tables behind some names, and the views among them, each after those it reads.
+    fn needed(&self, names: &BTreeSet<String>) -> (BTreeSet<String>, Vec<(String, String)>) {
+        let mut tables = BTreeSet::new();
+        let mut views: Vec<(String, String)> = Vec::new();
+        let mut path: Vec<(String, bool)> = names.iter().rev().map(|name| (name.clone(), false)).collect();
+        while let Some((name, inputs_done)) = path.pop() {
+            match self.view_text(&name) {
+                Some(_) if views.iter().any(|(seen, _)| *seen == name) => {}
+                Some((sql, _)) if inputs_done => views.push((name, sql.to_owned())),
+                Some((_, inputs)) => {
+                    path.push((name, true));
+                    path.extend(inputs.iter().map(|input| (input.clone(), false)));
+                }
+                None => {
+                    tables.insert(name);
+                }
+            }
+        }
+        (tables, views)
     }
 
     async fn kept_table(&self, name: &str, version: u64) -> Result<Option<Arc<dyn TableProvider>>, RunError> {

@@ -47,7 +47,9 @@ pub(super) fn are_others(released: &ReleasedTable, model: &Model) -> bool {
 
 /// What is to be asked of a model's rows; `None` where nothing is.
 pub(super) fn asking(build: &Build<'_>, model: &Model) -> Option<Asking> {
-    let checks = || audit::checks(model).into_iter().filter(|check| lacking(build, check).is_none());
+    let is_passed_over = |check: &Check| build.passed_over.contains(&(check.node.clone(), check.name.clone()));
+    let is_askable = |check: &Check| lacking(build, check).is_none() && !is_passed_over(check);
+    let checks = || audit::checks(model).into_iter().filter(is_askable);
     let names = |checks: &mut dyn Iterator<Item = Check>| checks.map(|check| check.name).collect::<BTreeSet<_>>();
     match build.states.get(&model.name)? {
         NodeState::Built { .. } if !passed_before(build, model) => {
@@ -126,7 +128,7 @@ pub(super) fn tell_unasked(build: &mut Build<'_>) {
     }
 }
 
-fn listed(audits: &[String]) -> String {
+pub(super) fn listed(audits: &[String]) -> String {
     let named: Vec<&str> = audits.iter().take(NAMED).map(String::as_str).collect();
     match audits.len() {
         1 => format!("the audit {} is", named.join(", ")),

@@ -55,11 +55,21 @@ pub(super) async fn sql(session: &SessionContext, sql: &str) -> datafusion::erro
     session.execute_logical_plan(plan).await
 }
 
-/// Registers a view: its plan stands wherever its name is read.
-pub async fn register_view(session: &SessionContext, name: &str, sql: &str, night: NaiveDate) -> Result<(), RunError> {
+/// A view as a session sees it: its plan stands wherever its name is read, in other sessions too.
+pub(super) async fn planned_view(
+    session: &SessionContext,
+    name: &str,
+    sql: &str,
+    night: NaiveDate,
+) -> Result<Arc<dyn TableProvider>, RunError> {
     let plan = plan_sql(session, name, sql, night).await?;
-    let view = ViewTable::new(plan, Some(sql.to_owned()));
-    register(session, name, Arc::new(view)).map_err(|error| RunError::query(name, error))
+    Ok(Arc::new(ViewTable::new(plan, Some(sql.to_owned()))))
+}
+
+/// Registers a view where it is planned.
+pub async fn register_view(session: &SessionContext, name: &str, sql: &str, night: NaiveDate) -> Result<(), RunError> {
+    let view = planned_view(session, name, sql, night).await?;
+    register(session, name, view).map_err(|error| RunError::query(name, error))
 }
 
 /// A bronze table as a night sees it: rows of deliveries up to that night, of events up to that
@@ -130,14 +140,20 @@ pub(super) fn sees_everything(contract: &Contract, candidate: &Candidate, night:
     horizon(&candidate.files(), event_time(contract)).is_some_and(|last| last <= night)
 }
 
-/// What identifies the rows a night sees of a bronze table: its deliveries, its columns, and the
-/// night where some rows still wait for a later one.
+/// By which column a night is not shown rows of a bronze table that belong to a later one.
+pub(super) fn cut_word(contract: &Contract) -> Option<String> {
+    event_time(contract).map(|name| format!("\n{} up to {name}", contract.table))
+}
+
+/// What identifies the rows a night sees of a bronze table: its deliveries, its columns, by which of these it is cut,
+/// and the night where some rows still wait for a later one.
 pub fn bronze_identity(contract: &Contract, ledger: &Ledger, candidate: &Candidate, night: NaiveDate) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(ledger.identity().as_bytes());
     for field in candidate.schema().fields() {
         hasher.update(format!("\n{} {}", field.name(), field.data_type()).as_bytes());
     }
+    hasher.update(cut_word(contract).unwrap_or_default().as_bytes());
     if !sees_everything(contract, candidate, night) {
         hasher.update(format!("\n{night}").as_bytes());
     }
