@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use super::above::put_back;
 use super::audits::audit;
 use super::bronze::released_sources;
 use super::build::Build;
@@ -14,7 +15,6 @@ use super::outcome::{Blocked, SourceOutcome};
 use super::publish::commit_all;
 use super::report::{Failure, NodeReport, RunReport, RunStatus};
 use super::state::NodeState;
-use super::strangers::warn_of_strangers;
 use super::take_in::take_in;
 use super::waiting::waits;
 use super::{evolution, left, maintain, ops, records};
@@ -138,7 +138,6 @@ async fn phases(
         clock.end(report);
         return Ok(());
     }
-    warn_of_strangers(context, previous.as_ref(), &staged.build().states, report).await;
     clock.next(report, "audit").await;
     staged.build().refuse_unbuilt()?;
 
@@ -147,6 +146,7 @@ async fn phases(
     failpoint::reached("nodes.audited");
     clock.next(report, "publish").await;
 
+    put_back(context, lease, audited.build(), report).await?;
     let bronze = released_sources(context, &sources, built_for, previous.as_ref()).await?;
     #[cfg(test)]
     super::publish::released_first(context, lease, &audited, bronze.clone(), previous.as_ref()).await?;
@@ -370,6 +370,7 @@ impl RunReport {
         self.status = match (released, self.kinds.is_empty()) {
             (Some(_), true) => RunStatus::Done,
             (Some(_), false) => RunStatus::Partial,
+            (None, true) if self.put_back > 0 => RunStatus::Done,
             (None, true) => RunStatus::Skipped,
             (None, false) => RunStatus::Failed,
         };

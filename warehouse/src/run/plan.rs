@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
+use super::above::{AT_ONCE, is_to_put_back};
 use super::build::Build;
 use super::context::{RunContext, RunRequest};
 use super::decide::{Asked, Decision, decision, is_behind};
@@ -69,7 +70,8 @@ pub struct SourcePlan {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NodePlan {
     pub node: String,
-    /// `build`, `audit`, `skip`, `view`, `hold`, or `leave` for one that only the latest release has.
+    /// `build`, `audit`, `skip`, `view`, `hold`; `reset` where all there is to do is to put the released rows back, and
+    /// `leave` for one that only the latest release has.
     pub action: String,
     pub why: String,
     /// Columns that would be added, dropped or changed.
@@ -97,6 +99,7 @@ pub async fn plan_night(context: &RunContext, request: &RunRequest) -> Result<Ni
         .try_collect()
         .await?;
     let mut nodes = plan_nodes(context, request, built_for, previous.as_ref(), &sources).await?;
+    tell_ahead(context, previous.as_ref(), &mut nodes).await;
     nodes.extend(leaving.models.into_iter().map(|name| leaves(name, "model")));
     nodes.extend(leaving.sources.into_iter().map(|name| leaves(name, "source")));
     Ok(NightPlan {
@@ -317,6 +320,23 @@ fn ahead<'a>(
     Ahead { build, pending, built: BTreeMap::new() }
 }
 
+/// Says of which tables that stay the run puts the released rows back. A log that cannot be read now is told by the run.
+async fn tell_ahead(context: &RunContext, previous: Option<&Release>, nodes: &mut [NodePlan]) {
+    let stays = nodes.iter().enumerate().filter(|(_, node)| matches!(node.action.as_str(), "skip" | "audit" | "hold"));
+    let asked = stays.map(|(place, node)| (place, node.node.clone())).collect::<Vec<_>>();
+    let asked = asked.into_iter().map(|(place, table)| async move {
+        is_to_put_back(context, &table, previous).await.is_ok_and(|is_ahead| is_ahead).then_some(place)
+    });
+    let found: BTreeSet<usize> = stream::iter(asked).buffered(AT_ONCE).filter_map(std::future::ready).collect().await;
+    for (_, node) in nodes.iter_mut().enumerate().filter(|(place, _)| found.contains(place)) {
+        if node.action == "skip" {
+            node.action = "reset".to_owned();
+        }
+        node.why
+            .push_str("; a run that did not get to its release left other rows, and the released ones are put back");
+    }
+}
+
 fn leaves(node: String, what: &str) -> NodePlan {
     NodePlan {
         node,
@@ -352,6 +372,6 @@ impl NightPlan {
     /// Whether a run would have nothing to do.
     pub fn is_empty(&self) -> bool {
         self.sources.iter().all(|source| source.new.is_empty() && source.corrected.is_empty())
-            && self.nodes.iter().all(|node| !matches!(node.action.as_str(), "build" | "audit" | "leave"))
+            && self.nodes.iter().all(|node| !matches!(node.action.as_str(), "build" | "audit" | "reset" | "leave"))
     }
 }

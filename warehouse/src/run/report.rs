@@ -162,6 +162,9 @@ pub struct RunReport {
     /// The kinds of everything that failed; the worst is the exit code.
     #[serde(skip)]
     pub kinds: Vec<ErrorKind>,
+    /// Tables that stay and were given their released rows back.
+    #[serde(skip)]
+    pub put_back: usize,
     /// Whether it is written down.
     #[serde(skip)]
     pub is_recorded: bool,
@@ -192,6 +195,7 @@ impl RunReport {
             sources: Vec::new(),
             warnings: Vec::new(),
             kinds: Vec::new(),
+            put_back: 0,
             is_recorded: false,
         }
     }

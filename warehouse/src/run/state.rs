@@ -116,6 +116,13 @@ pub enum NodeState {
     Failed { message: String, kind: ErrorKind },
 }
 
+impl NodeState {
+    /// Whether it goes out with what no release has yet, as far as is known by now.
+    pub fn goes_out(&self) -> bool {
+        matches!(self, Self::Built { .. })
+    }
+}
+
 /// The last day that any row of a bronze table belongs to, as far as its files say: the later of
 /// delivery night and event day. `None` where a file does not say.
 pub fn horizon(files: &[DataFile], event_time: Option<&str>) -> Option<NaiveDate> {
