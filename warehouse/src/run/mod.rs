@@ -19,13 +19,14 @@
 //! | after bronze, before the held rows of replaced deliveries are marked | rows that are held for a file that is another by now | marks them, by the ledger |
 //! | while it builds | staged files, with a note for each node that was finished | takes the noted files where code, inputs and night are the same ([`stage`]) |
 //! | after it announced tables, before it committed them | names of tables that are not there | fences them by name; the first commit goes above the fence |
-//! | while it commits | tables ahead of the release, each whole and audited | takes those whose commit names the same recipe as they are; those that stay get their released files back ([`above`]) |
+//! | while it commits | tables ahead of the release, each whole and audited | takes those whose commit names the same recipe as they are, audits them with the rest, and holds them like the rest; those that stay get their released files back ([`above`]) |
 //! | a rollback, while it commits | tables that are what the release to go back to has | the same; the rollback, tried again, leaves them |
 //! | between the release's link and its file | a release that is valid and not yet listed | its lease puts the file ([`crate::lease`]) |
 //! | after that | a lease that nobody gave back, no record of the run | takes the lease over, has nothing to do |
 //!
-//! Where a table stays, one more commit puts the files of its released version back, for strangers read the newest. Of
-//! bronze nothing is put back, for it has what was delivered.
+//! What is committed ahead of its release is no release's: where a table does not go out with it, the release names the
+//! version of the one before, and one more commit puts that version's files back, for strangers read the newest. Of
+//! bronze nothing is put back, for it has what was delivered; a source that is blocked is named as it was before.
 //!
 //! Wherever it dies, the next holder of the lease records that, by what the lease's links say of it ([`left`]).
 //!

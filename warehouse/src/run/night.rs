@@ -212,7 +212,7 @@ fn tell_rebuilt(previous: Option<&Release>, build: &Build<'_>, report: &mut RunR
     let Some(restored) = previous.and_then(|release| release.restores.as_ref()) else { return };
     let is_rebuilt = |name: &&String| {
         let was_there = previous.is_some_and(|release| release.tables.contains_key(*name));
-        was_there && matches!(build.states.get(*name), Some(NodeState::Built { .. }))
+        was_there && build.states.get(*name).is_some_and(NodeState::goes_out)
     };
     let rebuilt: Vec<&str> = build.states.keys().filter(is_rebuilt).map(String::as_str).collect();
     if !rebuilt.is_empty() {

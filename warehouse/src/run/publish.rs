@@ -207,6 +207,9 @@ async fn release_node(
             }
             _ => None,
         },
+        Some(NodeState::Committed { version, recipe }) => {
+            Some(ReleasedTable { version: *version, night, state: fresh, recipe: recipe.clone(), audited })
+        }
         Some(NodeState::Current { released }) => {
             let audited = if build.in_doubt.contains(name) { UNKNOWN.to_owned() } else { audited };
             let (night, state) = match build.behind.contains(name) {

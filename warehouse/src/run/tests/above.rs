@@ -1,8 +1,9 @@
-//! Rows that no release names, left by runs that died behind their commits: gone from the newest version.
+//! Rows that no release names, left by runs that died behind their commits: audited anew, or gone from the newest version.
 
-use super::crash::{attempt, is_released_for_strangers, link_of};
+use super::crash::{attempt, dies_before_its_release, is_released_for_strangers, link_of};
 use super::pairs::counted;
 use super::*;
+use crate::release::TableState;
 use crate::store::faults::Rule;
 
 const FIRST: &str = "2026-02-01";
@@ -22,6 +23,66 @@ async fn later(shop: &Shop, night: &str) -> RunReport {
     let (context, _) = attempt(shop, 2, Rule::Never).await;
     let request = RunRequest { night: night.parse().unwrap(), ..RunRequest::default() };
     run_night(&context, &request).await.unwrap()
+}
+
+async fn released(shop: &Shop, table: &str) -> (u64, String, TableState) {
+    let latest = release::latest(&shop.open().await.lake).await.unwrap().unwrap();
+    let table = &latest.tables[table];
+    (table.version, table.night.to_string(), table.state)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_run_committed_is_audited_as_if_it_were_new_and_held_with_its_pair() {
+    let shop = before_the_second_night().await;
+    dies_before_its_release(&shop, before_the_second_night().await, NEXT).await;
+    for table in PAIR {
+        assert!(!is_released_for_strangers(&shop, table).await, "{table} was not committed");
+    }
+    let audit = "audits:\n  - { name: none_above_twenty, sql: 'select * from marts.daily where revenue > 20' }";
+    shop.write("sql/marts/shop/daily.yml", &DAILY_YML.replace("audits:", audit));
+    let report = later(&shop, NEXT).await;
+    assert_eq!((report.nodes.failed, report.nodes.held), (1, 1), "{report:#?}");
+    assert_eq!(released(&shop, "marts.daily").await, (0, FIRST.to_owned(), TableState::Failed));
+    assert_eq!(released(&shop, "marts.counted").await, (0, FIRST.to_owned(), TableState::Held));
+    for table in PAIR {
+        assert!(is_released_for_strangers(&shop, table).await, "{table}");
+    }
+    shop.write("sql/marts/shop/daily.yml", DAILY_YML);
+    assert_eq!(later(&shop, NEXT).await.status, RunStatus::Done);
+    for table in PAIR {
+        let days = shop.ask(&format!("select count(*) as days from {table}")).await;
+        assert!(days.contains("| 2 ") && is_released_for_strangers(&shop, table).await, "{table}: {days}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_run_committed_goes_out_as_it_is_where_its_audits_pass() {
+    let shop = before_the_second_night().await;
+    dies_before_its_release(&shop, before_the_second_night().await, NEXT).await;
+    let report = later(&shop, NEXT).await;
+    let audited: BTreeSet<&str> = report.audits.iter().map(|audit| audit.node.as_str()).collect();
+    assert_eq!((&report.status, audited), (&RunStatus::Done, BTreeSet::from(PAIR)), "{report:#?}");
+    for table in PAIR {
+        // One entry of the dead run, and the fence.
+        assert_eq!(released(&shop, table).await, (2, NEXT.to_owned(), TableState::Fresh));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_fails_stays_at_its_last_release_whatever_a_dead_run_has_loaded_of_it() {
+    let shop = before_the_second_night().await;
+    dies_before_its_release(&shop, before_the_second_night().await, NEXT).await;
+    shop.write("raw/orders/orders_2026-01-31.csv", "something,else\n1,2\n");
+    let report = later(&shop, NEXT).await;
+    assert_eq!(report.exit_kind.as_deref(), Some("data"), "{report:#?}");
+    assert_eq!(released(&shop, "bronze.orders").await, (0, FIRST.to_owned(), TableState::Failed));
+    for table in PAIR {
+        assert_eq!(released(&shop, table).await, (0, FIRST.to_owned(), TableState::Held));
+        assert!(is_released_for_strangers(&shop, table).await, "{table}");
+    }
+    std::fs::remove_file(shop.root.path().join("raw/orders/orders_2026-01-31.csv")).unwrap();
+    assert_eq!(later(&shop, NEXT).await.status, RunStatus::Done);
+    assert!(shop.ask("select count(*) as n from bronze.orders").await.contains("| 2 "));
 }
 
 /// What a plan says of the tables that it resets.

@@ -51,6 +51,16 @@ pub(super) async fn link_of(reference: Shop, release: &str, work: impl AsyncFn(&
     u64::try_from(before).unwrap()
 }
 
+/// Runs a night that dies when all its tables are committed, as a shop of the kind shows where that is.
+pub(super) async fn dies_before_its_release(shop: &Shop, reference: Shop, night: &str) {
+    let request = RunRequest { night: night.parse().unwrap(), ..RunRequest::default() };
+    let write = link_of(reference, night, async |context: &RunContext| {
+        run_night(context, &request).await.unwrap();
+    });
+    let rule = Rule::DiesAt { write: write.await, applied: false };
+    run_night(&attempt(shop, 0, rule).await.0, &request).await.unwrap_err();
+}
+
 /// Whether who reads a table's newest version sees what the release has.
 pub(super) async fn is_released_for_strangers(shop: &Shop, table: &str) -> bool {
     let lake = shop.open().await.lake;
