@@ -36,7 +36,7 @@
 //!
 //! A commit of another program on top of a table's own ([`crate::table::Strangers`]) fails that node, or that source, with the
 //! way out: nothing is built on it, and nothing is overwritten unless a full refresh or a rollback was asked for. A
-//! release names versions of ours alone.
+//! release names versions of ours alone. One on the quarantine fails the sources of which rows have to be held.
 //!
 //! A table that stays as it was is asked again where its audits changed, or what they compare it with: a release says of
 //! each table what was asked of it. A stage that cannot load a source, or make a node, notes why ([`stage`]).
