@@ -27,6 +27,8 @@
 //! What is committed ahead of its release is no release's: where a table does not go out with it, the release names the
 //! version of the one before, and one more commit puts that version's files back, for strangers read the newest. Of
 //! bronze nothing is put back, for it has what was delivered; a source that is blocked is named as it was before.
+//! With its release a night is done: a lease that is lost after it, or a signal, ends its record and its maintenance
+//! alone ([`left`]).
 //!
 //! Wherever it dies, the next holder of the lease records that, by what the lease's links say of it ([`left`]).
 //!

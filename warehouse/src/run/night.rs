@@ -21,7 +21,7 @@ use super::{evolution, left, maintain, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
 use crate::failpoint;
-use crate::lease::{Errand, Holder, Lease, LeaseError, OPENING};
+use crate::lease::{Errand, Holder, Lease, OPENING};
 use crate::project::model::Materialized;
 use crate::release::{self, Release, ReleaseId};
 
@@ -44,13 +44,7 @@ pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<Run
         warn_of_new_lake(context, &mut report);
     }
     let ran = holding(context, holder, async |lease| recorded(context, request, lease, &mut report).await).await;
-    match ran {
-        Ok(()) => Ok(report),
-        Err(error) => {
-            cut_short(context, report, &error).await;
-            Err(error)
-        }
-    }
+    left::ended(context, report, ran).await
 }
 
 /// A lake that is not where it was is more often a disk that is not mounted than one that begins.
@@ -63,7 +57,7 @@ fn warn_of_new_lake(context: &RunContext, report: &mut RunReport) {
     report.warnings.push(said);
 }
 
-async fn recorded(
+pub(super) async fn recorded(
     context: &RunContext,
     request: &RunRequest,
     lease: &Lease,
@@ -87,23 +81,6 @@ async fn recorded(
             }
             Err(error)
         }
-    }
-}
-
-/// Records a run whose work was dropped where it stood: it was told to end, or lost the lake.
-async fn cut_short(context: &RunContext, mut report: RunReport, error: &RunError) {
-    report.status = match error {
-        RunError::Stopped => RunStatus::Stopped,
-        RunError::Lease(LeaseError::Lost { .. }) => RunStatus::Failed,
-        _ => return,
-    };
-    if report.is_recorded {
-        return;
-    }
-    report.seconds = (context.clock.now() - report.started_at).as_seconds_f64();
-    report.failed = Some(Failure { node: "run".to_owned(), message: error.to_string() });
-    if let Err(second) = left::write(context, &report).await {
-        tracing::warn!("the run could not be recorded: {second}");
     }
 }
 

@@ -165,6 +165,9 @@ pub struct RunReport {
     /// Tables that stay and were given their released rows back.
     #[serde(skip)]
     pub put_back: usize,
+    /// Whether it was dropped where it stood.
+    #[serde(skip)]
+    pub is_cut_short: bool,
     /// Whether it is written down.
     #[serde(skip)]
     pub is_recorded: bool,
@@ -196,6 +199,7 @@ impl RunReport {
             warnings: Vec::new(),
             kinds: Vec::new(),
             put_back: 0,
+            is_cut_short: false,
             is_recorded: false,
         }
     }
