@@ -82,6 +82,8 @@ RUN = ("run", "--night", tiny.NIGHT)
         (RUN, "tables.announced:TERM"),
         (RUN, "table.committed:3:INT"),
         (RUN, "tables.committed:TERM"),
+        (RUN, "release.written:TERM"),
+        (RUN, "ops.appended:INT"),
         (("maintain",), "maintain.release_dropped:TERM"),
         (("maintain",), "maintain.vacuumed:INT"),
         (("backfill", "--from", "2026-01-28", "--to", tiny.NIGHT), "table.committed:2:TERM"),

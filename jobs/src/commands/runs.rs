@@ -51,7 +51,7 @@ async fn unlock(context: &Context, lake: &Lake, yes: bool) -> Result<(), Command
         if !context.can_ask() {
             return Err(CommandError::user("say --yes to take the lake from that run"));
         }
-        if !context.ask("Take the lake from that run? It stops at its next step, and nothing of it is released.")? {
+        if !context.ask("Take the lake from that run? It stops at its next step, and releases nothing from then on.")? {
             return context.say("left as it is");
         }
     }

@@ -14,7 +14,7 @@ pub enum LeaseError {
     )]
     Held { holder: String, seconds: i64 },
     #[error(
-        "this run lost the lake to {holder}: it stopped, and nothing of it is released — see `buho runs list`, then run again"
+        "this run lost the lake to {holder} and stopped; it releases nothing from then on — see `buho runs list`, then run again"
     )]
     Lost { holder: String },
     #[error(

@@ -18,7 +18,7 @@
 //! | take | anybody | the last link is a `give back`, or its holder is gone: its process no longer runs on this host and boot, or it renewed last over [`EXPIRY`] ago and not while it was watched | a lease nobody renews | the next take |
 //! | renew | the holder | every [`RENEWAL`]; the link says which phase the run is in | nothing | |
 //! | create | the holder | before the first commit of tables that do not exist; the link names them, and so does every link after it until they are released or given back | tables that are there or are not | the next holder fences both |
-//! | publish | the holder | all tables are committed; the link carries the whole release | a release without its file | the next holder puts the file ([`Lease::acquire`]) |
+//! | publish | the holder | all tables are committed; the link carries the whole release, which stands from then on, whoever has the lease | a release without its file | the next holder puts the file ([`Lease::acquire`]) |
 //! | give back | the holder | the run ended, also by an error or a signal | nothing | |
 //! | break | a person, by `buho runs unlock` | they know better | as for a holder that is gone | the next take |
 //!

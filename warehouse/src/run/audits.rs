@@ -151,7 +151,7 @@ fn is_fresh(build: &Build<'_>, table: &str) -> bool {
 }
 
 fn is_built(build: &Build<'_>, table: &str) -> bool {
-    matches!(build.states.get(table), Some(NodeState::Built { .. }))
+    build.states.get(table).is_some_and(NodeState::goes_out)
 }
 
 /// Whether a table stays behind though it was to go on.
@@ -301,7 +301,7 @@ fn follows(build: &Build<'_>, model: &Model, check: &Check) -> bool {
     };
     let promised = |table: &str| {
         // What stayed as it was may have been released before it was asked this.
-        let is_asked = matches!(build.states.get(table), Some(NodeState::Built { .. }));
+        let is_asked = is_built(build, table);
         let input = build.context.project.models.get(table).filter(|_| is_asked);
         input.map(audit::checks).unwrap_or_default().into_iter().filter(|check| check.severity == Severity::Error)
     };

@@ -73,7 +73,8 @@ async fn commit_source(
 }
 
 /// How the night's release names each bronze table. Where nothing but fences and maintenance came on top of what
-/// the last release names, that version stays: what tells readers nothing new is no new release.
+/// the last release names, that version stays: what tells readers nothing new is no new release. So does that of a
+/// source which is blocked, whatever this run or one before it has loaded of it: what reads it stays as well.
 pub(super) async fn released_sources(
     context: &RunContext,
     sources: &[SourceOutcome],
@@ -82,27 +83,27 @@ pub(super) async fn released_sources(
 ) -> Result<BTreeMap<String, ReleasedTable>, RunError> {
     let mut released = BTreeMap::new();
     for source in sources {
+        let before = previous.and_then(|release| release.tables.get(&source.table));
+        if source.blocked.is_some() {
+            let kept = before.map(|before| ReleasedTable { state: source.state(), ..before.clone() });
+            released.extend(kept.map(|table| (source.table.clone(), table)));
+            continue;
+        }
         let Some(mut table) = source.released(night) else {
             continue;
         };
-        let before = previous.and_then(|release| release.tables.get(&source.table));
         if let Some(before) = before.filter(|before| before.version < table.version && !source.is_new)
             && same_rows(context, source, before.version).await?
         {
             table.version = before.version;
         }
         // Nothing of this night came in: the rows are those of the night before.
-        if let Some(before) = before.filter(|before| stays(source) && before.version == table.version) {
+        if let Some(before) = before.filter(|before| source.left && before.version == table.version) {
             table.night = before.night;
         }
         released.insert(source.table.clone(), table);
     }
     Ok(released)
-}
-
-/// Whether what was delivered for the night is not in the table.
-fn stays(source: &SourceOutcome) -> bool {
-    source.blocked.is_some() || source.left
 }
 
 /// Whether the table's present version has the rows and columns that an earlier one had: whatever changes rows changes

@@ -18,13 +18,12 @@ use super::outcome::SourceOutcome;
 use super::report::NodeReport;
 use super::state::{Candidate, NodeState};
 use super::texts::Text;
-use super::unasked::UNKNOWN;
 use super::views;
 use super::work::{Computed, Method, Outcome, Work};
 use crate::error::ErrorKind;
 use crate::graph::Node;
 use crate::ingest::Ledger;
-use crate::release::{Recipe, Release, ReleasedTable, TableState};
+use crate::release::{Recipe, Release, ReleasedTable};
 use crate::table::TableSnapshot;
 
 /// What the build phase knows and learns.
@@ -42,7 +41,7 @@ pub(super) struct Build<'a> {
     pub(super) identities: BTreeMap<String, String>,
     /// What was delivered of each bronze table.
     pub(super) ledgers: BTreeMap<String, Ledger>,
-    /// Versions of the tables that stay as they are.
+    /// Versions of the tables that nothing is staged for.
     pub(super) kept: BTreeMap<String, u64>,
     pub states: BTreeMap<String, NodeState>,
     pub reports: BTreeMap<String, NodeReport>,
@@ -344,10 +343,9 @@ impl<'a> Build<'a> {
             Ok(Outcome::Committed(version, recipe)) => {
                 tracing::info!(node = %node, version, "committed already by a run that did not get to its release");
                 self.note(found, "built", None, seconds);
-                let (state, audited) = (TableState::Fresh, UNKNOWN.to_owned());
-                let released = ReleasedTable { version, night: self.night, state, recipe, audited };
-                self.keep(found, &released);
-                self.states.insert(node, NodeState::Current { released });
+                self.identities.insert(node.clone(), recipe.identity());
+                self.kept.insert(node.clone(), version);
+                self.states.insert(node, NodeState::Committed { version, recipe });
             }
             Ok(Outcome::Same) => {
                 let Some(released) = self.previous.and_then(|release| release.tables.get(&node)).cloned() else {
@@ -401,7 +399,7 @@ impl<'a> Build<'a> {
             may_compute: self.request.includes(Stage::of(&node.name, self.context)),
             is_stage: self.request.stage.is_some(),
             is_fed: self.is_fed(&node.name),
-            released: released.map(|table| table.version),
+            released: released.cloned(),
             ahead,
             name: node.name.clone(),
             scene,

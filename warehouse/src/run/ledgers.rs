@@ -13,6 +13,8 @@ use crate::project::contract::Contract;
 use crate::table::{DataFile, Lake, TableError, TableSnapshot};
 
 const FOLDER: &str = "_buho/ledger";
+/// Ledgers that stay besides the one that is named.
+const KEPT: i64 = if cfg!(test) { 2 } else { 16 };
 
 /// The application id whose `txn` version is the ledger's number.
 pub(super) const APP_ID: &str = "buho/ledger";
@@ -87,7 +89,8 @@ pub(super) async fn store(lake: &Lake, source: &str, last: i64, ledger: &Ledger)
     }
 }
 
-/// Removes ledgers from before the one that the bronze log names.
+/// Removes ledgers from long before the one that the bronze log names. The last few stay: where the log loses its end,
+/// what is the newest version then names one of them. Each holds all deliveries, so there are not to be many.
 pub(super) async fn forget_old(lake: &Lake, source: &str, bronze: &str, before: DateTime<Utc>) -> Result<(), RunError> {
     let Some(table) = TableSnapshot::load(lake, bronze, None).await? else {
         return Ok(());
@@ -97,7 +100,7 @@ pub(super) async fn forget_old(lake: &Lake, source: &str, bronze: &str, before: 
     };
     let is_older = |name: &str| {
         let number = name.strip_suffix(".json").and_then(|number| number.parse::<i64>().ok());
-        number.is_some_and(|number| number < current)
+        number.is_some_and(|number| number < current - KEPT)
     };
     remove_old(lake, &format!("{FOLDER}/{source}"), before, is_older).await
 }

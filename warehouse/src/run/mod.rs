@@ -19,9 +19,16 @@
 //! | after bronze, before the held rows of replaced deliveries are marked | rows that are held for a file that is another by now | marks them, by the ledger |
 //! | while it builds | staged files, with a note for each node that was finished | takes the noted files where code, inputs and night are the same ([`stage`]) |
 //! | after it announced tables, before it committed them | names of tables that are not there | fences them by name; the first commit goes above the fence |
-//! | while it commits | tables ahead of the release, each whole and audited | takes those whose commit names the same recipe as they are |
+//! | while it commits | tables ahead of the release, each whole and audited | takes those whose commit names the same recipe as they are, audits them with the rest, and holds them like the rest; those that stay get their released files back ([`above`]) |
+//! | a rollback, while it commits | tables that are what the release to go back to has | the same; the rollback, tried again, leaves them |
 //! | between the release's link and its file | a release that is valid and not yet listed | its lease puts the file ([`crate::lease`]) |
 //! | after that | a lease that nobody gave back, no record of the run | takes the lease over, has nothing to do |
+//!
+//! What is committed ahead of its release is no release's: where a table does not go out with it, the release names the
+//! version of the one before, and one more commit puts that version's files back, for strangers read the newest. Of
+//! bronze nothing is put back, for it has what was delivered; a source that is blocked is named as it was before.
+//! With its release a night is done: a lease that is lost after it, or a signal, ends its record and its maintenance
+//! alone ([`left`]).
 //!
 //! Wherever it dies, the next holder of the lease records that, by what the lease's links say of it ([`left`]).
 //!
@@ -31,7 +38,7 @@
 //!
 //! A commit of another program on top of a table's own ([`crate::table::Strangers`]) fails that node, or that source, with the
 //! way out: nothing is built on it, and nothing is overwritten unless a full refresh or a rollback was asked for. A
-//! release names versions of ours alone.
+//! release names versions of ours alone. One on the quarantine fails the sources of which rows have to be held.
 //!
 //! A table that stays as it was is asked again where its audits changed, or what they compare it with: a release says of
 //! each table what was asked of it. A stage that cannot load a source, or make a node, notes why ([`stage`]).
@@ -44,6 +51,7 @@
 //!
 //! What stays of a run that died and is not used again goes with [`maintain()`].
 
+mod above;
 mod amend;
 mod asked;
 mod audits;

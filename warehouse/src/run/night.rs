@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use super::above::put_back;
 use super::audits::audit;
 use super::bronze::released_sources;
 use super::build::Build;
@@ -14,14 +15,13 @@ use super::outcome::{Blocked, SourceOutcome};
 use super::publish::commit_all;
 use super::report::{Failure, NodeReport, RunReport, RunStatus};
 use super::state::NodeState;
-use super::strangers::warn_of_strangers;
 use super::take_in::take_in;
 use super::waiting::waits;
 use super::{evolution, left, maintain, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
 use crate::failpoint;
-use crate::lease::{Errand, Holder, Lease, LeaseError, OPENING};
+use crate::lease::{Errand, Holder, Lease, OPENING};
 use crate::project::model::Materialized;
 use crate::release::{self, Release, ReleaseId};
 
@@ -44,13 +44,7 @@ pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<Run
         warn_of_new_lake(context, &mut report);
     }
     let ran = holding(context, holder, async |lease| recorded(context, request, lease, &mut report).await).await;
-    match ran {
-        Ok(()) => Ok(report),
-        Err(error) => {
-            cut_short(context, report, &error).await;
-            Err(error)
-        }
-    }
+    left::ended(context, report, ran).await
 }
 
 /// A lake that is not where it was is more often a disk that is not mounted than one that begins.
@@ -63,7 +57,7 @@ fn warn_of_new_lake(context: &RunContext, report: &mut RunReport) {
     report.warnings.push(said);
 }
 
-async fn recorded(
+pub(super) async fn recorded(
     context: &RunContext,
     request: &RunRequest,
     lease: &Lease,
@@ -87,23 +81,6 @@ async fn recorded(
             }
             Err(error)
         }
-    }
-}
-
-/// Records a run whose work was dropped where it stood: it was told to end, or lost the lake.
-async fn cut_short(context: &RunContext, mut report: RunReport, error: &RunError) {
-    report.status = match error {
-        RunError::Stopped => RunStatus::Stopped,
-        RunError::Lease(LeaseError::Lost { .. }) => RunStatus::Failed,
-        _ => return,
-    };
-    if report.is_recorded {
-        return;
-    }
-    report.seconds = (context.clock.now() - report.started_at).as_seconds_f64();
-    report.failed = Some(Failure { node: "run".to_owned(), message: error.to_string() });
-    if let Err(second) = left::write(context, &report).await {
-        tracing::warn!("the run could not be recorded: {second}");
     }
 }
 
@@ -138,7 +115,6 @@ async fn phases(
         clock.end(report);
         return Ok(());
     }
-    warn_of_strangers(context, previous.as_ref(), &staged.build().states, report).await;
     clock.next(report, "audit").await;
     staged.build().refuse_unbuilt()?;
 
@@ -147,6 +123,7 @@ async fn phases(
     failpoint::reached("nodes.audited");
     clock.next(report, "publish").await;
 
+    put_back(context, lease, audited.build(), report).await?;
     let bronze = released_sources(context, &sources, built_for, previous.as_ref()).await?;
     #[cfg(test)]
     super::publish::released_first(context, lease, &audited, bronze.clone(), previous.as_ref()).await?;
@@ -212,7 +189,7 @@ fn tell_rebuilt(previous: Option<&Release>, build: &Build<'_>, report: &mut RunR
     let Some(restored) = previous.and_then(|release| release.restores.as_ref()) else { return };
     let is_rebuilt = |name: &&String| {
         let was_there = previous.is_some_and(|release| release.tables.contains_key(*name));
-        was_there && matches!(build.states.get(*name), Some(NodeState::Built { .. }))
+        was_there && build.states.get(*name).is_some_and(NodeState::goes_out)
     };
     let rebuilt: Vec<&str> = build.states.keys().filter(is_rebuilt).map(String::as_str).collect();
     if !rebuilt.is_empty() {
@@ -370,6 +347,7 @@ impl RunReport {
         self.status = match (released, self.kinds.is_empty()) {
             (Some(_), true) => RunStatus::Done,
             (Some(_), false) => RunStatus::Partial,
+            (None, true) if self.put_back > 0 => RunStatus::Done,
             (None, true) => RunStatus::Skipped,
             (None, false) => RunStatus::Failed,
         };

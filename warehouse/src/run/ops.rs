@@ -176,6 +176,7 @@ async fn append(context: &RunContext, table: &OpsTable, report: &RunReport, rows
         // What a run that was cut short had staged for itself is not written over.
         name: &match report.status {
             RunStatus::Died | RunStatus::Stopped => format!("{}-{}", report.status.name(), report.run_id),
+            _ if report.is_cut_short => format!("late-{}", report.run_id),
             _ => format!("run-{}", report.run_id),
         },
         schema: &schema,

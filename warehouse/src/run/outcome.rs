@@ -66,14 +66,19 @@ impl SourceOutcome {
         matches!(&self.candidate, Candidate::Staged(staged) if staged.base.is_none() && self.commits(staged))
     }
 
-    /// How a release names the bronze table; `None` where nothing was ever delivered.
-    pub fn released(&self, night: NaiveDate) -> Option<ReleasedTable> {
-        let state = match &self.blocked {
+    /// How the bronze table stands in a release.
+    pub fn state(&self) -> TableState {
+        match &self.blocked {
             None if self.left => TableState::Held,
             None => TableState::Fresh,
             Some(blocked) if blocked.failed.is_some() => TableState::Failed,
             Some(_) => TableState::Held,
-        };
+        }
+    }
+
+    /// How a release names the bronze table as it is now; `None` where nothing was ever delivered.
+    pub fn released(&self, night: NaiveDate) -> Option<ReleasedTable> {
+        let state = self.state();
         let version = match &self.candidate {
             Candidate::Staged(staged) => staged.base.as_ref()?.version,
             Candidate::Unchanged { snapshot, .. } => snapshot.as_ref()?.version,

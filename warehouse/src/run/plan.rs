@@ -10,7 +10,7 @@ use super::error::RunError;
 use super::forecast::Pending;
 use super::held::Hold;
 use super::leaving::Leaving;
-use super::plan_nodes::{NodePlan, plan_nodes};
+use super::plan_nodes::{NodePlan, plan_nodes, tell_ahead};
 use super::sources::{self, Wanted};
 use super::state::{Candidate, NodeState};
 use super::{evolution, ledgers, views};
@@ -76,6 +76,7 @@ pub async fn plan_night(context: &RunContext, request: &RunRequest) -> Result<Ni
         .await?;
     let asked = Asked { context, request, night: built_for, run_id: "plan" };
     let mut nodes = plan_nodes(asked, previous.as_ref(), &sources).await?;
+    tell_ahead(context, previous.as_ref(), &mut nodes).await;
     nodes.extend(leaving.models.into_iter().map(|name| leaves(name, "model")));
     nodes.extend(leaving.sources.into_iter().map(|name| leaves(name, "source")));
     Ok(NightPlan {
@@ -196,6 +197,9 @@ impl NightPlan {
     /// Whether a run would have nothing to do.
     pub fn is_empty(&self) -> bool {
         self.sources.iter().all(|source| source.new.is_empty() && source.corrected.is_empty())
-            && self.nodes.iter().all(|node| !matches!(node.action.as_str(), "build" | "audit" | "leave" | "fail"))
+            && self
+                .nodes
+                .iter()
+                .all(|node| !matches!(node.action.as_str(), "build" | "audit" | "reset" | "leave" | "fail"))
     }
 }

@@ -201,21 +201,19 @@ async fn release_node(
     let kept = |state: TableState| before.map(|table| ReleasedTable { state, ..table.clone() });
     let model = context.project.models.get(name);
     let audited = model.map(|model| asked_and_compared(build, model)).unwrap_or_default();
+    let fresh = if build.behind.contains(name) { TableState::Held } else { TableState::Fresh };
     let table = match build.states.get(name) {
         Some(NodeState::Built { recipe }) => match build.candidates.get(name) {
             Some(Candidate::Staged(staged)) => {
-                let note = (RECIPE.to_owned(), json!(recipe));
-                let change = Change {
-                    notes: HashMap::from([note]),
-                    ..change(context, lease, staged, APP_ID, context.clock.now().timestamp_millis(), build.run_id())
-                };
-                let version = commit_under(context, lease, staged, &change).await?.version;
+                let version = commit_made(context, lease, staged, recipe, build.run_id()).await?;
                 stage::forget(&context.lake, name).await;
-                let state = if build.behind.contains(name) { TableState::Held } else { TableState::Fresh };
-                Some(ReleasedTable { version, night, state, recipe: recipe.clone(), audited })
+                Some(ReleasedTable { version, night, state: fresh, recipe: recipe.clone(), audited })
             }
             _ => None,
         },
+        Some(NodeState::Committed { version, recipe }) => {
+            Some(ReleasedTable { version: *version, night, state: fresh, recipe: recipe.clone(), audited })
+        }
         Some(NodeState::Current { released }) => {
             let audited = if build.in_doubt.contains(name) { UNKNOWN.to_owned() } else { audited };
             let (night, state) = match build.behind.contains(name) {
@@ -231,6 +229,22 @@ async fn release_node(
         None => None,
     };
     Ok(table.map(|table| (name.to_owned(), table)))
+}
+
+/// Commits a staged table, saying what its rows are made from; its version.
+pub(super) async fn commit_made(
+    context: &RunContext,
+    lease: &Lease,
+    staged: &StagedTable,
+    recipe: &Recipe,
+    run_id: &str,
+) -> Result<u64, RunError> {
+    let sequence = context.clock.now().timestamp_millis();
+    let change = Change {
+        notes: HashMap::from([(RECIPE.to_owned(), json!(recipe))]),
+        ..change(context, lease, staged, APP_ID, sequence, run_id)
+    };
+    Ok(commit_under(context, lease, staged, &change).await?.version)
 }
 
 /// Commits under the lease; that a table is created is said in its chain before.

@@ -23,6 +23,7 @@ use super::error::RunError;
 use super::ops::{Append, append_batches, text_field};
 use super::outcome::SourceOutcome;
 use super::settle::{DISCARDED, HELD, NOTE, SETTLED_AT, SETTLED_BY, STATUS, Settled, settled_rows};
+use super::strangers::refused_quarantine;
 use crate::ingest::{self, GivenUp, Ledger};
 use crate::lease::Lease;
 use crate::planted::{Bug, planted};
@@ -94,7 +95,7 @@ impl Misfits {
 }
 
 /// The files of a source that may have rows which are of no delivery of a ledger, and whether their names say so.
-fn doubtful<'a>(source: &str, files: &'a [DataFile], ledger: &Ledger) -> Vec<(&'a DataFile, bool)> {
+pub(super) fn doubtful<'a>(source: &str, files: &'a [DataFile], ledger: &Ledger) -> Vec<(&'a DataFile, bool)> {
     let skipped: Vec<i64> = ledger.skipped().collect();
     let is_doubtful = |file: &DataFile| match file.integers("delivery") {
         Some((least, greatest)) => {
@@ -146,8 +147,17 @@ pub(super) async fn append(
     if misfits.rows.is_empty() && earlier.superseded.is_empty() {
         return Ok(());
     }
-    if base.is_none() {
-        lease.announce([TABLE]).await?;
+    match &base {
+        None => lease.announce([TABLE]).await?,
+        Some(base) => match base.strangers().await?.map(|found| refused_quarantine(&found)) {
+            // Nothing was read: what attempts before said can wait.
+            Some(because) if misfits.rows.is_empty() && misfits.read.is_empty() => {
+                tracing::warn!(source = %source.source, "{because}");
+                return Ok(());
+            }
+            Some(because) => return Err(RunError::refused(TABLE, &because)),
+            None => {}
+        },
     }
     let schema = schema();
     let held = misfits.rows.iter().map(|batch| with_status(batch, &schema, run_id)).collect::<Result<Vec<_>, _>>();

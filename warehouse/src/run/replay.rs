@@ -18,13 +18,14 @@ use super::evolution::refused_contract;
 use super::hold::holding;
 use super::ledgers;
 use super::night::run_night;
-use super::quarantine::Misfit;
+use super::quarantine::{Misfit, TABLE};
 use super::replaced::Anew;
 use super::report::RunReport;
 use super::settle::{DISCARDED, Settled, settle};
 use super::sink::StagedSinks;
 use super::sources::refused_strangers;
 use super::state::StagedTable;
+use super::strangers::on_quarantine;
 use crate::clock::{default_night, run_id};
 use crate::failpoint;
 use crate::ingest::{self, Corrected, Held, IngestError, LoadOptions, Replayed};
@@ -107,12 +108,21 @@ pub async fn discard(
     release::check_format(&context.lake, true).await?;
     holding(context, Holder::this_process(&run_id, "quarantine discard"), async |lease| {
         let contract = contract(context, source)?;
+        refuse_strangers(context).await?;
         mark_present(context, lease, contract, choice, &run_id).await?;
         let settled = Settled::now(context, DISCARDED, by, Some(reason.to_owned()));
         let change = |row: &Misfit<'_>| choice.means(row).then(|| settled.clone());
         settle(context, lease, &contract.name, &run_id, &change).await
     })
     .await
+}
+
+/// No held row is settled on top of what another program committed to the quarantine.
+async fn refuse_strangers(context: &RunContext) -> Result<(), RunError> {
+    match on_quarantine(context).await? {
+        Some(because) => Err(RunError::refused(TABLE, &because)),
+        None => Ok(()),
+    }
 }
 
 fn contract<'a>(context: &'a RunContext, source: &str) -> Result<&'a Contract, RunError> {
@@ -157,6 +167,7 @@ async fn replay_held(
     if let Some(strangers) = base.strangers().await? {
         return Err(RunError::refused(&contract.table, &refused_strangers(&strangers)));
     }
+    refuse_strangers(context).await?;
     if let Some(because) = refused_contract(contract, &base) {
         return Err(RunError::User { message: because });
     }

@@ -162,6 +162,12 @@ pub struct RunReport {
     /// The kinds of everything that failed; the worst is the exit code.
     #[serde(skip)]
     pub kinds: Vec<ErrorKind>,
+    /// Tables that stay and were given their released rows back.
+    #[serde(skip)]
+    pub put_back: usize,
+    /// Whether it was dropped where it stood.
+    #[serde(skip)]
+    pub is_cut_short: bool,
     /// Whether it is written down.
     #[serde(skip)]
     pub is_recorded: bool,
@@ -192,6 +198,8 @@ impl RunReport {
             sources: Vec::new(),
             warnings: Vec::new(),
             kinds: Vec::new(),
+            put_back: 0,
+            is_cut_short: false,
             is_recorded: false,
         }
     }

@@ -18,7 +18,7 @@ use crate::clock::run_id;
 use crate::failpoint;
 use crate::lease::{Holder, Lease};
 use crate::release::{self, Release, ReleaseId, ReleasedTable};
-use crate::table::{DataFile, StagedFile, TableSnapshot};
+use crate::table::{DataFile, StagedFile, TableError, TableSnapshot};
 
 /// Publishes the tables of an earlier release under the highest night, which makes it the default.
 ///
@@ -96,16 +96,20 @@ async fn restored(
         let state = is_node.then(|| NodeState::Current { released: ReleasedTable { version, ..table.clone() } });
         return Ok((Candidate::Unchanged { snapshot: Some(then), schema }, state));
     }
+    Ok((Candidate::Staged(in_place_of(now, &then)?), Some(NodeState::Built { recipe: table.recipe.clone() })))
+}
+
+/// The change that makes a table what an earlier version of it was.
+pub(super) fn in_place_of(now: TableSnapshot, then: &TableSnapshot) -> Result<StagedTable, TableError> {
     let (before, after) = (now.paths(), then.paths());
-    let staged = StagedTable {
-        table: name.to_owned(),
+    Ok(StagedTable {
+        table: then.table.clone(),
         partition_by: then.partition_columns()?,
         adds: then.files.iter().filter(|file| !before.contains(&file.path)).map(again).collect(),
         removes: before.difference(&after).cloned().collect(),
         base: Some(now),
-        schema,
-    };
-    Ok((Candidate::Staged(staged), Some(NodeState::Built { recipe: table.recipe.clone() })))
+        schema: then.schema.clone(),
+    })
 }
 
 /// The version by which the latest release names these rows, where only fences came after it: a rollback

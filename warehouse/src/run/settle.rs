@@ -10,6 +10,7 @@ use super::error::RunError;
 use super::ops::{Append, append_batches};
 use super::outcome::SourceOutcome;
 use super::quarantine::{Misfit, Rows, TABLE, defect, prefix, read, schema};
+use super::strangers::on_quarantine;
 use crate::failpoint;
 use crate::lease::Lease;
 use crate::table::TableSnapshot;
@@ -51,6 +52,11 @@ pub(super) async fn mark_replaced(
 ) -> Result<(), RunError> {
     let replaced: HashMap<i64, &str> = source.ledger.ledger.replaced_with_misfits().collect();
     if replaced.is_empty() {
+        return Ok(());
+    }
+    // The ledger still says it the next time.
+    if let Some(because) = on_quarantine(context).await? {
+        tracing::warn!(source = %source.source, "{because}");
         return Ok(());
     }
     let settled = Settled::now(context, "replaced", run_id, None);

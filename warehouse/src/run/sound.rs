@@ -74,8 +74,8 @@ async fn fault(lake: &Lake, project: &Project, table: &str, version: u64) -> Res
         };
         return Ok(Some(format!("not there, or cut short: {}{more} — {way_out}", named.join(", "))));
     }
-    let strangers = TableSnapshot::strangers_above(lake, table, version).await?;
-    Ok(strangers.map(|strangers| match table.starts_with("bronze.") {
+    let above = TableSnapshot::above(lake, table, version).await?;
+    Ok(above.strangers.map(|strangers| match table.starts_with("bronze.") {
         true => refused_strangers(&strangers),
         false => refused(table, &strangers, is_rebuilt(project, table)),
     }))

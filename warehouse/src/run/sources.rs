@@ -19,6 +19,7 @@ use super::replaced::Anew;
 use super::report::SourceReport;
 use super::sink::StagedSinks;
 use super::state::{Candidate, StagedTable};
+use super::strangers;
 use super::waiting::{self, Waits};
 use crate::error::ErrorKind;
 use crate::ingest::{self, IngestPlan, Ledger, LoadFailure, LoadOptions, LoadReport, News, RawFile};
@@ -257,7 +258,18 @@ impl Source<'_> {
         if let Some(blocked) = failed.as_ref().filter(|_| wanted.is_stage) {
             waiting::note_failure(context, contract, &plan, blocked).await;
         }
-        Ok(loaded.map_or_else(|error| Read::Failed(Blocked::by(&error)), |report| Read::Loaded(Box::new(report))))
+        let report = match loaded {
+            Ok(report) => report,
+            Err(error) => return Ok(Read::Failed(Blocked::by(&error))),
+        };
+        let has_misfits = !report.quarantine.is_empty();
+        Ok(match strangers::in_the_way(context, &contract.name, ledger, has_misfits).await? {
+            Some(because) => {
+                told.extend(report.failure.as_ref().map(ToString::to_string));
+                Read::Failed(Blocked { because, failed: Some(ErrorKind::Data) })
+            }
+            None => Read::Loaded(Box::new(report)),
+        })
     }
 
     /// What the contract would take from what is in bronze; of files that are all read anew it takes nothing.

@@ -108,12 +108,22 @@ impl Candidate {
 pub enum NodeState {
     /// Staged and audited; goes out with the release.
     Built { recipe: Recipe },
+    /// A run that did not get to its release committed this version of it, made from this; it is audited as if it were
+    /// staged, and goes out with the release.
+    Committed { version: u64, recipe: Recipe },
     /// Nothing it depends on changed; the released version stands.
     Current { released: ReleasedTable },
     /// Kept at the last release because of what it reads, or not selected.
     Held(Hold),
     /// It failed, or an audit of it did.
     Failed { message: String, kind: ErrorKind },
+}
+
+impl NodeState {
+    /// Whether it goes out with what no release has yet, as far as is known by now.
+    pub fn goes_out(&self) -> bool {
+        matches!(self, Self::Built { .. } | Self::Committed { .. })
+    }
 }
 
 /// The last day that any row of a bronze table belongs to, as far as its files say: the later of

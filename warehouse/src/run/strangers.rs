@@ -1,42 +1,10 @@
-//! Commits of other programs on tables that a run keeps as they are: nothing is built there that would meet them.
-
-use std::collections::BTreeMap;
-
-use futures::{StreamExt, stream};
+//! Commits of other programs: what is said of them, and the ways out.
 
 use super::context::RunContext;
-use super::report::RunReport;
-use super::state::NodeState;
-use crate::release::Release;
+use super::error::RunError;
+use super::quarantine::{TABLE, doubtful};
+use crate::ingest::Ledger;
 use crate::table::{Strangers, TableSnapshot};
-
-/// Tables asked for at once.
-const AT_ONCE: usize = 16;
-
-/// Tells of tables that other programs committed to since they were released: readers of releases see nothing of it,
-/// whoever reads the newest version does. A log that cannot be read now is asked for the next time.
-pub(super) async fn warn_of_strangers(
-    context: &RunContext,
-    previous: Option<&Release>,
-    states: &BTreeMap<String, NodeState>,
-    report: &mut RunReport,
-) {
-    let is_kept = |table: &str| matches!(states.get(table), Some(NodeState::Current { .. } | NodeState::Held(_)));
-    let kept = previous.iter().flat_map(|release| &release.tables).filter(|(table, _)| is_kept(table));
-    let above = kept.map(|(table, released)| TableSnapshot::strangers_above(&context.lake, table, released.version));
-    let mut found = stream::iter(above).buffered(AT_ONCE);
-    while let Some(found) = found.next().await {
-        let said = match found {
-            Ok(None) => continue,
-            Ok(Some(strangers)) => {
-                format!("{strangers}; the newest version shows what no audit saw — {}", strangers.way_out())
-            }
-            Err(error) => format!("whether another program committed to a table is not known: {error}"),
-        };
-        tracing::warn!("{said}");
-        report.warnings.push(said);
-    }
-}
 
 /// What is said where another program committed to a table of a model, and the way out.
 pub(super) fn refused(table: &str, found: &Strangers, is_rebuilt: bool) -> String {
@@ -50,4 +18,36 @@ pub(super) fn refused(table: &str, found: &Strangers, is_rebuilt: bool) -> Strin
         ),
     };
     format!("{found} — {advice}")
+}
+
+/// What is said where another program committed to the quarantine, and the way out.
+pub(super) fn refused_quarantine(found: &Strangers) -> String {
+    format!(
+        "{found} — the rows there are counted as held, and leave it by `buho quarantine` alone: {}, and run again",
+        found.way_out()
+    )
+}
+
+/// Why nothing may be settled in the quarantine: what another program committed lies on top of it.
+pub(super) async fn on_quarantine(context: &RunContext) -> Result<Option<String>, RunError> {
+    let found = match TableSnapshot::load(&context.lake, TABLE, None).await? {
+        Some(newest) => newest.strangers().await?,
+        None => None,
+    };
+    Ok(found.map(|found| refused_quarantine(&found)))
+}
+
+/// Why a source cannot be loaded: rows of it have to be held, or were by attempts of which none is loaded, and what
+/// another program committed lies on top of the quarantine.
+pub(super) async fn in_the_way(
+    context: &RunContext,
+    source: &str,
+    ledger: &Ledger,
+    has_misfits: bool,
+) -> Result<Option<String>, RunError> {
+    let Some(newest) = TableSnapshot::load(&context.lake, TABLE, None).await? else { return Ok(None) };
+    if !has_misfits && doubtful(source, &newest.files, ledger).is_empty() {
+        return Ok(None);
+    }
+    Ok(newest.strangers().await?.map(|found| refused_quarantine(&found)))
 }

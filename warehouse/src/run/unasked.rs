@@ -21,8 +21,8 @@ pub(super) struct Asking {
     pub is_late: bool,
 }
 
-/// What stands for a table of which nothing is known of what its audits saw beside it: it was committed by a run that did
-/// not get to its release, or an audit of it failed beside a table that does not go out. Older releases say nothing.
+/// What stands for a table of which nothing is known of what its audits saw beside it: one of them failed beside a table
+/// that does not go out. Older releases say nothing.
 pub(super) const UNKNOWN: &str = "";
 /// Between the word for what is asked and the word for what it is compared with.
 const AND: char = '.';
@@ -52,7 +52,7 @@ pub(super) fn asking(build: &Build<'_>, model: &Model) -> Option<Asking> {
     let checks = || audit::checks(model).into_iter().filter(is_askable);
     let names = |checks: &mut dyn Iterator<Item = Check>| checks.map(|check| check.name).collect::<BTreeSet<_>>();
     match build.states.get(&model.name)? {
-        NodeState::Built { .. } if !passed_before(build, model) => {
+        state if state.goes_out() && !passed_before(build, model) => {
             Some(Asking { checks: names(&mut checks()), is_late: false })
         }
         NodeState::Current { released } => {
@@ -106,7 +106,7 @@ fn lacking(build: &Build<'_>, check: &Check) -> Option<String> {
 pub(super) fn tell_unasked(build: &mut Build<'_>) {
     let mut unasked: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for model in build.context.project.models.values() {
-        let is_built = matches!(build.states.get(&model.name), Some(NodeState::Built { .. }));
+        let is_built = build.states.get(&model.name).is_some_and(NodeState::goes_out);
         if !is_built || passed_before(build, model) {
             continue;
         }

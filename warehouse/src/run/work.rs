@@ -22,7 +22,7 @@ use crate::error::ErrorKind;
 use crate::graph::Moment;
 use crate::planted::{Bug, planted};
 use crate::project::model::Model;
-use crate::release::Recipe;
+use crate::release::{Recipe, ReleasedTable};
 use crate::session::Effort;
 use crate::table::{DataFile, StagedFile, TableSnapshot};
 
@@ -77,8 +77,8 @@ pub(super) struct Work {
     pub is_fed: bool,
     /// Whether the table has versions that no release names.
     pub ahead: bool,
-    /// The version that the last release names.
-    pub released: Option<u64>,
+    /// How the last release names it.
+    pub released: Option<ReleasedTable>,
     pub name: String,
     pub scene: Scene,
     pub base: Option<TableSnapshot>,
@@ -121,7 +121,7 @@ impl Work {
             lake: &self.context.lake,
             name: &self.name,
             base: self.base.as_ref(),
-            released: self.released,
+            released: self.released.as_ref().map(|table| table.version),
             may_resume: self.may_resume,
             is_rebuilt: matches!(self.method, Method::Whole | Method::Windowed(_)),
         }
@@ -172,12 +172,10 @@ impl Work {
     /// The rows that the table has already: the released ones, or those that a run committed which did not get to
     /// its release.
     async fn same(&self) -> Result<Outcome, RunError> {
-        let ahead = self.base.as_ref().filter(|_| self.ahead);
-        let made_from = match ahead {
-            Some(base) => publish::committed_recipe(base).await?,
-            None => None,
-        };
-        Ok(ahead.zip(made_from).map_or(Outcome::Same, |(base, recipe)| Outcome::Committed(base.version, recipe)))
+        let Some(base) = self.base.as_ref().filter(|_| self.ahead) else { return Ok(Outcome::Same) };
+        let is_released = |recipe: &Recipe| self.released.as_ref().is_some_and(|table| table.recipe == *recipe);
+        let made_from = publish::committed_recipe(base).await?.filter(|recipe| !is_released(recipe));
+        Ok(made_from.map_or(Outcome::Same, |recipe| Outcome::Committed(base.version, recipe)))
     }
 
     /// Whether it was found out already that nothing changed.

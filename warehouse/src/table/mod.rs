@@ -28,6 +28,6 @@ pub use fence::fence;
 pub use lake::Lake;
 pub use layout::{Layout, PartitionValues};
 pub use provider::PinnedTable;
-pub use snapshot::{DataFile, Strangers, TableSnapshot};
+pub use snapshot::{Above, DataFile, Strangers, TableSnapshot};
 pub use vacuum::{Reclaimed, remove_leftovers, vacuum};
 pub use writer::{StageWriter, StagedFile, writer_properties};

@@ -67,6 +67,21 @@ impl Strangers {
     }
 }
 
+/// What lies above a version in a table's log.
+#[derive(Debug, Clone, Default)]
+pub struct Above {
+    /// Commits of other programs on top of all of ours.
+    pub strangers: Option<Strangers>,
+    /// The info of our newest commit that changed rows: fences, and what maintenance puts into other files, do not.
+    pub own: Option<Value>,
+}
+
+/// Whether an action changes the rows or the columns of its table.
+fn changes_rows(action: &Value) -> bool {
+    let file = action.get("add").or_else(|| action.get("remove"));
+    action.get("metaData").is_some() || file.is_some_and(|file| file.get("dataChange") != Some(&Value::Bool(false)))
+}
+
 async fn entry_of(log: &dyn LogStore, table: &str, version: u64) -> Result<Option<bytes::Bytes>, TableError> {
     log.read_commit_entry(version).await.map_err(|source| TableError::Read {
         table: table.to_owned(),
@@ -221,25 +236,33 @@ impl TableSnapshot {
         Ok(found)
     }
 
-    /// The commits of other programs above a version of ours: entries are asked for by name until there is none, so a
-    /// table with nothing above costs one request.
+    /// What lies above a version of ours: entries are asked for by name until there is none, so a table with nothing
+    /// above costs one request.
     ///
     /// # Errors
     /// [`TableError::Read`] where the log cannot be read.
-    pub async fn strangers_above(lake: &Lake, table: &str, version: u64) -> Result<Option<Strangers>, TableError> {
+    pub async fn above(lake: &Lake, table: &str, version: u64) -> Result<Above, TableError> {
         let log_store = lake.log_store(table)?;
+        let (mut is_strange, mut own) = (false, None);
         for version in version + 1.. {
             let Some(entry) = entry_of(log_store.as_ref(), table, version).await? else { break };
-            if is_fence(&entry) || said_in(&entry, RUN_NOTE).is_some() {
+            if is_fence(&entry) {
                 continue;
             }
-            let newest = Self::load(lake, table, None).await?;
-            return match newest {
-                Some(newest) => newest.strangers().await,
-                None => Ok(None),
-            };
+            let actions = actions_of(&entry);
+            let info = actions.iter().find_map(|action| action.get("commitInfo"));
+            match info.filter(|info| info.get(RUN_NOTE).is_some()) {
+                None => is_strange = true,
+                Some(info) if actions.iter().any(changes_rows) => own = Some(info.clone()),
+                Some(_) => {}
+            }
         }
-        Ok(None)
+        let newest = if is_strange { Self::load(lake, table, None).await? } else { None };
+        let strangers = match newest {
+            Some(newest) => newest.strangers().await?,
+            None => None,
+        };
+        Ok(Above { strangers, own })
     }
 
     async fn entry(&self, version: u64) -> Result<Option<bytes::Bytes>, TableError> {

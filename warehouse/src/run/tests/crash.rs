@@ -4,6 +4,7 @@ use super::*;
 use crate::lease::Lease;
 use crate::session::Engine;
 use crate::store::faults::{FaultyStore, Rule};
+use crate::store::storm::Storm;
 
 const BOTH: &str =
     "select (select sum(revenue) from marts.daily) as revenue, (select max(n) from marts.busy) as busiest";
@@ -39,6 +40,33 @@ pub(super) async fn attempt(shop: &Shop, hour: u32, rule: Rule) -> (RunContext, 
 
 pub(super) fn second_night() -> RunRequest {
     RunRequest { night: "2026-02-02".parse().unwrap(), ..RunRequest::default() }
+}
+
+/// The write by which work puts a release into the lease's chain, all of its tables committed.
+pub(super) async fn link_of(reference: Shop, release: &str, work: impl AsyncFn(&RunContext)) -> u64 {
+    let (context, store) = attempt(&reference, 0, Rule::Storm(Storm::new(0, 0))).await;
+    work(&context).await;
+    let file = format!("_buho/releases/{release}");
+    let before = store.storm().unwrap().trace().iter().take_while(|path| !path.contains(&file)).count();
+    u64::try_from(before).unwrap()
+}
+
+/// Runs a night that dies when all its tables are committed, as a shop of the kind shows where that is.
+pub(super) async fn dies_before_its_release(shop: &Shop, reference: Shop, night: &str) {
+    let request = RunRequest { night: night.parse().unwrap(), ..RunRequest::default() };
+    let write = link_of(reference, night, async |context: &RunContext| {
+        run_night(context, &request).await.unwrap();
+    });
+    let rule = Rule::DiesAt { write: write.await, applied: false };
+    run_night(&attempt(shop, 0, rule).await.0, &request).await.unwrap_err();
+}
+
+/// Whether who reads a table's newest version sees what the release has.
+pub(super) async fn is_released_for_strangers(shop: &Shop, table: &str) -> bool {
+    let lake = shop.open().await.lake;
+    let released = release::latest(&lake).await.unwrap().unwrap().tables[table].version;
+    let load = async |version| TableSnapshot::load(&lake, table, version).await.unwrap().unwrap();
+    load(Some(released)).await.same_rows(&load(None).await)
 }
 
 /// What a reader of ours sees: both marts, at once.

@@ -174,6 +174,26 @@ async fn a_ledger_that_cannot_be_read_is_named_and_a_new_lake_has_all_that_is_in
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_way_out_of_a_torn_bronze_log_is_open_after_maintenance_too() {
+    let shop = run_once().await;
+    shop.night("2026-02-02").await;
+    // A day later, as files are stamped by the machine's clock.
+    maintain(&shop.open_at("2096-01-01T03:00:00Z").await, release::Keep { nights: 35, months: 13 }).await.unwrap();
+    let entry = shop.root.path().join("lake/bronze/orders/_delta_log/00000000000000000001.json");
+    cut(&entry);
+    let told = refused(&shop, "2026-02-02").await;
+    assert!(told.contains("remove it, and `buho run --full-refresh` writes that version again"), "{told}");
+    std::fs::remove_file(&entry).unwrap();
+    let request = RunRequest { night: "2026-02-02".parse().unwrap(), full_refresh: true, ..RunRequest::default() };
+    let report = run_night(&shop.open().await, &request).await.unwrap();
+    assert_eq!(report.status, RunStatus::Done, "{report:#?}");
+    assert!(
+        shop.ask("select count(*) as n, count(distinct _file) as files from bronze.orders").await.contains("| 2 | 2 ")
+    );
+    assert!(shop.ask("select sum(revenue) as revenue from marts.daily").await.contains("11.50"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_last_link_of_the_lease_that_cannot_be_read_the_next_run_takes_it() {
     let shop = run_once().await;
     let link = objects(&shop, "lease").pop().unwrap();

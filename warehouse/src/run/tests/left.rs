@@ -6,7 +6,8 @@ use object_store::ObjectStoreExt;
 use super::crash::{attempt, second_night};
 use super::*;
 use crate::lease::{Holder, Lease, break_lease, last_link};
-use crate::store::faults::Rule;
+use crate::store::faults::{FaultyStore, Rule};
+use crate::store::storm::Storm;
 
 const ROWS: &str = "select status, count(*) as n from ops.runs group by status order by status";
 
@@ -103,6 +104,76 @@ async fn a_run_that_is_told_to_stop_records_that_itself() {
     assert!(ended.len() == 2 && ended.contains(&RunStatus::Stopped) && ended.contains(&RunStatus::Done), "{listed:#?}");
     let rows = shop.ask(ROWS).await;
     assert!(rows.contains("| stopped | 1 |") && !rows.contains("died"), "{rows}");
+}
+
+/// What comes after a night's release: its record, and its maintenance.
+const AFTER_RELEASE: [&str; 2] = ["ops/runs/", "nobodys"];
+
+/// A second night that hangs at its first write of a path that holds `part`, in maintenance at its end at the latest.
+async fn hanging(part: &'static str) -> (Shop, RunContext, FaultyStore) {
+    let shop = before_the_second_night().await;
+    shop.write("buho.toml", &format!("{BUHO}maintain_minutes = 5\n"));
+    shop.write("lake/marts/daily/nobodys.parquet", "");
+    // Files are stamped by the machine's clock: to this one they are old.
+    let mut context = shop.open_at("2096-01-01T03:00:00Z").await;
+    let store = FaultyStore::new(Arc::clone(context.lake.store()), Rule::Storm(Storm::new(0, 0).pauses_on(part)));
+    context.lake = context.lake.over(Arc::new(store.clone()));
+    (shop, context, store)
+}
+
+async fn listed_as_done(context: &RunContext, run_id: &str) {
+    let run = run_by_id(&context.lake, run_id).await.unwrap().unwrap();
+    assert_eq!((&run.status, run.release.as_deref()), (&RunStatus::Done, Some("2026-02-02.1")), "{run:#?}");
+    let again = last_runs(&context.lake, 10, context.clock.now()).await.unwrap();
+    assert_eq!(again.iter().filter(|run| run.status == RunStatus::Done).count(), 2, "{again:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_that_loses_the_lake_after_its_release_is_done_and_says_what_is_not() {
+    for part in AFTER_RELEASE {
+        let (shop, context, store) = hanging(part).await;
+        let errand = crate::lease::Errand { night: second_night().night, began: context.clock.now() };
+        let holder = Holder::this_process("20960101T030000000Z-00000001", "run").on(errand);
+        let lease = Lease::acquire(&context.lake, holder.clone(), context.clock.clone()).await.unwrap();
+        let mut report = RunReport::begun(&holder, errand.night, errand.began);
+        let request = second_night();
+        let work = lease.keep(crate::run::night::recorded(&context, &request, &lease, &mut report));
+        let broken = async {
+            store.storm().unwrap().hangs().await;
+            let seen = last_link(&context.lake).await.unwrap().unwrap();
+            let person = Holder::this_process("person", "runs unlock");
+            break_lease(&context.lake, &seen, person, context.clock.as_ref()).await.unwrap();
+            lease.announce(["marts.other"]).await.unwrap_err()
+        };
+        let (ran, lost) = tokio::join!(work, broken);
+        assert!(!lost.to_string().contains("nothing of it is released"), "{lost}");
+        let report = crate::run::left::ended(&context, report, ran).await.unwrap();
+        assert_eq!((&report.status, report.worst()), (&RunStatus::Done, None), "{part}: {report:#?}");
+        let told = report.warnings.iter().any(|said| said.contains("release 2026-02-02.1 stands"));
+        assert!(told, "{part}: {report:#?}");
+        listed_as_done(&context, &report.run_id).await;
+        drop(lease);
+        assert_eq!(shop.night("2026-02-02").await.status, RunStatus::Skipped, "{part}");
+        assert!(shop.ask(ROWS).await.contains("| done   | 2 |"), "{part}: {}", shop.ask(ROWS).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_that_is_told_to_stop_after_its_release_is_recorded_as_done() {
+    for part in AFTER_RELEASE {
+        let (_shop, context, store) = hanging(part).await;
+        let (ask, stop) = Stop::channel();
+        let context = RunContext { stop, ..context };
+        let told = async {
+            store.storm().unwrap().hangs().await;
+            ask.send_replace(true);
+        };
+        let request = second_night();
+        let (ran, ()) = tokio::join!(run_night(&context, &request), told);
+        assert!(matches!(ran, Err(RunError::Stopped)), "{part}: {ran:?}");
+        let latest = release::latest(&context.lake).await.unwrap().unwrap();
+        listed_as_done(&context, &latest.run_id).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

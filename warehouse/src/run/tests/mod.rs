@@ -1,5 +1,6 @@
 //! Nights over small projects on a local lake.
 
+mod above;
 mod amended;
 mod backfill;
 mod changes;

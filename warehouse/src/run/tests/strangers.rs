@@ -109,6 +109,65 @@ async fn rows_that_somebody_else_put_into_bronze_are_not_read_and_taking_their_e
     assert!(rows.contains("| 2 "), "{rows}");
 }
 
+/// A day's orders, the second of which does not fit where it is not a number.
+fn two_orders(shop: &Shop, day: &str, second: &str) {
+    let (first, at) = (format!("a{day}"), format!("{day} 10:00:00"));
+    shop.orders(day, &[(&first, &at, "10.00"), (&format!("b{day}"), &at, second)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_row_is_held_on_top_of_what_somebody_else_committed_to_the_quarantine() {
+    let held = "select count(*) as n from ops.quarantine where status = 'held'";
+    let shop = Shop::new();
+    two_orders(&shop, "2026-02-01", "n/a");
+    shop.night("2026-02-01").await;
+    let version = meddle(&shop, "ops.quarantine").await;
+    let newest =
+        async || TableSnapshot::load(&shop.open().await.lake, "ops.quarantine", None).await.unwrap().unwrap().version;
+    // What has no row to hold goes out.
+    two_orders(&shop, "2026-02-02", "2.00");
+    assert_eq!(shop.night("2026-02-02").await.status, RunStatus::Done);
+    two_orders(&shop, "2026-02-03", "n/a");
+    let report = shop.night("2026-02-03").await;
+    assert_eq!((report.exit_kind.as_deref(), report.rows.ingested), (Some("data"), 0), "{report:#?}");
+    let told = report.sources.iter().find_map(|source| source.message.clone()).unwrap();
+    assert!(told.contains(&format!("version {version} of ops.quarantine was committed by delta-rs:1.6.1")), "{told}");
+    assert!(told.contains(&format!("take `_delta_log/{version:020}.json` out of its folder")), "{told}");
+    maintain(&shop.open_at(LATER).await, release::Keep { nights: 2, months: 1 }).await.unwrap();
+    assert_eq!(newest().await, version, "nothing lies on top of it");
+    for refused in [
+        replay(&shop.open().await, "orders", &Choice::default()).await.map(drop),
+        discard(&shop.open().await, "orders", &Choice::default(), "a test", "ana").await.map(drop),
+    ] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("was committed by delta-rs:1.6.1"), "{error}");
+    }
+
+    // What was refused leaves a fence.
+    for version in version..=newest().await {
+        std::fs::remove_file(log_entry(&shop, "ops.quarantine", version)).unwrap();
+    }
+    assert_eq!(shop.night("2026-02-03").await.status, RunStatus::Done);
+    assert!(shop.ask(held).await.contains("| 2 "), "{}", shop.ask(held).await);
+    assert!(shop.ask("select count(*) as n from bronze.orders").await.contains("| 4 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_rows_of_a_replaced_delivery_wait_for_the_quarantine_to_be_ours() {
+    let marked = "select status from ops.quarantine";
+    let shop = Shop::new();
+    two_orders(&shop, "2026-02-01", "n/a");
+    shop.night("2026-02-01").await;
+    let version = meddle(&shop, "ops.quarantine").await;
+    two_orders(&shop, "2026-02-01", "2.00");
+    assert_eq!(shop.night("2026-02-01").await.status, RunStatus::Done);
+    std::fs::remove_file(log_entry(&shop, "ops.quarantine", version)).unwrap();
+    assert!(shop.ask(marked).await.contains("held"));
+    shop.night("2026-02-01").await;
+    let status = shop.ask(marked).await;
+    assert!(status.contains("replaced") && !status.contains("held"), "{status}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_night_that_keeps_a_table_tells_of_what_somebody_else_committed_to_it() {
     let shop = Shop::new();

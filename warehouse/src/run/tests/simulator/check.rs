@@ -300,6 +300,21 @@ impl World {
                 return Err(format!("{}: {} is fresh, but its audit fails", latest.release.id(), model.table));
             }
         }
+        self.check_newest(&latest).await
+    }
+
+    /// Who reads a table's newest version sees what the latest release has.
+    async fn check_newest(&mut self, latest: &Seen) -> Result<(), Broken> {
+        for (table, rows) in &latest.rows {
+            let newest = sorted(self.stranger.newest(table).await?);
+            if newest != *rows {
+                let id = latest.release.id();
+                return Err(format!(
+                    "{table}: the newest version is not that of {id}: {}",
+                    difference(&newest, Some(rows))
+                ));
+            }
+        }
         Ok(())
     }
 
