@@ -30,6 +30,7 @@ mod simulator;
 mod stages;
 mod strangers;
 mod tidied;
+mod unlisted;
 mod windows;
 
 use std::collections::BTreeSet;
