@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -170,21 +171,24 @@ class Server:
         self.client.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
 
     def upload(self, folder: Path, bucket: str, prefix: str) -> int:
-        """Puts every file below `folder` under the prefix; says how many."""
+        """Puts every file below `folder` under the prefix, as old as it is; says how many."""
         files = sorted(path for path in folder.rglob("*") if path.is_file())
+        keys = s3_backends[DEFAULT_ACCOUNT_ID][AWS].get_bucket(bucket).keys
         for path in files:
             key = f"{prefix}/{path.relative_to(folder).as_posix()}"
             self.client.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+            keys[key].last_modified = datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(tzinfo=None)
         return len(files)
 
     def copy_bucket(self, source: str, target: str) -> None:
-        """A bucket with the objects of another, without a request for each of them."""
+        """A bucket with the objects of another, as old as these, without a request for each of them."""
         self.create_bucket(target)
         store = s3_backends[DEFAULT_ACCOUNT_ID][AWS]
         for name, key in list(store.get_bucket(source).keys.items()):
             # One by one: who waits for an answer must not wait for all of them.
             with self.application.lock:
                 store.copy_object(key, target, name)
+                store.get_bucket(target).keys[name].last_modified = key.last_modified
 
     def download(self, bucket: str, prefix: str, folder: Path) -> None:
         """The objects below a prefix as files of a folder, without a request for each of them."""

@@ -9,11 +9,13 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 use super::error::LeaseError;
-use super::{EXPIRY, Holder};
+use super::{EXPIRY, Holder, OPENING};
 use crate::release::Release;
 use crate::table::Lake;
 
 const FOLDER: &str = "_buho/lease";
+/// The position of the first link.
+const FIRST: u64 = 1;
 /// Links kept behind a new holder's first: far more than any listing can be behind.
 const KEPT: u64 = 1000;
 
@@ -57,6 +59,12 @@ pub struct Link {
     /// name, for a listing may be behind, or short.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub releases: BTreeSet<String>,
+    /// Releases that were dropped and may still be read: maintenance asks for the note of each by its name, too.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub dropped: BTreeSet<String>,
+    /// Of the first link, once those after it are forgotten: the first of the others that is still there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<u64>,
     /// What the holder was doing: `ingest`, `build`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
@@ -78,13 +86,41 @@ impl Link {
         }
     }
 
-    /// The releases that the chain has heard of once this step is taken.
-    pub(super) fn releases_with(&self, step: &Step) -> BTreeSet<String> {
+    /// The link by which a holder takes the lease after `last`, or begins the chain.
+    pub(super) fn taking(last: Option<&Self>, holder: &Holder, at: DateTime<Utc>) -> Self {
+        let next = last.map(|last| last.after(Step::Take, at));
+        let next = next.unwrap_or_else(|| Self {
+            position: FIRST,
+            token: FIRST,
+            holder: holder.clone(),
+            at,
+            unfinished: None,
+            creating: BTreeSet::new(),
+            releases: BTreeSet::new(),
+            dropped: BTreeSet::new(),
+            continues: None,
+            phase: None,
+            step: Step::Take,
+        });
+        let phase = holder.errand.map(|_| OPENING.to_owned());
+        Self { token: next.position, holder: holder.clone(), phase, ..next }
+    }
+
+    /// The next link of the same holder, with all that this one hands on.
+    pub(super) fn after(&self, step: Step, at: DateTime<Utc>) -> Self {
         let mut releases = self.releases.clone();
-        if let Step::Publish { release } = step {
+        if let Step::Publish { release } = &step {
             releases.insert(release.id().to_string());
         }
-        releases
+        Self {
+            position: self.position + 1,
+            at,
+            unfinished: self.unfinished_after(),
+            releases,
+            continues: None,
+            step,
+            ..self.clone()
+        }
     }
 
     /// Whether its holder may have ended without a word: it did not give the lease back once its work was done.
@@ -112,11 +148,12 @@ impl Link {
 #[derive(Debug, Clone)]
 pub(super) struct Chain {
     lake: Lake,
+    pub(super) kept: u64,
 }
 
 impl Chain {
     pub(super) fn new(lake: &Lake) -> Self {
-        Self { lake: lake.clone() }
+        Self { lake: lake.clone(), kept: KEPT }
     }
 
     fn path(&self, position: u64) -> Path {
@@ -136,20 +173,29 @@ impl Chain {
         Ok(entries.into_iter().filter_map(|entry| Some((position(&entry)?, entry))).collect())
     }
 
-    /// The link with the highest position.
+    /// The link with the highest position; `None` where there is no chain, which a listing alone does not tell.
     pub(super) async fn last(&self) -> Result<Option<Link>, LeaseError> {
-        let Some(listed) = self.list().await?.into_iter().map(|(position, _)| position).max() else {
-            return Ok(None);
+        let listed = self.list().await?.into_iter().map(|(position, _)| position).max();
+        let mut last = match listed.filter(|listed| *listed > FIRST) {
+            Some(listed) => self.read_known(listed).await?,
+            None => match self.read(FIRST).await? {
+                Some(Link { continues: Some(next), .. }) => self.read_known(next).await?,
+                Some(first) => first,
+                None => return Ok(None),
+            },
         };
-        let mut last = self.read(listed).await?;
         // A listing may be behind; what was created is there to be read.
-        while let Some(next) = match &last {
-            Some(link) => self.read(link.position + 1).await?,
-            None => None,
-        } {
-            last = Some(next);
+        while let Some(next) = self.read(last.position + 1).await? {
+            last = next;
         }
-        Ok(last)
+        Ok(Some(last))
+    }
+
+    /// A link that there was: where it is gone, others came long after it.
+    async fn read_known(&self, position: u64) -> Result<Link, LeaseError> {
+        let gone = "it is forgotten, for the chain goes on far beyond it, where a listing does not show it yet".into();
+        let gone = object_store::Error::Generic { store: "lease", source: gone };
+        self.read(position).await?.ok_or_else(|| LeaseError::storage(&self.path(position), gone))
     }
 
     pub(super) async fn read(&self, position: u64) -> Result<Option<Link>, LeaseError> {
@@ -162,6 +208,13 @@ impl Chain {
         let link =
             serde_json::from_slice(&found).map_err(|source| LeaseError::Form { path: path.to_string(), source })?;
         Ok(Some(link))
+    }
+
+    /// When a link was written, as the storage says.
+    pub(super) async fn stored_at(&self, position: u64) -> Result<DateTime<Utc>, LeaseError> {
+        let path = self.path(position);
+        let found = self.lake.store().head(&path).await.map_err(|source| LeaseError::storage(&path, source))?;
+        Ok(found.last_modified)
     }
 
     /// The last link that a holder put itself, where `last` is the end of the chain: what a person broke is before that.
@@ -186,19 +239,37 @@ impl Chain {
         Ok((!there.is(link)).then_some(there))
     }
 
-    /// Removes links that nobody can mistake for the end of the chain any more.
-    pub(super) async fn forget_before(&self, position: u64) {
-        let Some(oldest) = position.checked_sub(KEPT) else {
+    /// Removes links that nobody can mistake for the end of the chain any more. The first stays and says where the
+    /// chain goes on, so that whoever is shown no link begins none anew.
+    pub(super) async fn forget_before(&self, last: &Link) {
+        let Some(oldest) = last.position.checked_sub(self.kept) else {
             return;
         };
         let Ok(links) = self.list().await else {
             return;
         };
-        for (_, entry) in links.into_iter().filter(|(number, _)| *number < oldest) {
+        let old = links.into_iter().filter(|(number, _)| *number > FIRST && *number < oldest).collect::<Vec<_>>();
+        if !old.is_empty()
+            && let Err(error) = self.continues_at(oldest, last).await
+        {
+            tracing::debug!(%error, "old links of the lease stay");
+            return;
+        }
+        for (_, entry) in old {
             if let Err(error) = self.lake.store().delete(&entry.location).await {
                 tracing::debug!(%error, "an old link of the lease stays");
                 return;
             }
         }
+    }
+
+    /// Writes into the first link where the chain goes on; earlier versions forgot that link as well.
+    async fn continues_at(&self, oldest: u64, last: &Link) -> Result<(), LeaseError> {
+        let path = self.path(FIRST);
+        let first = self.read(FIRST).await?.unwrap_or_else(|| Link { position: FIRST, token: FIRST, ..last.clone() });
+        let body = serde_json::to_vec(&Link { continues: Some(oldest), ..first })
+            .map_err(|source| LeaseError::Form { path: path.to_string(), source })?;
+        self.lake.store().put(&path, body.into()).await.map_err(|source| LeaseError::storage(&path, source))?;
+        Ok(())
     }
 }

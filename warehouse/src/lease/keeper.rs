@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -84,17 +85,8 @@ impl Keeper {
             return Err(self.tell.borrow().error());
         }
         loop {
-            let link = Link {
-                position: last.link.position + 1,
-                token: self.token,
-                holder: last.link.holder.clone(),
-                at: self.clock.now(),
-                unfinished: last.link.unfinished_after(),
-                creating: last.link.creating.union(creating).cloned().collect(),
-                releases: last.link.releases_with(&step),
-                phase: last.link.phase.clone(),
-                step: step.clone(),
-            };
+            let creating = last.link.creating.union(creating).cloned().collect();
+            let link = Link { creating, ..last.link.after(step.clone(), self.clock.now()) };
             match self.chain.append(&link).await? {
                 None => {
                     *last = Last { link, at: Instant::now() };
@@ -119,14 +111,27 @@ impl Keeper {
         }
     }
 
+    /// When the last link was written, by the clock that stamps all objects.
+    pub(super) async fn stored_at(&self) -> Result<DateTime<Utc>, LeaseError> {
+        let last = self.last.lock().await;
+        self.chain.stored_at(last.link.position).await
+    }
+
     /// The releases that the chain has heard of.
     pub(super) async fn releases(&self) -> BTreeSet<String> {
         self.last.lock().await.link.releases.clone()
     }
 
-    /// Notes which releases there are; the next link says it.
-    pub(super) async fn knows(&self, releases: BTreeSet<String>) {
-        self.last.lock().await.link.releases = releases;
+    /// The releases that were dropped, and may still be read, when the chain was last told.
+    pub(super) async fn dropped(&self) -> BTreeSet<String> {
+        self.last.lock().await.link.dropped.clone()
+    }
+
+    /// Notes which releases there are, and which are only read to their end; the next link says it.
+    pub(super) async fn knows(&self, releases: BTreeSet<String>, dropped: BTreeSet<String>) {
+        let mut last = self.last.lock().await;
+        last.link.releases = releases;
+        last.link.dropped = dropped;
     }
 
     /// Notes what the holder does from now on; the next link says it.

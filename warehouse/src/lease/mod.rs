@@ -40,8 +40,12 @@
 //! that for a table, the stale holder finds its version taken, and the table begins at the version above it
 //! ([`crate::table`]). The name is handed on from link to link until a holder has fenced it, whoever dies in between.
 //!
-//! So are the names of the releases that were published and not dropped: maintenance asks for each by its name before it
-//! takes away what none of them needs, for a listing may be behind, or short.
+//! So are the names of the releases that were published and not dropped, and of those that were dropped and may still be
+//! read: maintenance asks for each by its name before it takes away what none of them needs, for a listing may be behind,
+//! or short.
+//!
+//! Links far behind the last are forgotten. The first stays, and says where the chain goes on: whoever is shown none of
+//! the others does not take the lake for one that nobody ever held.
 
 mod chain;
 mod error;
@@ -53,6 +57,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 pub use chain::{Link, Step};
@@ -121,22 +126,11 @@ impl Lease {
                 Some(last) => chain.of_holder(last).await?,
                 None => None,
             };
-            let position = last.as_ref().map_or(1, |last| last.position + 1);
-            let link = Link {
-                position,
-                token: position,
-                holder: holder.clone(),
-                at: clock.now(),
-                unfinished: last.as_ref().and_then(Link::unfinished_after),
-                creating: last.as_ref().map(|last| last.creating.clone()).unwrap_or_default(),
-                releases: last.as_ref().map(|last| last.releases.clone()).unwrap_or_default(),
-                phase: holder.errand.map(|_| OPENING.to_owned()),
-                step: Step::Take,
-            };
+            let link = Link::taking(last.as_ref(), &holder, clock.now());
             match chain.append(&link).await? {
                 None => {
                     failpoint::reached("lease.taken");
-                    chain.forget_before(position).await;
+                    chain.forget_before(&link).await;
                     let unborn = link.creating.clone();
                     let keeper = begin(lake, chain, link, clock).await?;
                     let standing = keeper.standing();
@@ -177,6 +171,15 @@ impl Lease {
         self.left.as_ref()
     }
 
+    /// What time it is by the clock that stamps the lake's objects, or a little before that: how old an object is does
+    /// not hang on this machine's clock, which may have jumped.
+    ///
+    /// # Errors
+    /// Where the holder's last link cannot be looked at.
+    pub async fn stored_at(&self) -> Result<DateTime<Utc>, LeaseError> {
+        self.keeper.stored_at().await
+    }
+
     /// Releases that were published and not dropped since, as far as the chain has heard: by name, whatever a listing
     /// shows.
     pub async fn releases(&self) -> BTreeSet<ReleaseId> {
@@ -208,9 +211,15 @@ impl Lease {
         Ok(found)
     }
 
-    /// Notes which releases there are; the next link says it.
-    pub async fn knows(&self, releases: &BTreeSet<ReleaseId>) {
-        self.keeper.knows(releases.iter().map(ToString::to_string).collect()).await;
+    /// Releases that were dropped, and may still be read, when the chain was last told.
+    pub async fn dropped(&self) -> BTreeSet<ReleaseId> {
+        self.keeper.dropped().await.iter().filter_map(|id| id.parse().ok()).collect()
+    }
+
+    /// Notes which releases there are, and which are dropped and may still be read; the next link says it.
+    pub async fn knows(&self, releases: &BTreeSet<ReleaseId>, dropped: &BTreeSet<ReleaseId>) {
+        let names = |ids: &BTreeSet<ReleaseId>| ids.iter().map(ToString::to_string).collect();
+        self.keeper.knows(names(releases), names(dropped)).await;
     }
 
     /// Says what the holder does from now on, with the next link: what is known of it should it die.
@@ -342,17 +351,7 @@ pub async fn cut_short_before(lake: &Lake, link: &Link) -> Result<Option<Link>, 
 /// # Errors
 /// [`LeaseError::Lost`] where the chain has grown since `seen`: look again.
 pub async fn break_lease(lake: &Lake, seen: &Link, by: Holder, clock: &dyn Clock) -> Result<(), LeaseError> {
-    let link = Link {
-        position: seen.position + 1,
-        token: seen.token,
-        holder: by,
-        at: clock.now(),
-        unfinished: seen.unfinished_after(),
-        creating: seen.creating.clone(),
-        releases: seen.releases.clone(),
-        phase: None,
-        step: Step::Break,
-    };
+    let link = Link { holder: by, phase: None, ..seen.after(Step::Break, clock.now()) };
     match Chain::new(lake).append(&link).await? {
         None => {
             failpoint::reached("lease.broken");

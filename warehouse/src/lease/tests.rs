@@ -1,10 +1,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
+use object_store::ObjectStoreExt;
 
 use super::*;
 use crate::clock::{FixedClock, SystemClock};
 use crate::release::ReleaseId;
 use crate::release::tests::{lake, release};
+use crate::store::faults::{FaultyStore, Rule};
 
 fn clock(at: &str) -> Arc<dyn Clock> {
     Arc::new(FixedClock::new(at.parse::<DateTime<Utc>>().unwrap()))
@@ -184,4 +186,54 @@ async fn a_tenure_that_was_cut_short_is_fenced_by_the_next_holder() {
     first.give_back(true).await;
     let second = Lease::acquire(&lake, elsewhere("second"), clock(EARLY)).await.unwrap();
     assert!(second.must_fence());
+}
+
+#[tokio::test]
+async fn a_chain_that_no_listing_shows_is_followed_and_not_begun_anew() {
+    // Earlier versions forgot the first link with the others.
+    for has_first in [true, false] {
+        let lake = lake();
+        let mut token = 0;
+        for run in ["first", "second", "third", "fourth"] {
+            let lease = Lease::acquire(&lake, elsewhere(run), clock(EARLY)).await.unwrap();
+            token = lease.token();
+            lease.publish(&lake, release("2026-01-31", run)).await.unwrap();
+            lease.give_back(false).await;
+        }
+        let mut chain = Chain::new(&lake);
+        chain.kept = 4;
+        let first = lake.path("_buho/lease/00000000000000000001.json");
+        if !has_first {
+            lake.store().delete(&first).await.unwrap();
+        }
+        let last = last_link(&lake).await.unwrap().unwrap();
+        chain.forget_before(&last).await;
+        assert!(chain.read(2).await.unwrap().is_none() && chain.read(last.position - 4).await.unwrap().is_some());
+        assert!(lake.store().head(&first).await.is_ok(), "{has_first}");
+        for hidden in ["_buho/lease/", "_buho/lease/0000000000000000001"] {
+            let behind = lake.over(Arc::new(FaultyStore::new(Arc::clone(lake.store()), Rule::Unlisted(hidden))));
+            let next = Lease::acquire(&behind, elsewhere("next"), clock(EARLY)).await.unwrap();
+            assert!(next.token() > token, "{has_first}, {hidden}: {}", next.token());
+            assert_eq!(next.releases().await.len(), 4, "{has_first}, {hidden}");
+            next.give_back(false).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_chain_of_which_the_first_link_alone_is_left_is_not_gone_on_with_in_its_gap() {
+    let lake = lake();
+    for run in ["first", "second", "third"] {
+        Lease::acquire(&lake, elsewhere(run), clock(EARLY)).await.unwrap().give_back(false).await;
+    }
+    let last = last_link(&lake).await.unwrap().unwrap();
+    let mut chain = Chain::new(&lake);
+    chain.kept = 2;
+    chain.forget_before(&last).await;
+    for position in 2..=last.position {
+        let link = lake.path(&format!("_buho/lease/{position:020}.json"));
+        lake.store().delete(&link).await.unwrap_or_default();
+    }
+    let error = Lease::acquire(&lake, elsewhere("next"), clock(EARLY)).await.unwrap_err();
+    assert_eq!(error.kind(), crate::error::ErrorKind::Retry, "{error}");
 }

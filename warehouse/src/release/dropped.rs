@@ -1,11 +1,14 @@
 //! Releases that are no longer kept, and are still read for a while.
 //!
 //! Dropping a release takes its file from the list and leaves its text below `_buho/dropped/`: who
-//! began to read it goes on, and only after [`GRACE`] do its files count as unneeded.
+//! began to read it goes on, and only after [`GRACE`] do its files count as unneeded. The hour begins when the storage
+//! says that the note was written, whatever a machine's clock says. Which notes there are, the lease's chain hands on
+//! ([`crate::lease`]): each is asked for by its name, for a listing may be behind, or short.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use super::{Release, ReleaseError, ReleaseId, is_pinned};
@@ -18,7 +21,7 @@ const FOLDER: &str = "_buho/dropped";
 /// How long the files of a dropped release stay.
 pub const GRACE: TimeDelta = TimeDelta::hours(1);
 
-/// A release that was dropped, and when.
+/// A release that was dropped, and when, by the storage's clock.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Dropped {
     pub at: DateTime<Utc>,
@@ -59,22 +62,33 @@ pub(super) async fn is_noted(lake: &Lake, id: ReleaseId) -> Result<bool, Release
     super::exists(lake, &file(id)).await
 }
 
-/// Every release that was dropped and not yet forgotten.
+/// Every release that was dropped and not yet forgotten: those that a listing shows, and those of `known` that have a
+/// note.
 ///
 /// # Errors
 /// [`ReleaseError::Storage`] where the lake cannot be read.
-pub(crate) async fn dropped(lake: &Lake) -> Result<Vec<Dropped>, ReleaseError> {
-    let folder = lake.path(FOLDER);
-    let failed = |source| ReleaseError::storage(&folder, source);
-    let entries: Vec<_> = lake.store().list(Some(&folder)).try_collect().await.map_err(failed)?;
-    let mut found = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let read = lake.store().get(&entry.location).await.map_err(failed)?.bytes().await.map_err(failed)?;
-        let dropped = serde_json::from_slice(&read)
-            .map_err(|source| ReleaseError::Form { path: entry.location.to_string(), source })?;
-        found.push(dropped);
+pub(crate) async fn dropped(lake: &Lake, known: &BTreeSet<ReleaseId>) -> Result<Vec<Dropped>, ReleaseError> {
+    let ids = super::ids_in(lake, FOLDER).await?.into_iter().chain(known.iter().copied()).collect::<BTreeSet<_>>();
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.extend(note_of(lake, id).await?);
     }
     Ok(found)
+}
+
+async fn note_of(lake: &Lake, id: ReleaseId) -> Result<Option<Dropped>, ReleaseError> {
+    let path = lake.path(&file(id));
+    let failed = |source| ReleaseError::storage(&path, source);
+    let found = match lake.store().get(&path).await {
+        Ok(found) => found,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(source) => return Err(failed(source)),
+    };
+    let at = found.meta.last_modified;
+    let note = found.bytes().await.map_err(failed)?;
+    let noted: Dropped =
+        serde_json::from_slice(&note).map_err(|source| ReleaseError::Form { path: path.to_string(), source })?;
+    Ok(Some(Dropped { at, ..noted }))
 }
 
 /// Forgets a dropped release: nothing needs its files any more.

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use object_store::memory::InMemory;
@@ -110,7 +111,7 @@ async fn who_pins_and_who_drops_at_the_same_time_see_each_other() {
     // The pin came first, and maintenance had listed none.
     pin(&lake, id, &reason).await.unwrap();
     assert!(dropped::drop_release(&lake, id, at).await.unwrap().is_none());
-    assert!(dropped::dropped(&lake).await.unwrap().is_empty());
+    assert!(dropped::dropped(&lake, &BTreeSet::new()).await.unwrap().is_empty());
     assert_eq!(read(&lake, id).await.unwrap().run_id, "a");
     unpin(&lake, id).await.unwrap();
     // Maintenance came first, and its note is there while the release can still be read.

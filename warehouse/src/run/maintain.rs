@@ -1,8 +1,9 @@
 //! Keeping a lake small: releases past their age go, then what only they needed.
 //!
 //! It holds the lake's lease, so no night runs beside it; a night may end with it, for as long as `maintain_minutes`
-//! says. A release that goes is read for another hour ([`GRACE`]); a file is removed only if no kept release, no release in its last hour, no table's newest
-//! version and no unfinished night needs it, and only an hour after it was written.
+//! says. A release that goes is read for another hour ([`GRACE`]); a file is removed only if no kept release, no release
+//! in its last hour, no table's newest version and no unfinished night needs it, and only an hour after it was written.
+//! An hour is one of the storage's clock, between the stamps of two objects ([`Lease::stored_at`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -113,7 +114,8 @@ pub(super) async fn work(
     limits: Limits,
 ) -> Result<Maintained, RunError> {
     let lake = &context.lake;
-    let now = context.clock.now();
+    // Of this machine's clock nothing is taken away: it may have jumped, and others stamped what lies here.
+    let now = lease.stored_at().await?;
     let mut done = Maintained::default();
 
     let (needed, unneeded) = drop_old(context, lease, keep, now, &mut done).await?;
@@ -220,39 +222,39 @@ async fn drop_old(
     let mut pins = release::pins(lake).await?;
     pins.retain(|_| !planted(Bug::PinsIgnored));
     let mut kept = keep.of(&all, &pins);
-    let mut gone = Vec::new();
-    for id in all {
+    for id in all.iter().copied() {
         // A listing of the pins may be behind, or short.
         if !kept.contains(&id) && release::is_pinned(lake, id).await? && !planted(Bug::PinsIgnored) {
             kept.insert(id);
         }
         if !kept.contains(&id) {
-            let Some(dropped) = drop_release(lake, id, now).await? else {
+            if drop_release(lake, id, now).await?.is_none() {
                 kept.insert(id);
                 continue;
-            };
-            gone.push(dropped);
+            }
             failpoint::reached("maintain.release_dropped");
             done.releases_dropped += 1;
         }
     }
     done.releases_kept = kept.len();
-    lease.knows(&kept).await;
     let mut needed: Vec<Release> = Vec::new();
     for id in &kept {
         needed.push(release::read(lake, *id).await?);
     }
-    // So may that of dropped releases.
-    let listed = dropped(lake).await?;
-    gone.retain(|dropped| listed.iter().all(|other| other.release.id() != dropped.release.id()));
-    let mut unneeded = Vec::new();
-    for dropped in listed.into_iter().chain(gone) {
+    // A maintenance that died may have dropped what the chain still has for a release.
+    let mut known = lease.dropped().await;
+    known.extend(lease.releases().await.into_iter().chain(all).filter(|id| !kept.contains(id)));
+    let (mut read, mut unneeded) = (BTreeSet::new(), Vec::new());
+    for dropped in dropped(lake, &known).await? {
+        let id = dropped.release.id();
         if now - dropped.at < GRACE && !planted(Bug::NoGrace) {
+            read.insert(id);
             needed.push(dropped.release);
         } else {
-            unneeded.push(dropped.release.id());
+            unneeded.push(id);
         }
     }
+    lease.knows(&kept, &read).await;
     Ok((needed, unneeded))
 }
 

@@ -43,6 +43,9 @@
 //! A table that stays as it was is asked again where its audits changed, or what they compare it with: a release says of
 //! each table what was asked of it. A stage that cannot load a source, or make a node, notes why ([`stage`]).
 //! The release that a run builds on is the newest that a listing or the lease's chain names, for a listing may be behind.
+//! So may that of a table's log. A commit on top of an old version finds the next one taken; but held rows go to
+//! quarantine before the commit to bronze that they belong to. So of both tables the version after the newest is asked for
+//! by its name ([`crate::table::TableSnapshot::newest`]), and where it is there the run ends, to be tried again.
 //!
 //! A fence on a table is a version without new rows: it makes no release, for readers have nothing to see. A table
 //! that is not there yet is announced in the lease's chain before its first commit, and fenced by an entry without

@@ -182,9 +182,9 @@ async fn append(context: &RunContext, table: &OpsTable, report: &RunReport, rows
         schema: &schema,
         batches: &[batch],
         superseded: &HashSet::new(),
-        token: None,
+        under: None,
     };
-    append_batches(context, &append, &report.run_id).await
+    append_batches(context, &append, &report.run_id).await.map(drop)
 }
 
 /// Rows for a table that is added to.
@@ -197,21 +197,28 @@ pub(super) struct Append<'a> {
     pub batches: &'a [RecordBatch],
     /// Files that leave for it.
     pub superseded: &'a HashSet<String>,
-    /// Token of the lease under which it is done; `None` where any run may append.
-    pub token: Option<u64>,
+    /// Token of the lease under which it is done, and the version that was seen to be the newest: what goes and what
+    /// comes was worked out from it. `None` where any run may append.
+    pub under: Option<(u64, Option<&'a TableSnapshot>)>,
 }
 
-/// Appends to a table that any run may append to: where another was first, on top of that, unless that was a
-/// later holder of the lease.
-pub(super) async fn append_batches(context: &RunContext, append: &Append<'_>, run_id: &str) -> Result<(), RunError> {
-    let Append { table, name, schema, batches, superseded, token } = *append;
+/// Appends to a table; where any run may, and another was first, on top of that.
+pub(super) async fn append_batches(
+    context: &RunContext,
+    append: &Append<'_>,
+    run_id: &str,
+) -> Result<TableSnapshot, RunError> {
+    let Append { table, name, schema, batches, superseded, under } = *append;
     let staged = match batches {
         [] => None,
         batches => Some(stage(context, table, name, schema, batches).await?),
     };
     failpoint::reached("append.staged");
     for _ in 0..RACES {
-        let base = TableSnapshot::load(&context.lake, table, None).await?;
+        let base = match under {
+            Some((_, base)) => base.cloned(),
+            None => TableSnapshot::load(&context.lake, table, None).await?,
+        };
         let at = context.clock.now();
         let change = Change {
             table: table.to_owned(),
@@ -222,14 +229,14 @@ pub(super) async fn append_batches(context: &RunContext, append: &Append<'_>, ru
             rearranges: false,
             app_id: APP_ID.to_owned(),
             sequence: at.timestamp_millis(),
-            token,
+            token: under.map(|(token, _)| token),
             notes: HashMap::new(),
             run_id: run_id.to_owned(),
             at,
         };
         match commit(&context.lake, base.as_ref(), &change).await {
-            Ok(_) => return Ok(()),
-            Err(TableError::Conflict { .. }) => {}
+            Ok(appended) => return Ok(appended),
+            Err(TableError::Conflict { .. }) if under.is_none() => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -113,7 +113,7 @@ pub(super) async fn given_up(
     source: &str,
     ledger: &Ledger,
 ) -> Result<HashMap<String, HashMap<i64, GivenUp>>, RunError> {
-    let base = TableSnapshot::load(&context.lake, TABLE, None).await?;
+    let base = TableSnapshot::newest(&context.lake, TABLE).await?;
     let files = base.map(|base| base.files).unwrap_or_default();
     let files: Vec<DataFile> = doubtful(source, &files, ledger).into_iter().map(|(file, _)| file.clone()).collect();
     let mut found: HashMap<String, HashMap<i64, GivenUp>> = HashMap::new();
@@ -144,7 +144,12 @@ pub(super) async fn append(
     let base = TableSnapshot::load(&context.lake, TABLE, None).await?;
     let files = base.as_ref().map(|base| base.files.as_slice()).unwrap_or_default();
     let earlier = Earlier::find(context, &source.source, files, misfits).await?;
-    if misfits.rows.is_empty() && earlier.superseded.is_empty() {
+    let is_same = misfits.rows.is_empty() && earlier.superseded.is_empty();
+    // Of an attempt that read nothing, what a listing hides is for the next to say.
+    if !is_same || !misfits.read.is_empty() {
+        TableSnapshot::refuse_unlisted(&context.lake, TABLE, base.as_ref()).await?;
+    }
+    if is_same {
         return Ok(());
     }
     match &base {
@@ -170,9 +175,9 @@ pub(super) async fn append(
         schema: &schema,
         batches: &[earlier.kept, held].concat(),
         superseded: &earlier.superseded,
-        token: Some(lease.token()),
+        under: Some((lease.token(), base.as_ref())),
     };
-    append_batches(context, &append, run_id).await
+    append_batches(context, &append, run_id).await.map(drop)
 }
 
 /// In the name of a file with rows of files that are not loaded, behind the source.
@@ -268,7 +273,7 @@ pub(super) async fn each_held(
     source: &str,
     mut show: impl FnMut(&Misfit<'_>),
 ) -> Result<(), RunError> {
-    let base = TableSnapshot::load(&context.lake, TABLE, None).await?;
+    let base = TableSnapshot::newest(&context.lake, TABLE).await?;
     let files = base.map(|base| base.files).unwrap_or_default();
     let files: Vec<DataFile> = files.into_iter().filter(|file| prefix(source, &file.path).is_some()).collect();
     for batch in read(context, &files).await? {

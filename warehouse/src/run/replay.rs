@@ -157,7 +157,7 @@ async fn replay_held(
     corrected: Option<(&str, Bytes)>,
     run_id: &str,
 ) -> Result<Tried, RunError> {
-    let base = TableSnapshot::load(&context.lake, &contract.table, None).await?;
+    let base = TableSnapshot::newest(&context.lake, &contract.table).await?;
     let numbered = ledgers::load(&context.lake, &contract.name, base.as_ref()).await?;
     let chosen = Chosen::find(context, &contract.name, choice, &numbered.ledger).await?;
     tell_unread(&contract.name, &chosen.unread, corrected.is_some() && chosen.records.is_empty())?;
@@ -210,7 +210,7 @@ async fn mark_present(
     choice: &Choice,
     run_id: &str,
 ) -> Result<(), RunError> {
-    let Some(base) = TableSnapshot::load(&context.lake, &contract.table, None).await? else { return Ok(()) };
+    let Some(base) = TableSnapshot::newest(&context.lake, &contract.table).await? else { return Ok(()) };
     let ledger = ledgers::load(&context.lake, &contract.name, Some(&base)).await?.ledger;
     let chosen = Chosen::find(context, &contract.name, choice, &ledger).await?;
     let present = in_bronze(context, &base, &chosen.records).await?;

@@ -72,15 +72,13 @@ pub(super) async fn settle(
     run_id: &str,
     change: &dyn Fn(&Misfit<'_>) -> Option<Settled>,
 ) -> Result<u64, RunError> {
-    let Some(base) = TableSnapshot::load(&context.lake, TABLE, None).await? else {
+    let Some(mut base) = TableSnapshot::newest(&context.lake, TABLE).await? else {
         return Ok(0);
     };
     let mut settled = 0;
-    // Each commit makes a version: so no other file of this run, which may settle rows more than once, has the name.
-    let mut version = base.version;
-    for file in &base.files {
+    for file in base.files.clone() {
         let Some(prefix) = prefix(source, &file.path) else { continue };
-        let rows = read(context, std::slice::from_ref(file)).await?;
+        let rows = read(context, std::slice::from_ref(&file)).await?;
         let (rows, changed) = settled_rows(&rows, change)?;
         if changed == 0 {
             continue;
@@ -89,14 +87,14 @@ pub(super) async fn settle(
         let superseded = HashSet::from([file.path.clone()]);
         let append = Append {
             table: TABLE,
-            name: &format!("{prefix}{run_id}-{version}"),
+            // Each commit makes a version: so no other file of this run, which may settle rows more than once, has it.
+            name: &format!("{prefix}{run_id}-{}", base.version),
             schema: &schema(),
             batches: &rows,
             superseded: &superseded,
-            token: Some(lease.token()),
+            under: Some((lease.token(), Some(&base))),
         };
-        append_batches(context, &append, run_id).await?;
-        version += 1;
+        base = append_batches(context, &append, run_id).await?;
         failpoint::reached("quarantine.settled");
     }
     Ok(settled)

@@ -160,7 +160,8 @@ pub(super) async fn own(
     context: &RunContext,
     contract: &Contract,
 ) -> Result<(Option<TableSnapshot>, Option<String>), RunError> {
-    let newest = TableSnapshot::load(&context.lake, &contract.table, None).await?;
+    // What is read on top of it goes to quarantine before a commit to bronze could tell that it is not the newest.
+    let newest = TableSnapshot::newest(&context.lake, &contract.table).await?;
     let strangers = match &newest {
         Some(newest) => newest.strangers().await?,
         None => None,

@@ -2,9 +2,11 @@
 //!
 //! `object_store`'s own folder writes beside the target and links it in place without syncing, so a
 //! commit could be visible and empty after a crash. Here the order is: bytes, fsync of the file,
-//! link or rename, fsync of the folder; only then does a put return.
+//! link or rename, fsync of the folder; only then does a put return. Where the last of it fails, the object is there and may
+//! be gone after a power cut: nobody reads it, so that none takes it for a put whose answer was lost, before its folder is
+//! synced after all.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -81,12 +83,40 @@ pub struct DurableStore {
 
 /// Folders whose own entry is known to be on the disk. One that an earlier process created and was
 /// killed before syncing is not, so each is synced once a process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Folders {
     known: Mutex<HashSet<PathBuf>>,
+    /// Those with entries that could not be synced, and how many.
+    behind: Mutex<HashMap<PathBuf, u64>>,
+    sync: fn(&FsPath) -> io::Result<()>,
+}
+
+impl Default for Folders {
+    fn default() -> Self {
+        Self { known: Mutex::default(), behind: Mutex::default(), sync: sync_folder }
+    }
 }
 
 impl Folders {
+    /// Makes the entries of `folder`, its own and of those above it, durable.
+    fn sync_entries(&self, folder: &FsPath) -> io::Result<()> {
+        let before = self.behind(folder);
+        let synced = (self.sync)(folder).and_then(|()| self.settle(folder));
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        match synced {
+            // One that failed meanwhile may have come after what was synced here.
+            Ok(()) if before > 0 && behind.get(folder) == Some(&before) => drop(behind.remove(folder)),
+            Ok(()) => {}
+            Err(_) => *behind.entry(folder.to_owned()).or_default() += 1,
+        }
+        synced
+    }
+
+    fn behind(&self, folder: &FsPath) -> u64 {
+        let behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        behind.get(folder).copied().unwrap_or_default()
+    }
+
     /// Makes the entry of `folder`, and of those above it, durable.
     fn settle(&self, folder: &FsPath) -> io::Result<()> {
         for level in folder.ancestors() {
@@ -94,7 +124,7 @@ impl Folders {
                 break;
             }
             if let Some(above) = level.parent() {
-                match sync_folder(above) {
+                match (self.sync)(above) {
                     // A folder this user may not open was there before us: not ours to settle.
                     Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
                     result => result?,
@@ -208,9 +238,7 @@ impl Drop for Staged {
 /// Makes the name of a file, and the folders it lies in, durable.
 fn settle_entry(target: &FsPath, folders: &Folders) -> Result<()> {
     let folder = target.parent().unwrap_or(FsPath::new("/"));
-    sync_folder(folder)
-        .and_then(|()| folders.settle(folder))
-        .map_err(|source| failed(folder, "sync the folder", source))
+    folders.sync_entries(folder).map_err(|source| failed(folder, "sync the folder", source))
 }
 
 fn refuse_attributes(is_empty: bool, operation: &'static str) -> Result<()> {
@@ -254,6 +282,10 @@ impl ObjectStore for DurableStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let target = self.inner.path_to_filesystem(location)?;
+        if target.parent().is_some_and(|folder| self.folders.behind(folder) > 0) {
+            self.settle(location).await?;
+        }
         self.inner.get_opts(location, options).await
     }
 
@@ -342,3 +374,6 @@ impl MultipartUpload for DurableUpload {
         self.staged.take().map(drop).ok_or_else(ended)
     }
 }
+
+#[cfg(test)]
+mod tests;

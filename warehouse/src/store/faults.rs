@@ -1,5 +1,8 @@
 //! A store for tests that fails where a test says, or by seed.
 
+mod rule;
+mod upload;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,78 +17,15 @@ use object_store::{
     CopyMode, CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload,
     ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 
 use super::storm::{Operation, Storm};
-
-/// What goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
-    /// The write did not happen, and its error says so.
-    BeforeWrite,
-    /// The write happened; its answer was lost.
-    AfterWrite,
-    /// A read that gives an error.
-    Read,
-    /// A listing that breaks off with an error.
-    Listing,
-    /// No answer in time: a write was applied or not, by chance of its path's length.
-    Timeout,
-    /// 503: nothing happened, try again later.
-    Unavailable,
-    /// 409: another request was at work on the same object; nothing happened.
-    Conflict,
-    /// 412 after a retry inside the client: the object is there because this very put made it.
-    AppliedAndRefused,
-    /// A body that breaks off in the middle.
-    TornRead,
-    /// A listing of which the end is missing, without an error.
-    ShortListing,
-    /// A listing that does not show what was written last.
-    StaleListing,
-    /// The process died, before a write or after it.
-    Death,
-    DeathAfterWrite,
-    /// A write that hangs while others go on.
-    Pause,
-    /// An answer that comes late: what was asked after it is answered before.
-    Slow,
-}
+pub(crate) use rule::{Fault, Rule};
+use upload::FaultyUpload;
+pub(crate) use upload::UploadFault;
 
 /// How late a slow answer comes: many times what others take.
 const LATE: Duration = Duration::from_millis(20);
-
-/// When something goes wrong.
-#[derive(Debug)]
-pub(crate) enum Rule {
-    Never,
-    /// The process dies at the n-th write (from 1): before it, or after it was applied. From then on
-    /// nothing works.
-    DiesAt {
-        write: u64,
-        applied: bool,
-    },
-    /// The first listings fail, as many as this.
-    Listings(AtomicU64),
-    /// Listings do not show what has this in its path: what was written shows only much later.
-    Unlisted(&'static str),
-    /// A range of more bytes than this cannot be read, but from the start of an object.
-    LongReads(u64),
-    /// Each operation fails with this chance, by seed.
-    BySeed {
-        chance: f64,
-        random: Box<Mutex<StdRng>>,
-    },
-    /// All kinds of faults, by seed and path.
-    Storm(Storm),
-}
-
-impl Rule {
-    pub(crate) fn by_seed(seed: u64, chance: f64) -> Self {
-        Self::BySeed { chance, random: Box::new(Mutex::new(StdRng::seed_from_u64(seed))) }
-    }
-}
 
 /// Passes everything on to `inner`, but for what the rule says.
 #[derive(Debug, Clone)]
@@ -94,6 +34,7 @@ pub(crate) struct FaultyStore {
     rule: Arc<Rule>,
     writes: Arc<AtomicU64>,
     injected: Arc<Mutex<Vec<(Fault, String)>>>,
+    aborted: Arc<AtomicU64>,
     probe: Arc<OnceLock<Probe>>,
 }
 
@@ -111,7 +52,8 @@ impl fmt::Debug for Probe {
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>, rule: Rule) -> Self {
-        Self { inner, rule: Arc::new(rule), writes: Arc::default(), injected: Arc::default(), probe: Arc::default() }
+        let (writes, aborted) = (Arc::default(), Arc::default());
+        Self { inner, rule: Arc::new(rule), writes, injected: Arc::default(), aborted, probe: Arc::default() }
     }
 
     /// Asks for a number at every operation from now on.
@@ -134,6 +76,11 @@ impl FaultyStore {
     /// Writes that were tried.
     pub(crate) fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Uploads in parts that were aborted; counted where the rule is of uploads.
+    pub(crate) fn aborted(&self) -> u64 {
+        self.aborted.load(Ordering::SeqCst)
     }
 
     /// What was injected so far, and where.
@@ -168,6 +115,15 @@ impl FaultyStore {
         self.storm()?.fault(operation, location)
     }
 
+    /// What listings do not show.
+    fn hidden(&self) -> Option<&'static str> {
+        match self.rule.as_ref() {
+            Rule::Unlisted(hidden) => Some(hidden),
+            Rule::UnlistedUntil { hidden, shows, .. } if !shows.load(Ordering::SeqCst) => Some(hidden),
+            _ => None,
+        }
+    }
+
     /// The entries that a listing shows.
     fn shown(&self, fault: Option<Fault>, mut entries: Vec<Result<ObjectMeta>>) -> Vec<Result<ObjectMeta>> {
         match (fault, self.storm()) {
@@ -188,7 +144,8 @@ impl FaultyStore {
 
     fn happens(&self, fault: Fault) -> bool {
         match self.rule.as_ref() {
-            Rule::Never | Rule::Unlisted(_) | Rule::LongReads(_) | Rule::Storm(_) => false,
+            Rule::Never | Rule::Unlisted(_) | Rule::UnlistedUntil { .. } => false,
+            Rule::LongReads(_) | Rule::Uploads(_) | Rule::Storm(_) => false,
             Rule::Listings(left) => {
                 let less = |left: u64| left.checked_sub(1);
                 fault == Fault::Listing && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
@@ -209,7 +166,11 @@ impl FaultyStore {
         self.ask();
         let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
         match self.rule.as_ref() {
-            Rule::Never | Rule::Listings(_) | Rule::Unlisted(_) | Rule::LongReads(_) => None,
+            Rule::Never | Rule::Listings(_) | Rule::Unlisted(_) | Rule::LongReads(_) | Rule::Uploads(_) => None,
+            Rule::UnlistedUntil { until, shows, .. } => {
+                shows.fetch_or(location.contains(until), Ordering::SeqCst);
+                None
+            }
             Rule::Storm(storm) => storm.fault(operation, location),
             Rule::DiesAt { write, applied } if number == *write => {
                 Some(if *applied { Fault::AfterWrite } else { Fault::BeforeWrite })
@@ -281,7 +242,13 @@ impl ObjectStore for FaultyStore {
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         let put = Operation::Put { create: false };
-        self.write(put, location, self.inner.put_multipart_opts(location, opts)).await
+        let inner = self.write(put, location, self.inner.put_multipart_opts(location, opts)).await?;
+        Ok(match *self.rule {
+            Rule::Uploads(fault) => {
+                Box::new(FaultyUpload { inner, fault, parts: 0, aborted: self.aborted.clone() }) as _
+            }
+            _ => inner,
+        })
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -356,7 +323,7 @@ impl ObjectStore for FaultyStore {
             return futures::stream::once(async { Err(error) }).boxed();
         }
         let location = prefix.map(ToString::to_string).unwrap_or_default();
-        if let Rule::Unlisted(hidden) = *self.rule {
+        if let Some(hidden) = self.hidden() {
             let is_hidden = move |entry: &Result<ObjectMeta>| {
                 entry.as_ref().is_ok_and(|entry| entry.location.as_ref().contains(hidden))
             };

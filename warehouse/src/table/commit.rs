@@ -18,7 +18,6 @@ use super::fence::{fence_of, fence_transaction, is_fence, refuse_stale};
 use super::lake::Lake;
 use super::layout::for_log;
 use super::snapshot::TableSnapshot;
-use super::vacuum::{LAST_CHECKPOINT, LOG};
 use super::writer::StagedFile;
 use crate::failpoint;
 use crate::planted::{Bug, planted};
@@ -114,9 +113,7 @@ async fn write_checkpoint(snapshot: &TableSnapshot) -> bool {
 /// # Errors
 /// [`TableError::Read`] where the log's note of its last checkpoint cannot be read.
 pub async fn catch_up_checkpoint(lake: &Lake, newest: &TableSnapshot) -> Result<bool, TableError> {
-    let note = lake.table_path(&newest.table).join(LOG).join(LAST_CHECKPOINT);
-    let last = lake.read_path(&note, &newest.table).await?;
-    let last = last.and_then(|note| serde_json::from_slice::<Value>(&note).ok()?.get("version")?.as_u64());
+    let last = lake.last_checkpoint(&newest.table).await?;
     if newest.version - last.unwrap_or(0).min(newest.version) < CHECKPOINT_EVERY {
         return Ok(false);
     }

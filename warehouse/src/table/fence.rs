@@ -35,7 +35,8 @@ const FENCE_RACES: usize = 100;
 /// unless a holder before was about to create it.
 ///
 /// # Errors
-/// [`TableError::Fenced`] where a later holder was here first.
+/// [`TableError::Fenced`] where a later holder was here first; [`TableError::Unlisted`] where a listing shows no table,
+/// and it is there.
 pub async fn fence(
     lake: &Lake,
     table: &str,
@@ -48,7 +49,7 @@ pub async fn fence(
         let (seen, next) = match TableSnapshot::load(lake, table, None).await? {
             Some(base) => (token_of(&base).await?, base.version + 1),
             None if about_to_be_created => bare_fences(log_store.as_ref(), table).await?,
-            None => return Ok(()),
+            None => return TableSnapshot::refuse_unlisted(lake, table, None).await,
         };
         match seen {
             Some(seen) if seen == token => return Ok(()),

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::error::TableError;
 use super::fence::is_fence;
+use super::vacuum::{LAST_CHECKPOINT, LOG};
 
 /// An object store and the folder of it that is the lake.
 #[derive(Debug, Clone)]
@@ -91,10 +92,37 @@ impl Lake {
         }
     }
 
-    /// Whether a log still has the entry of a version: asked for by name, for a listing may be short.
+    /// Whether a log still has the entry of a version: asked for by name, for a listing may be short. Where that cannot
+    /// be told, it may have it.
     pub(crate) async fn has_version(&self, table: &str, version: u64) -> bool {
-        let entry = self.table_path(table).join("_delta_log").join(format!("{version:020}.json"));
-        !matches!(self.store.head(&entry).await, Err(object_store::Error::NotFound { .. }))
+        !matches!(self.finds_version(table, version).await, Ok(false))
+    }
+
+    /// Whether a log has the entry of a version, asked for by name.
+    ///
+    /// # Errors
+    /// [`TableError::Read`] where the storage does not say.
+    pub(super) async fn finds_version(&self, table: &str, version: u64) -> Result<bool, TableError> {
+        let entry = self.table_path(table).join(LOG).join(format!("{version:020}.json"));
+        match self.store.head(&entry).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(TableError::Read {
+                table: table.to_owned(),
+                url: entry.to_string(),
+                source: Box::new(error.into()),
+            }),
+        }
+    }
+
+    /// The version of a log's last checkpoint, as the note says that lies beside it.
+    ///
+    /// # Errors
+    /// [`TableError::Read`] where the note cannot be read.
+    pub(super) async fn last_checkpoint(&self, table: &str) -> Result<Option<u64>, TableError> {
+        let note = self.table_path(table).join(LOG).join(LAST_CHECKPOINT);
+        let note = self.read_path(&note, table).await?;
+        Ok(note.and_then(|note| serde_json::from_slice::<serde_json::Value>(&note).ok()?.get("version")?.as_u64()))
     }
 
     /// Whether a log has nothing but bare fences: the table was about to be created, and is not there.
@@ -113,7 +141,7 @@ impl Lake {
     }
 
     async fn log_of(&self, table: &str) -> object_store::Result<Vec<ObjectMeta>> {
-        self.store.list(Some(&self.table_path(table).join("_delta_log"))).try_collect().await
+        self.store.list(Some(&self.table_path(table).join(LOG))).try_collect().await
     }
 
     /// The last entry of a table's log, where it is not whole: what a tool or a disk without fsync leaves.

@@ -19,6 +19,7 @@ mod layout;
 mod provider;
 mod snapshot;
 mod stats;
+mod upload;
 mod vacuum;
 mod writer;
 

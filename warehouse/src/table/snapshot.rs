@@ -144,6 +144,43 @@ impl TableSnapshot {
         Self::from_delta(table, delta).map(Some)
     }
 
+    /// The newest version, and proof that it is: for who writes what follows from it somewhere else than on top of it,
+    /// where nothing else would tell that a listing was behind, or short.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; [`TableError::Unlisted`] where there is a newer one.
+    pub async fn newest(lake: &Lake, table: &str) -> Result<Option<Self>, TableError> {
+        let found = Self::load(lake, table, None).await?;
+        Self::refuse_unlisted(lake, table, found.as_ref()).await?;
+        Ok(found)
+    }
+
+    /// Asks by name for the version after the one that is taken for the newest, where `None` is that there is no table.
+    ///
+    /// # Errors
+    /// [`TableError::Unlisted`] where it is there, [`TableError::Read`] where the storage does not say.
+    pub async fn refuse_unlisted(lake: &Lake, table: &str, newest: Option<&Self>) -> Result<(), TableError> {
+        let unlisted = |version| Err(TableError::Unlisted { table: table.to_owned(), version });
+        if let Some(newest) = newest {
+            let next = newest.version + 1;
+            return if lake.finds_version(table, next).await? { unlisted(next) } else { Ok(()) };
+        }
+        // Bare fences are no table.
+        let log_store = lake.log_store(table)?;
+        for version in 0.. {
+            match entry_of(log_store.as_ref(), table, version).await? {
+                Some(entry) if is_fence(&entry) => {}
+                Some(_) => return unlisted(version),
+                None => break,
+            }
+        }
+        // Maintenance takes the first entries of a log, and leaves a checkpoint.
+        match lake.last_checkpoint(table).await? {
+            Some(version) => unlisted(version),
+            None => Ok(()),
+        }
+    }
+
     fn from_delta(table: &str, delta: DeltaTable) -> Result<Self, TableError> {
         let read = |source: deltalake::DeltaTableError| TableError::Read {
             table: table.to_owned(),

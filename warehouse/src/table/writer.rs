@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use object_store::buffered::BufWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::async_writer::AsyncArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -17,13 +16,12 @@ use super::error::TableError;
 use super::lake::Lake;
 use super::layout::PartitionValues;
 use super::stats::FileStats;
+use super::upload::Upload;
 
 /// Rows of a row group: the unit of reading in parallel and of pruning.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 /// Encoded bytes after which a row group ends early, so that wide rows do not pile up in memory.
 const ROW_GROUP_BYTES: usize = 96 << 20;
-/// Bytes of one part of an upload; smaller files are one put.
-const PART_BYTES: usize = 8 << 20;
 
 /// A data file that was written and is not in any log. What a commit needs to know of it; any
 /// engine that writes Parquet can produce this.
@@ -65,12 +63,12 @@ pub fn writer_properties(schema: &Schema) -> Result<WriterProperties, parquet::e
     Ok(properties.build())
 }
 
-/// Writes one data file of a table.
+/// Writes one data file of a table. Where it fails, or is dropped unfinished, nothing of it stays in the store.
 pub struct StageWriter {
     table: String,
     path: String,
     schema: SchemaRef,
-    writer: AsyncArrowWriter<BufWriter>,
+    writer: AsyncArrowWriter<Upload>,
     rows: u64,
     partition: PartitionValues,
 }
@@ -85,7 +83,7 @@ impl StageWriter {
         let schema = stored_schema(schema);
         let properties = writer_properties(&schema).map_err(|error| TableError::defect(table, error))?;
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let upload = BufWriter::with_capacity(Arc::clone(lake.store()), path.clone(), PART_BYTES);
+        let upload = Upload::new(lake.store(), &path);
         let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(&schema), options)
             .map_err(|error| TableError::write(table, &path, error))?;
         let partition = PartitionValues::new();

@@ -83,6 +83,7 @@ pub async fn lake(findings: &mut Findings, context: &Context, project: &Project)
         return None;
     }
     findings.fine("lake", "can be written, read back, and keeps what was there first");
+    tell_of_parts(findings, url);
     match timeout(PATIENCE, releases(findings, &lake)).await {
         Ok(Ok(ids)) => {
             if let Some(text) = future(&ids, context.clock.now(), project.settings.time_zone) {
@@ -96,6 +97,19 @@ pub async fn lake(findings: &mut Findings, context: &Context, project: &Project)
         }
     }
     Some(lake)
+}
+
+/// What becomes of the parts of a large file that a killed run was uploading: no listing shows them, so maintenance cannot
+/// remove them. Whether the bucket does cannot be seen from here.
+fn tell_of_parts(findings: &mut Findings, url: &Url) {
+    match url.scheme() {
+        "file" => {}
+        "s3" | "s3a" | "gs" => findings.note(
+            "lake",
+            "the bucket keeps, unseen and paid for, the parts of large files that a killed run was uploading — see that it has a lifecycle rule with `AbortIncompleteMultipartUpload` of a day",
+        ),
+        _ => findings.fine("lake", "drops by itself, after a week, the parts of large files that a killed run was uploading"),
+    }
 }
 
 /// Reads every release: a damaged one stops a night, or the maintenance behind it.
@@ -174,6 +188,20 @@ fn credentials(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_bucket_it_is_told_which_rule_takes_away_what_killed_runs_were_uploading() {
+        let told = |url: &str| {
+            let mut findings = Findings::default();
+            tell_of_parts(&mut findings, &url.parse().unwrap());
+            findings.to_string()
+        };
+        for url in ["s3://shop/lake", "gs://shop/lake"] {
+            assert!(told(url).contains("`AbortIncompleteMultipartUpload`"), "{url}");
+        }
+        assert!(told("az://shop/lake").contains("drops by itself"));
+        assert!(!told("file:///srv/lake").contains("parts"));
+    }
 
     #[test]
     fn a_release_of_a_night_to_come_is_told_with_the_files_that_are_to_go() {

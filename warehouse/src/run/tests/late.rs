@@ -221,7 +221,7 @@ async fn what_a_dead_run_committed_is_released_where_a_correction_changes_none_o
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_keeps_its_nights_when_maintenance_comes_between_a_crash_and_the_next_run() {
     let meanwhile = async |shop: &Shop| {
-        maintain(&shop.open_at(LATER).await, release::Keep { nights: 35, months: 13 }).await.unwrap();
+        maintain(&shop.later(LATER).await, release::Keep { nights: 35, months: 13 }).await.unwrap();
         deliver_again(shop);
     };
     gives_the_same_after(meanwhile).await;

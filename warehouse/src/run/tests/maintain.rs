@@ -15,7 +15,7 @@ use crate::run::maintain::{Limits, work};
 use crate::store::faults::{FaultyStore, Rule};
 use crate::table::{Lake, Reclaimed, vacuum};
 
-/// Files are stamped by the machine's clock: these are later.
+/// Long after the nights; what lies in the lake is then as old ([`Shop::later`]).
 pub(super) const LATER: &str = "2096-01-01T03:00:00Z";
 pub(super) const TWO_HOURS_LATER: &str = "2096-01-01T05:00:00Z";
 pub(super) const KEEP: Keep = Keep { nights: 2, months: 1 };
@@ -49,10 +49,10 @@ async fn kept_and_pinned_releases_are_read_after_the_others_are_gone() {
     let pin = Pin { reason: "the first".to_owned(), at: LATER.parse().unwrap() };
     release::pin(&shop.open().await.lake, id("2026-02-01.1"), &pin).await.unwrap();
 
-    let first = maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    let first = maintain(&shop.later(LATER).await, KEEP).await.unwrap();
     assert_eq!((first.releases_kept, first.releases_dropped), (3, 2), "{first:?}");
     assert_eq!(first.files_removed, 0, "who began to read a dropped release goes on: {first:?}");
-    let second = maintain(&shop.open_at(TWO_HOURS_LATER).await, KEEP).await.unwrap();
+    let second = maintain(&shop.later(TWO_HOURS_LATER).await, KEEP).await.unwrap();
     assert!(second.files_removed > 0, "{second:?}");
 
     for (release, sum) in [("2026-02-01.1", "1.00"), ("2026-02-04.1", "4.00"), ("2026-02-05.1", "5.00")] {
@@ -69,7 +69,7 @@ async fn a_pin_keeps_its_release_also_where_no_listing_shows_it() {
     let pin = Pin { reason: "the first".to_owned(), at: LATER.parse().unwrap() };
     release::pin(&shop.open().await.lake, id("2026-02-01.1"), &pin).await.unwrap();
     for now in [LATER, TWO_HOURS_LATER] {
-        let mut context = shop.open_at(now).await;
+        let mut context = shop.later(now).await;
         let behind = FaultyStore::new(Arc::clone(context.lake.store()), Rule::Unlisted("_buho/pins"));
         context.lake = context.lake.over(Arc::new(behind));
         maintain(&context, KEEP).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_pin_keeps_its_release_also_where_no_listing_shows_it() {
 async fn kept_releases_lose_nothing_where_no_listing_shows_them() {
     let shop = five_nights().await;
     for now in [LATER, TWO_HOURS_LATER] {
-        let mut context = shop.open_at(now).await;
+        let mut context = shop.later(now).await;
         let short = FaultyStore::new(Arc::clone(context.lake.store()), Rule::Unlisted("_buho/releases"));
         context.lake = context.lake.over(Arc::new(short));
         let done = maintain(&context, KEEP).await.unwrap();
@@ -100,7 +100,7 @@ async fn kept_releases_lose_nothing_where_no_listing_shows_them() {
 async fn a_night_goes_on_after_maintenance_as_if_there_had_been_none() {
     let shop = five_nights().await;
     for now in [LATER, TWO_HOURS_LATER] {
-        maintain(&shop.open_at(now).await, KEEP).await.unwrap();
+        maintain(&shop.later(now).await, KEEP).await.unwrap();
     }
     assert_eq!(shop.night("2026-02-05").await.status, RunStatus::Skipped);
     shop.orders("2026-02-06", &[("z", "2026-02-06 10:00:00", "1.00")]);
@@ -119,10 +119,10 @@ async fn files_that_a_dead_run_left_are_removed_and_those_of_the_lake_are_not() 
     for file in dead {
         shop.write(&format!("lake/marts/daily/{file}"), "half a file");
     }
-    let first = maintain(&shop.open_at(LATER).await, Keep { nights: 35, months: 13 }).await.unwrap();
+    let first = maintain(&shop.later(LATER).await, Keep { nights: 35, months: 13 }).await.unwrap();
     assert_eq!(first.files_removed, 3, "{first:?}");
     assert!(dead.iter().all(|file| !shop.root.path().join("lake/marts/daily").join(file).exists()));
-    let again = maintain(&shop.open_at(TWO_HOURS_LATER).await, Keep { nights: 35, months: 13 }).await.unwrap();
+    let again = maintain(&shop.later(TWO_HOURS_LATER).await, Keep { nights: 35, months: 13 }).await.unwrap();
     assert_eq!((again.files_removed, again.releases_dropped), (0, 0), "{again:?}");
 }
 
@@ -209,13 +209,13 @@ async fn a_checkpoint_that_was_not_written_at_its_commit_is_written_by_maintenan
     // As where the storage failed just then.
     std::fs::remove_file(&checkpoint).unwrap();
     std::fs::remove_file(log.join("_last_checkpoint")).unwrap();
-    let first = maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    let first = maintain(&shop.later(LATER).await, KEEP).await.unwrap();
     assert!(checkpoint.exists(), "{first:?}");
     assert_eq!(first.checkpoints_written, 1, "{first:?}");
     let newest = TableSnapshot::load(&context.lake, "marts.daily", None).await.unwrap().unwrap();
     assert_eq!(newest.version, 4);
     assert_eq!(shop.ask("select * from marts.daily order by ordered_on").await, before);
-    let second = maintain(&shop.open_at(TWO_HOURS_LATER).await, KEEP).await.unwrap();
+    let second = maintain(&shop.later(TWO_HOURS_LATER).await, KEEP).await.unwrap();
     assert_eq!(second.checkpoints_written, 0, "{second:?}");
 }
 
@@ -244,7 +244,7 @@ async fn the_records_of_many_runs_become_few_files_with_the_same_rows() {
     }
     let count = "select count(*) as n, count(distinct run_id) as runs from ops.runs";
     let before = shop.ask(count).await;
-    let done = maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    let done = maintain(&shop.later(LATER).await, KEEP).await.unwrap();
     assert!(done.files_compacted >= 20, "{done:?}");
     let context = shop.open().await;
     let runs = TableSnapshot::load(&context.lake, "ops.runs", None).await.unwrap().unwrap();
@@ -261,9 +261,9 @@ async fn held_rows_are_still_found_after_maintenance() {
         shop.orders(&day, &[("a", &format!("{day} 10:00:00"), "1.00"), (&bad.0, &bad.1, "bad")]);
         shop.night(&day).await;
     }
-    maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    maintain(&shop.later(LATER).await, KEEP).await.unwrap();
     let choice = Choice::default();
-    let discarded = discard(&shop.open_at(TWO_HOURS_LATER).await, "orders", &choice, "tests", "ana").await.unwrap();
+    let discarded = discard(&shop.later(TWO_HOURS_LATER).await, "orders", &choice, "tests", "ana").await.unwrap();
     assert_eq!(discarded, 20);
 }
 
@@ -350,7 +350,7 @@ async fn small_deliveries_share_files_and_one_that_comes_again_replaces_its_own_
     };
     let shop = nights("1.00").await;
     let before = (shop.ask(rows).await, shop.ask(question).await);
-    let context = shop.open_at(LATER).await;
+    let context = shop.later(LATER).await;
     let files = async || TableSnapshot::load(&context.lake, "bronze.orders", None).await.unwrap().unwrap().files.len();
     assert_eq!(files().await, 8);
     maintain(&context, Keep { nights: 35, months: 13 }).await.unwrap();
@@ -358,7 +358,7 @@ async fn small_deliveries_share_files_and_one_that_comes_again_replaces_its_own_
     assert_eq!(files().await, 2);
     assert_eq!((shop.ask(rows).await, shop.ask(question).await), before);
     assert_eq!(shop.night(&day(8)).await.status, RunStatus::Skipped, "readers see nothing new");
-    maintain(&shop.open_at(TWO_HOURS_LATER).await, KEEP).await.unwrap();
+    maintain(&shop.later(TWO_HOURS_LATER).await, KEEP).await.unwrap();
     deliver(&shop, 3, "7.00");
     shop.night(&day(8)).await;
     let corrected = nights("7.00").await;
@@ -389,8 +389,8 @@ async fn a_night_ends_with_maintenance_for_as_long_as_the_project_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn maintenance_that_has_no_time_left_begins_no_table_and_says_how_many_are_left() {
     let shop = five_nights().await;
-    maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
-    let context = shop.open_at(TWO_HOURS_LATER).await;
+    maintain(&shop.later(LATER).await, KEEP).await.unwrap();
+    let context = shop.later(TWO_HOURS_LATER).await;
     let until = |milliseconds: i64| {
         Some(TWO_HOURS_LATER.parse::<DateTime<Utc>>().unwrap() + TimeDelta::milliseconds(milliseconds))
     };

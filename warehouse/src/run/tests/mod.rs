@@ -13,6 +13,7 @@ mod event_time;
 mod failed_sources;
 mod foreseen;
 mod future;
+mod grace;
 mod keyed;
 mod late;
 mod learn;
@@ -37,6 +38,7 @@ mod simulator;
 mod stages;
 mod strangers;
 mod tidied;
+mod unlisted;
 mod windows;
 
 use std::collections::BTreeSet;
@@ -44,6 +46,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::util::pretty::pretty_format_batches;
+use chrono::TimeDelta;
 use tempfile::TempDir;
 
 use super::*;
@@ -133,6 +136,28 @@ impl Shop {
         let project = Project::load(self.root.path(), &Overrides::default(), &|_| None, &[]).unwrap();
         let clock = FixedClock::new(now.parse().unwrap());
         RunContext::open(project, &|_| None, Arc::new(clock)).await.unwrap()
+    }
+
+    /// The same, days after what lies in the lake was written.
+    async fn later(&self, now: &str) -> RunContext {
+        self.age(TimeDelta::days(3));
+        self.open_at(now).await
+    }
+
+    /// Lets time pass for what lies in the lake: by the storage's clock it was written so much earlier.
+    fn age(&self, by: TimeDelta) {
+        let mut folders = vec![self.root.path().join("lake")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                    continue;
+                }
+                let earlier = entry.metadata().unwrap().modified().unwrap() - by.to_std().unwrap();
+                let file = std::fs::File::options().append(true).open(entry.path()).unwrap();
+                file.set_modified(earlier).unwrap();
+            }
+        }
     }
 
     async fn night(&self, night: &str) -> RunReport {

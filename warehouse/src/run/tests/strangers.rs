@@ -7,7 +7,6 @@ use super::*;
 use crate::release::TableState;
 use crate::table::fence;
 
-/// Files are stamped by the machine's clock: this is later.
 const LATER: &str = "2096-01-01T03:00:00Z";
 
 /// Writes the next version of a table as another program does: the rows of one of its files twice, or none at all.
@@ -60,8 +59,7 @@ async fn a_night_does_not_build_on_what_somebody_else_committed_and_a_full_refre
     // Maintenance takes nothing from such a table, and what no version needs once it is ours again.
     shop.write("lake/marts/daily/nobodys.parquet", "");
     let orphan = shop.root.path().join("lake/marts/daily/nobodys.parquet");
-    let maintained =
-        async || maintain(&shop.open_at(LATER).await, release::Keep { nights: 2, months: 1 }).await.unwrap();
+    let maintained = async || maintain(&shop.later(LATER).await, release::Keep { nights: 2, months: 1 }).await.unwrap();
     maintained().await;
     assert!(orphan.exists());
 

@@ -37,7 +37,7 @@ async fn what_was_staged_of_a_table_that_never_went_out_is_removed_once_no_night
     assert_eq!((vacuumed(&[], LATER).await, files()), (2, staged.clone()));
     // Days later its note is forgotten.
     shop.write("lake/_buho/stage/marts.daily/note.json#7", "half a note");
-    let done = maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    let done = maintain(&shop.later(LATER).await, KEEP).await.unwrap();
     assert_eq!((done.files_removed, files().len()), (2, 0), "{done:?}");
     assert_eq!(shop.night("2026-02-01").await.nodes.failed, 1);
 }
@@ -45,17 +45,17 @@ async fn what_was_staged_of_a_table_that_never_went_out_is_removed_once_no_night
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_table_is_tidied_up_though_there_is_no_time_for_tables() {
     let shop = five_nights().await;
-    maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
-    let context = shop.open_at(TWO_HOURS_LATER).await;
-    let ledgers = || std::fs::read_dir(shop.root.path().join("lake/_buho/ledger/orders")).unwrap().count();
+    maintain(&shop.later(LATER).await, KEEP).await.unwrap();
     shop.write("lake/_buho/ledger/orders/00000000.json", "{}");
-    assert!(!dropped(&context.lake).await.unwrap().is_empty());
+    let context = shop.later(TWO_HOURS_LATER).await;
+    let ledgers = || std::fs::read_dir(shop.root.path().join("lake/_buho/ledger/orders")).unwrap().count();
+    assert!(!dropped(&context.lake, &BTreeSet::new()).await.unwrap().is_empty());
     let limits = Limits { until: Some(TWO_HOURS_LATER.parse().unwrap()), first: 3 };
     let done = holding(&context, Holder::this_process("test", "maintain"), async |lease| {
         work(&context, lease, KEEP, "test", limits).await
     });
     assert!(done.await.unwrap().tables_left > 3);
-    assert!(dropped(&context.lake).await.unwrap().is_empty());
+    assert!(dropped(&context.lake, &BTreeSet::new()).await.unwrap().is_empty());
     assert_eq!(ledgers(), 3, "the one that the log names, and two before it");
 }
 
