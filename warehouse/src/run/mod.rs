@@ -78,6 +78,7 @@ mod ops;
 mod ops_inputs;
 mod outcome;
 mod parents;
+mod phase_clock;
 mod plan;
 mod proofs;
 mod publish;

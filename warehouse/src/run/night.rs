@@ -1,22 +1,23 @@
 //! One run of a night, phase by phase: take the lease, ingest, build, audit, commit, release, record.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 
 use super::audits::audit;
 use super::bronze::released_sources;
-use super::build::Build;
+use super::build::{Build, Staged};
 use super::context::{RunContext, RunRequest, Stage};
 use super::error::RunError;
 use super::held::Hold;
 use super::hold::holding;
 use super::leaving::Leaving;
 use super::outcome::{Blocked, SourceOutcome};
+use super::phase_clock::PhaseClock;
 use super::publish::commit_all;
 use super::report::{Failure, NodeReport, RunReport, RunStatus};
 use super::state::NodeState;
 use super::strangers::warn_of_strangers;
 use super::take_in::take_in;
-use super::waiting::waits;
+use super::waiting::{refused, waits};
 use super::{evolution, left, maintain, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
@@ -140,23 +141,41 @@ async fn phases(
     }
     warn_of_strangers(context, previous.as_ref(), &staged.build().states, report).await;
     clock.next(report, "audit").await;
+    publish(context, lease, staged, (&sources, previous.as_ref()), (report, &mut clock)).await
+}
+
+/// Audits what was staged, commits it and releases it.
+async fn publish(
+    context: &RunContext,
+    lease: &Lease,
+    staged: Staged<'_>,
+    (sources, previous): (&[SourceOutcome], Option<&Release>),
+    (report, clock): (&mut RunReport, &mut PhaseClock<'_>),
+) -> Result<(), RunError> {
     staged.build().refuse_unbuilt()?;
+    let bronze = released_sources(context, sources, staged.build().night(), previous).await?;
+    if let Some(because) = refused(staged.build(), sources, &bronze) {
+        clock.end(report);
+        report.take_nodes(staged.build(), sources);
+        report.note_failure("publish", &because, ErrorKind::User);
+        report.conclude(None);
+        return Ok(());
+    }
 
     let audited = audit(context, staged).await?;
     report.audits = audited.reports().to_vec();
     failpoint::reached("nodes.audited");
     clock.next(report, "publish").await;
 
-    let bronze = released_sources(context, &sources, built_for, previous.as_ref()).await?;
     #[cfg(test)]
-    super::publish::released_first(context, lease, &audited, bronze.clone(), previous.as_ref()).await?;
-    let committed = commit_all(context, lease, audited, bronze, previous.as_ref()).await?;
-    let released = committed.release(context, lease, previous.as_ref()).await?;
+    super::publish::released_first(context, lease, &audited, bronze.clone(), previous).await?;
+    let committed = commit_all(context, lease, audited, bronze, previous).await?;
+    let released = committed.release(context, lease, previous).await?;
     clock.end(report);
-    report.take_nodes(released.build(), &sources);
+    report.take_nodes(released.build(), sources);
     if released.release().is_none()
         && report.kinds.is_empty()
-        && let Some(because) = waits(&sources)
+        && let Some(because) = waits(sources)
     {
         report.note_failure("publish", &because, ErrorKind::User);
     }
@@ -249,40 +268,6 @@ async fn finish(context: &RunContext, report: &mut RunReport) -> Result<(), RunE
     report.is_recorded = true;
     failpoint::reached("run.recorded");
     Ok(())
-}
-
-/// Takes the time of each phase, and says which one it is.
-struct PhaseClock<'a> {
-    context: &'a RunContext,
-    lease: &'a Lease,
-    last: DateTime<Utc>,
-}
-
-impl<'a> PhaseClock<'a> {
-    async fn start(context: &'a RunContext, lease: &'a Lease, report: &mut RunReport, phase: &str) -> Self {
-        let clock = Self { context, lease, last: context.clock.now() };
-        clock.enter(report, phase).await;
-        clock
-    }
-
-    async fn next(&mut self, report: &mut RunReport, phase: &str) {
-        self.end(report);
-        self.enter(report, phase).await;
-    }
-
-    async fn enter(&self, report: &mut RunReport, phase: &str) {
-        report.phase = Some(phase.to_owned());
-        self.lease.enters(phase).await;
-    }
-
-    /// The phase is over; where none follows, the run came to its end.
-    fn end(&mut self, report: &mut RunReport) {
-        let now = self.context.clock.now();
-        if let Some(phase) = report.phase.take() {
-            report.phases.insert(phase, (now - self.last).as_seconds_f64());
-        }
-        self.last = now;
-    }
 }
 
 impl RunReport {

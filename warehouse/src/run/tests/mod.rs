@@ -1,5 +1,6 @@
 //! Nights over small projects on a local lake.
 
+mod again;
 mod amended;
 mod changes;
 mod compared;

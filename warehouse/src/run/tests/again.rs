@@ -1,0 +1,54 @@
+//! Nights that are run again with nothing new, or without what was to come first.
+
+use super::stages::{deliver, delivered, released, stage, two_sources};
+use super::*;
+use crate::error::ErrorKind;
+use crate::release::TableState;
+
+const NIGHT: &str = "2026-02-02";
+const HEADER: &str = "order_id,ordered_at,amount,note\n";
+
+async fn latest(shop: &Shop) -> String {
+    release::latest(&shop.open().await.lake).await.unwrap().unwrap().id().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publish_alone_releases_no_night_whose_delivery_was_neither_loaded_nor_built() {
+    let shop = delivered();
+    shop.night("2026-02-01").await;
+    shop.orders(NIGHT, &[("c", "2026-02-02 10:00:00", "5.00")]);
+    let report = stage(&shop, NIGHT, Stage::Publish).await.unwrap();
+    let told = (&report.status, report.worst(), report.release.as_deref());
+    assert_eq!(told, (&RunStatus::Failed, Some(ErrorKind::User), None), "{report:#?}");
+    let said = report.failed.unwrap().message;
+    assert!(
+        said.contains("orders_2026-02-02.csv` is not loaded — run `buho ingest --night 2026-02-02` first"),
+        "{said}"
+    );
+    assert_eq!(latest(&shop).await, "2026-02-01.1");
+    for part in [Stage::Ingest, Stage::Build, Stage::Publish] {
+        assert_eq!(stage(&shop, NIGHT, part).await.unwrap().status, RunStatus::Done, "{part:?}");
+    }
+    assert_eq!(latest(&shop).await, "2026-02-02.1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_which_only_a_delivery_waits_is_released_as_of_the_night_its_rows_are_from() {
+    let shop = two_sources().await;
+    for part in [Stage::Ingest, Stage::Build] {
+        assert_eq!(stage(&shop, NIGHT, part).await.unwrap().status, RunStatus::Done);
+    }
+    deliver(&shop, "orders", NIGHT, &format!("{HEADER}b,2026-02-02 10:00:00,5.00,x\n"));
+    let of = async |table: &str| {
+        let found = released(&shop).await.into_iter().find(|(name, ..)| name == table);
+        found.map(|(_, night, state)| (night, state)).unwrap()
+    };
+    for again in ["2026-02-02.1", "2026-02-02.1"] {
+        stage(&shop, NIGHT, Stage::Publish).await.unwrap();
+        assert_eq!(latest(&shop).await, again);
+        assert_eq!(of("bronze.orders").await, ("2026-02-01".to_owned(), TableState::Held));
+        assert_eq!(of("bronze.others").await, (NIGHT.to_owned(), TableState::Fresh));
+    }
+    assert_eq!(shop.night(NIGHT).await.status, RunStatus::Done);
+    assert_eq!(of("bronze.orders").await, (NIGHT.to_owned(), TableState::Fresh));
+}
