@@ -27,6 +27,10 @@ pub enum ReleaseError {
     Damaged { id: ReleaseId, path: String, before: Option<ReleaseId>, source: serde_json::Error },
     #[error("{path} {}", unreadable(.source, "remove it: the next run does without, and writes what it needs of it anew"))]
     Form { path: String, source: serde_json::Error },
+    #[error(
+        "there is no lake at {url} — `buho run` begins one; if there should be one, see that `lake` in buho.toml (BUHO_LAKE) names it and that it is mounted"
+    )]
+    NoLake { url: String },
     #[error("the lake at {url} has format {found}, this buho reads up to {supported} — use a newer buho")]
     NewerLake { url: String, found: u32, supported: u32 },
     #[error(transparent)]
@@ -38,7 +42,7 @@ pub enum ReleaseError {
 impl ReleaseError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Id { .. } | Self::Unknown { .. } | Self::NewerLake { .. } => ErrorKind::User,
+            Self::Id { .. } | Self::Unknown { .. } | Self::NoLake { .. } | Self::NewerLake { .. } => ErrorKind::User,
             Self::Taken { .. } | Self::Dropping { .. } => ErrorKind::Locked,
             Self::Damaged { .. } | Self::Form { .. } => ErrorKind::Data,
             Self::Probe(error) => error.kind(),

@@ -189,9 +189,25 @@ impl Release {
 /// # Errors
 /// Those of [`check_format`].
 pub async fn begin(lake: &Lake) -> Result<bool, ReleaseError> {
-    let is_new = !exists(lake, FIRST).await? && list(lake).await?.is_empty();
+    let is_new = is_absent(lake).await?;
     check_format(lake, true).await?;
     Ok(is_new)
+}
+
+/// Makes a lake that is there ready to be written: only a night begins one.
+///
+/// # Errors
+/// [`ReleaseError::NoLake`] where there is none; those of [`check_format`].
+pub(crate) async fn open(lake: &Lake) -> Result<(), ReleaseError> {
+    if is_absent(lake).await? {
+        return Err(ReleaseError::NoLake { url: lake.url().to_string() });
+    }
+    check_format(lake, true).await
+}
+
+/// Whether there is neither a format nor a release.
+async fn is_absent(lake: &Lake) -> Result<bool, ReleaseError> {
+    Ok(!exists(lake, FIRST).await? && list(lake).await?.is_empty())
 }
 
 /// All releases of a lake, oldest night first.

@@ -67,11 +67,11 @@ pub(super) struct Limits {
 /// Maintains a lake.
 ///
 /// # Errors
-/// [`RunError::Lease`] where a night runs; where a version that a kept release names cannot be read,
+/// [`RunError::Release`] where there is no lake, [`RunError::Lease`] where a night runs; where a version that a kept release names cannot be read,
 /// nothing of that table is removed.
 pub async fn maintain(context: &RunContext, keep: Keep) -> Result<Maintained, RunError> {
     let run_id = run_id(context.clock.as_ref());
-    release::check_format(&context.lake, true).await?;
+    release::open(&context.lake).await?;
     holding(context, Holder::this_process(&run_id, "maintain"), async |lease| {
         work(context, lease, keep, &run_id, Limits::default()).await
     })

@@ -26,7 +26,7 @@ use crate::table::{DataFile, StagedFile, TableSnapshot};
 /// restored tables: nothing is changed then.
 pub async fn rollback(context: &RunContext, to: ReleaseId) -> Result<Release, RunError> {
     let run_id = run_id(context.clock.as_ref());
-    release::check_format(&context.lake, true).await?;
+    release::open(&context.lake).await?;
     holding(context, Holder::this_process(&run_id, "releases rollback"), async |lease| {
         restore(context, lease, to, &run_id).await
     })
