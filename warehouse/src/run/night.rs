@@ -13,7 +13,7 @@ use super::leaving::Leaving;
 use super::outcome::{Blocked, SourceOutcome};
 use super::phase_clock::PhaseClock;
 use super::publish::commit_all;
-use super::report::{Failure, NodeReport, RunReport, RunStatus};
+use super::report::{Failure, NodeReport, RunReport, RunStatus, SourceReport};
 use super::state::NodeState;
 use super::strangers::warn_of_strangers;
 use super::take_in::take_in;
@@ -289,7 +289,7 @@ impl RunReport {
 
     pub(super) fn take_sources(&mut self, sources: &[SourceOutcome]) {
         for source in sources {
-            self.sources.push(source.report.clone());
+            self.take_source(&source.report);
             self.warnings.extend(source.warnings.iter().map(|warning| format!("{}: {warning}", source.source)));
             self.rows.ingested += source.report.rows;
             self.rows.quarantined += source.report.quarantined;
@@ -301,6 +301,14 @@ impl RunReport {
                 }
                 None => {}
             }
+        }
+    }
+
+    /// One row for a source, however many nights it was looked at for.
+    fn take_source(&mut self, of_night: &SourceReport) {
+        match self.sources.iter_mut().find(|known| known.source == of_night.source) {
+            Some(known) => known.add(of_night),
+            None => self.sources.push(of_night.clone()),
         }
     }
 

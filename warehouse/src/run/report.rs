@@ -121,6 +121,18 @@ pub struct SourceReport {
     pub message: Option<String>,
 }
 
+impl SourceReport {
+    /// With what came of a later night of the same run, which says how the source stands.
+    pub(super) fn add(&mut self, later: &Self) {
+        self.deliveries += later.deliveries;
+        self.rows += later.rows;
+        self.quarantined += later.quarantined;
+        self.seconds += later.seconds;
+        self.freshness.clone_from(&later.freshness);
+        self.message.clone_from(&later.message);
+    }
+}
+
 /// All of a run: written as `_buho/runs/<run id>.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {

@@ -52,3 +52,43 @@ async fn a_source_of_which_only_a_delivery_waits_is_released_as_of_the_night_its
     assert_eq!(shop.night(NIGHT).await.status, RunStatus::Done);
     assert_eq!(of("bronze.orders").await, (NIGHT.to_owned(), TableState::Fresh));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_stays_held_is_counted_once_in_a_run_of_several_nights() {
+    let shop = Shop::new();
+    shop.write("sql/sources/orders.yml", &ORDERS.replace("tolerance: 0.5", "tolerance: 0"));
+    for day in 1..=5 {
+        let night = format!("2026-02-0{day}");
+        shop.orders(&night, &[("a", &format!("{night} 10:00:00"), if day == 2 { "n/a" } else { "1.00" })]);
+    }
+    let context = shop.open().await;
+    let (from, to) = ("2026-02-01".parse().unwrap(), "2026-02-05".parse().unwrap());
+    for _ in 0..2 {
+        let mut runs = Vec::new();
+        backfill(&context, from, to, 5, None, |report| runs.push(report)).await.unwrap();
+        let [run] = runs.as_slice() else { panic!("{runs:#?}") };
+        assert_eq!((run.rows.quarantined, run.worst()), (1, Some(ErrorKind::Data)), "{run:#?}");
+        let rows = format!("select quarantined, freshness from ops.sources where run_id = '{}'", run.run_id);
+        let rows = shop.ask(&rows).await;
+        assert!(rows.contains("| 1           | failed ") && rows.lines().count() == 5, "{rows}");
+    }
+    assert!(shop.ask("select count(*) as n from ops.quarantine").await.contains("| 1 |"));
+    // What is mended is taken in with its own night.
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "1.00")]);
+    backfill(&context, from, to, 5, None, drop).await.unwrap();
+    assert!(shop.ask("select count(*) as n from bronze.orders").await.contains("| 5 |"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_is_missing_in_one_night_of_a_run_keeps_no_later_one_out() {
+    let shop = Shop::new();
+    shop.write("sql/sources/orders.yml", &format!("{ORDERS}expect: {{ every: 1 day, missing: fail }}\n"));
+    for night in ["2026-02-01", "2026-02-04"] {
+        shop.orders(night, &[("a", &format!("{night} 10:00:00"), "1.00")]);
+    }
+    let context = shop.open().await;
+    let (from, to) = ("2026-02-01".parse().unwrap(), "2026-02-04".parse().unwrap());
+    let mut runs = Vec::new();
+    backfill(&context, from, to, 4, None, |report| runs.push(report)).await.unwrap();
+    assert_eq!((runs.len(), runs[0].rows.ingested), (1, 2), "{runs:#?}");
+}
