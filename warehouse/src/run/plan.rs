@@ -13,6 +13,7 @@ use super::error::RunError;
 use super::forecast::{Ahead, Forecast, Pending, WindowsPlan};
 use super::held::Hold;
 use super::leaving::Leaving;
+use super::planned::hold_pairs;
 use super::standing as windows;
 use super::state::{Candidate, NodeState};
 use super::unasked::are_others;
@@ -83,8 +84,10 @@ pub struct NodePlan {
 /// Plans a night.
 ///
 /// # Errors
-/// Where the lake cannot be read; what is wrong with one source is in its plan.
+/// [`RunError::User`] where the night is in the future; else where the lake cannot be read. What is wrong with one source
+/// is in its plan.
 pub async fn plan_night(context: &RunContext, request: &RunRequest) -> Result<NightPlan, RunError> {
+    context.refuse_future(request.night)?;
     release::check_format(&context.lake, false).await?;
     let previous = release::latest(&context.lake).await?;
     let leaving = Leaving::of(context, previous.as_ref())?;
@@ -244,8 +247,7 @@ async fn plan_nodes(
             Decision::View => ("view", view_reason(previous, node.name.as_str()), made_from.identity()),
             Decision::Hold(hold) => {
                 states.insert(node.name.clone(), NodeState::Held(hold.clone()));
-                let why = if let Hold::Below { root } = &hold { format!("with {root}") } else { hold.to_string() };
-                ("hold", why, String::new())
+                ("hold", held(&hold), String::new())
             }
         };
         identities.insert(node.name.clone(), identity);
@@ -262,7 +264,13 @@ async fn plan_nodes(
         }
         plans.push(NodePlan { node: node.name.clone(), action: action.to_owned(), why, columns, windows, unknown });
     }
+    hold_pairs(&ahead, &mut states, &mut plans);
     Ok(plans)
+}
+
+/// Why a node would stay.
+pub(super) fn held(hold: &Hold) -> String {
+    if let Hold::Below { root } = hold { format!("with {root}") } else { hold.to_string() }
 }
 
 const NOTHING_CHANGED: &str = "nothing that its rows are made of changed";
