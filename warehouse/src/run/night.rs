@@ -71,9 +71,9 @@ async fn recorded(
     report: &mut RunReport,
 ) -> Result<(), RunError> {
     match phases(context, request, lease, report).await {
-        Ok(()) => {
+        Ok(is_released) => {
             finish(context, report).await?;
-            if report.release.is_some() {
+            if is_released {
                 lease.enters("maintain").await;
                 maintain::after_night(context, lease, report.night, &report.run_id).await;
             }
@@ -108,12 +108,13 @@ async fn cut_short(context: &RunContext, mut report: RunReport, error: &RunError
     }
 }
 
+/// Whether a release was written.
 async fn phases(
     context: &RunContext,
     request: &RunRequest,
     lease: &Lease,
     report: &mut RunReport,
-) -> Result<(), RunError> {
+) -> Result<bool, RunError> {
     let (previous, built_for) = standing(context, request, lease, report).await?;
     let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context, lease, report, "ingest").await;
@@ -124,7 +125,7 @@ async fn phases(
         report.take_source_nodes(&sources);
         report.conclude_stage();
         clock.end(report);
-        return Ok(());
+        return Ok(false);
     }
     clock.next(report, "build").await;
 
@@ -137,29 +138,29 @@ async fn phases(
         report.take_nodes(staged.build(), &sources);
         report.conclude_stage();
         clock.end(report);
-        return Ok(());
+        return Ok(false);
     }
     warn_of_strangers(context, previous.as_ref(), &staged.build().states, report).await;
     clock.next(report, "audit").await;
     publish(context, lease, staged, (&sources, previous.as_ref()), (report, &mut clock)).await
 }
 
-/// Audits what was staged, commits it and releases it.
+/// Audits what was staged, commits it and releases it; whether a release was written.
 async fn publish(
     context: &RunContext,
     lease: &Lease,
     staged: Staged<'_>,
     (sources, previous): (&[SourceOutcome], Option<&Release>),
     (report, clock): (&mut RunReport, &mut PhaseClock<'_>),
-) -> Result<(), RunError> {
+) -> Result<bool, RunError> {
     staged.build().refuse_unbuilt()?;
     let bronze = released_sources(context, sources, staged.build().night(), previous).await?;
     if let Some(because) = refused(staged.build(), sources, &bronze) {
         clock.end(report);
         report.take_nodes(staged.build(), sources);
         report.note_failure("publish", &because, ErrorKind::User);
-        report.conclude(None);
-        return Ok(());
+        report.conclude(None, None);
+        return Ok(false);
     }
 
     let audited = audit(context, staged).await?;
@@ -173,14 +174,16 @@ async fn publish(
     let released = committed.release(context, lease, previous).await?;
     clock.end(report);
     report.take_nodes(released.build(), sources);
+    let mut stands = previous.filter(|previous| previous.night == released.build().night());
     if released.release().is_none()
         && report.kinds.is_empty()
         && let Some(because) = waits(sources)
     {
         report.note_failure("publish", &because, ErrorKind::User);
+        stands = None;
     }
-    report.conclude(released.release());
-    Ok(())
+    report.conclude(released.release(), stands);
+    Ok(released.release().is_some())
 }
 
 /// The release that the run builds on, and the night it builds for; what the run may not do to it is refused.
@@ -352,15 +355,18 @@ impl RunReport {
         };
     }
 
-    fn conclude(&mut self, released: Option<&Release>) {
-        self.release = released.map(|release| release.id().to_string());
+    /// By what was released, and what is wrong with the night. Where that is what readers see of the night already, its
+    /// release stands.
+    fn conclude(&mut self, released: Option<&Release>, stands: Option<&Release>) {
+        let named = released.or(stands.filter(|_| !self.kinds.is_empty()));
+        self.release = named.map(|release| release.id().to_string());
         self.exit_kind = self.worst().map(|kind| kind.name().to_owned());
         // A table that was to be created may have begun above a fence.
         for node in self.node_reports.iter_mut().filter(|node| node.version.is_some()) {
             let named = released.and_then(|release| release.tables.get(&node.node));
             node.version = named.map(|table| table.version).or(node.version);
         }
-        self.status = match (released, self.kinds.is_empty()) {
+        self.status = match (named, self.kinds.is_empty()) {
             (Some(_), true) => RunStatus::Done,
             (Some(_), false) => RunStatus::Partial,
             (None, true) => RunStatus::Skipped,

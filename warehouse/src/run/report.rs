@@ -14,7 +14,7 @@ use crate::lease::Holder;
 pub enum RunStatus {
     /// Everything that was to do is released.
     Done,
-    /// A release went out in which something is held or failed.
+    /// A release went out in which something is held or failed, or stands from a run before that says the same.
     Partial,
     /// Nothing went out.
     Failed,

@@ -13,6 +13,29 @@ async fn latest(shop: &Shop) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_night_that_went_out_in_part_stands_when_it_is_run_again_and_names_its_release() {
+    let shop = Shop::new();
+    shop.write("sql/sources/orders.yml", &format!("{ORDERS}expect: {{ every: 1 day, missing: hold }}\n"));
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
+    shop.night("2026-02-01").await;
+    let told = |report: &RunReport| {
+        let held = report.held.clone().map(|held| held.node);
+        (report.status.clone(), report.release.clone(), report.worst(), report.failed.clone(), held)
+    };
+    let first = shop.night("2026-02-03").await;
+    assert_eq!((&first.status, first.release.as_deref()), (&RunStatus::Partial, Some("2026-02-03.1")));
+    let again = shop.night("2026-02-03").await;
+    assert_eq!(told(&again), told(&first), "{again:#?}");
+    let context = shop.open().await;
+    assert_eq!(release::list(&context.lake).await.unwrap().len(), 2);
+    // What fails anew is told in a release of its own.
+    shop.orders("2026-02-03", &[("b", "2026-02-03 10:00:00", "-1.00")]);
+    let failed = shop.night("2026-02-03").await;
+    assert_eq!((&failed.status, failed.release.as_deref()), (&RunStatus::Partial, Some("2026-02-03.2")));
+    assert_eq!(told(&shop.night("2026-02-03").await), told(&failed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn publish_alone_releases_no_night_whose_delivery_was_neither_loaded_nor_built() {
     let shop = delivered();
     shop.night("2026-02-01").await;
