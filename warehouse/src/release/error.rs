@@ -11,8 +11,8 @@ pub enum ReleaseError {
         "`{found}` is not a release; write night and sequence, as in 2026-01-31.1 (`buho sql` without --release reads the latest)"
     )]
     Id { found: String },
-    #[error("release {id} does not exist; the latest are: {}", if known.is_empty() { "none yet, `buho run` writes the first".to_owned() } else { known.join(", ") })]
-    Unknown { id: ReleaseId, known: Vec<String> },
+    #[error("release {id} {}; the latest are: {}", if *is_dropped { Self::DROPPED } else { "does not exist" }, if known.is_empty() { "none yet, `buho run` writes the first".to_owned() } else { known.join(", ") })]
+    Unknown { id: ReleaseId, known: Vec<String>, is_dropped: bool },
     #[error(
         "release {id} was written by another run meanwhile; nothing was overwritten — see `buho runs list`, then run again"
     )]
@@ -40,6 +40,9 @@ pub enum ReleaseError {
 }
 
 impl ReleaseError {
+    const DROPPED: &str =
+        "was dropped by maintenance (`buho maintain --help` says what is kept, and `buho releases pin` keeps more)";
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Id { .. } | Self::Unknown { .. } | Self::NoLake { .. } | Self::NewerLake { .. } => ErrorKind::User,

@@ -26,6 +26,7 @@ pub use error::ReleaseError;
 pub(crate) use format::PROBES;
 pub use format::{LAKE_FORMAT, check_format};
 pub use kept::Keep;
+pub(crate) use kept::last_whole;
 pub(crate) use pins::is_pinned;
 pub use pins::{Pin, pin, pins, unpin};
 
@@ -251,9 +252,13 @@ pub async fn read(lake: &Lake, id: ReleaseId) -> Result<Release, ReleaseError> {
         Ok(found) => found.bytes().await.map_err(|source| ReleaseError::storage(&path, source))?,
         Err(object_store::Error::NotFound { .. }) => {
             let known = list(lake).await?;
+            // The sequences of a night are counted from 1 without a gap.
+            let is_after = |later: &ReleaseId| later.night == id.night && later.sequence > id.sequence;
+            let was_there = id.sequence > 0 && known.iter().any(is_after);
             return Err(ReleaseError::Unknown {
                 id,
                 known: known.iter().rev().take(5).map(ToString::to_string).collect(),
+                is_dropped: was_there || dropped::is_noted(lake, id).await?,
             });
         }
         Err(source) => return Err(ReleaseError::storage(&path, source)),

@@ -23,7 +23,7 @@ use crate::failpoint;
 use crate::lease::{Holder, Lease};
 use crate::planted::{Bug, planted};
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
-use crate::release::{self, Keep, Release, ReleaseId};
+use crate::release::{self, Keep, Release, ReleaseId, last_whole};
 use crate::table::{Lake, Reclaimed, TableError, TableSnapshot, catch_up_checkpoint, remove_leftovers, vacuum};
 
 /// How long what an unfinished night has staged is kept for it.
@@ -218,7 +218,7 @@ async fn drop_old(
     let all: Vec<ReleaseId> = lease.released(lake).await?.into_iter().collect();
     let mut pins = release::pins(lake).await?;
     pins.retain(|_| !planted(Bug::PinsIgnored));
-    let mut kept = keep.of(&all, &pins);
+    let mut kept = keep.of(&all, &pins, &last_whole(lake, &all).await?);
     let mut gone = Vec::new();
     for id in all {
         // A listing of the pins may be behind, or short.
