@@ -115,6 +115,10 @@ pub enum Command {
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
     /// Drop releases past their age, remove what nothing needs, compact
+    ///
+    /// Kept are the last 35 nights that were released (`keep_nights` in buho.toml), the last night of each of 13 months
+    /// (`keep_months`), and pins. Of a kept night it is the last release, and the last in which no table is held or
+    /// failed; of the highest night all are.
     Maintain(MaintainArgs),
     /// Print the JSON Schema of a kind of file, for editors
     Schema(SchemaArgs),

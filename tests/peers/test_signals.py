@@ -54,6 +54,8 @@ def test_a_reader_that_has_gone_takes_no_failure_with_it(
     project = tiny.write_project(tmp_path / "project")
     (project / "raw" / "bad" / f"bad_{tiny.NIGHT}.csv").write_text("day\n2026-01-30\n")
     at = buho.at(project)
+    if command[0] == "quarantine":
+        at.night(tiny.NIGHT).expect(1)
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as gone:

@@ -42,9 +42,7 @@ def bucket(keeps_conditions: bool = True) -> Iterator[Bucket]:
         yield made
 
 
-@pytest.mark.parametrize(
-    "command", [("doctor",), ("run", "--night", tiny.NIGHT), ("maintain",)], ids=" ".join
-)
+@pytest.mark.parametrize("command", [("doctor",), ("run", "--night", tiny.NIGHT)], ids=" ".join)
 def test_a_look_alike_of_s3_that_ignores_conditions_is_refused_in_plain_words(
     buho: Buho, tmp_path: Path, command: tuple[str, ...]
 ):

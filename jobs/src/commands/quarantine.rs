@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use datafusion::prelude::DataFrame;
-use warehouse::run::{Choice, Reader, RunContext, RunError, build_replayed, discard, replay, replay_with};
+use warehouse::run::{Choice, Reader, RunContext, RunError, RunReport, build_replayed, discard, replay, replay_with};
 
 use crate::cli::{QuarantineChoice, QuarantineCommand, ReportFormat, RowFormat};
 use crate::context::Context;
@@ -89,6 +89,9 @@ async fn print(context: &Context, opened: &RunContext, query: &str, format: RowF
     Ok(Exit::Done)
 }
 
+/// What is said where a replay has no night to build for.
+const UNRELEASED: &str = "no release yet, so nothing is built: run the night with `buho run --night DATE`\n";
+
 /// Loads the rows that fit now, then builds what depends on them.
 async fn try_again(
     context: &Context,
@@ -108,13 +111,13 @@ async fn try_again(
         }
     };
     let report = build_replayed(opened).await?;
-    report.worst().map_or(Exit::Done, Exit::Failed).said(match format {
+    report.as_ref().and_then(RunReport::worst).map_or(Exit::Done, Exit::Failed).said(match format {
         ReportFormat::Json => {
-            let run = report.result_line();
+            let run = report.as_ref().map(RunReport::result_line);
             context.say(serde_json::json!({ "held": tried.held, "replayed": tried.replayed, "run": run }))
         }
         ReportFormat::Text => context
             .say(format!("{} of {} held rows fit now and are in bronze", tried.replayed, tried.held))
-            .and_then(|()| context.print(&super::run::summary(&report))),
+            .and_then(|()| context.print(&report.as_ref().map_or_else(|| UNRELEASED.to_owned(), super::run::summary))),
     })
 }

@@ -11,8 +11,8 @@ pub enum ReleaseError {
         "`{found}` is not a release; write night and sequence, as in 2026-01-31.1 (`buho sql` without --release reads the latest)"
     )]
     Id { found: String },
-    #[error("release {id} does not exist; the latest are: {}", if known.is_empty() { "none yet, `buho run` writes the first".to_owned() } else { known.join(", ") })]
-    Unknown { id: ReleaseId, known: Vec<String> },
+    #[error("release {id} {}; the latest are: {}", if *is_dropped { Self::DROPPED } else { "does not exist" }, if known.is_empty() { "none yet, `buho run` writes the first".to_owned() } else { known.join(", ") })]
+    Unknown { id: ReleaseId, known: Vec<String>, is_dropped: bool },
     #[error(
         "release {id} was written by another run meanwhile; nothing was overwritten — see `buho runs list`, then run again"
     )]
@@ -27,6 +27,10 @@ pub enum ReleaseError {
     Damaged { id: ReleaseId, path: String, before: Option<ReleaseId>, source: serde_json::Error },
     #[error("{path} {}", unreadable(.source, "remove it: the next run does without, and writes what it needs of it anew"))]
     Form { path: String, source: serde_json::Error },
+    #[error(
+        "there is no lake at {url} — `buho run` begins one; if there should be one, see that `lake` in buho.toml (BUHO_LAKE) names it and that it is mounted"
+    )]
+    NoLake { url: String },
     #[error("the lake at {url} has format {found}, this buho reads up to {supported} — use a newer buho")]
     NewerLake { url: String, found: u32, supported: u32 },
     #[error(transparent)]
@@ -36,9 +40,12 @@ pub enum ReleaseError {
 }
 
 impl ReleaseError {
+    const DROPPED: &str =
+        "was dropped by maintenance (`buho maintain --help` says what is kept, and `buho releases pin` keeps more)";
+
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Id { .. } | Self::Unknown { .. } | Self::NewerLake { .. } => ErrorKind::User,
+            Self::Id { .. } | Self::Unknown { .. } | Self::NoLake { .. } | Self::NewerLake { .. } => ErrorKind::User,
             Self::Taken { .. } | Self::Dropping { .. } => ErrorKind::Locked,
             Self::Damaged { .. } | Self::Form { .. } => ErrorKind::Data,
             Self::Probe(error) => error.kind(),

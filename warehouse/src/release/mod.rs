@@ -26,6 +26,7 @@ pub use error::ReleaseError;
 pub(crate) use format::PROBES;
 pub use format::{LAKE_FORMAT, check_format};
 pub use kept::Keep;
+pub(crate) use kept::last_whole;
 pub(crate) use pins::is_pinned;
 pub use pins::{Pin, pin, pins, unpin};
 
@@ -198,9 +199,25 @@ impl Release {
 /// # Errors
 /// Those of [`check_format`].
 pub async fn begin(lake: &Lake) -> Result<bool, ReleaseError> {
-    let is_new = !exists(lake, FIRST).await? && list(lake).await?.is_empty();
+    let is_new = is_absent(lake).await?;
     check_format(lake, true).await?;
     Ok(is_new)
+}
+
+/// Makes a lake that is there ready to be written: only a night begins one.
+///
+/// # Errors
+/// [`ReleaseError::NoLake`] where there is none; those of [`check_format`].
+pub(crate) async fn open(lake: &Lake) -> Result<(), ReleaseError> {
+    if is_absent(lake).await? {
+        return Err(ReleaseError::NoLake { url: lake.url().to_string() });
+    }
+    check_format(lake, true).await
+}
+
+/// Whether there is neither a format nor a release.
+async fn is_absent(lake: &Lake) -> Result<bool, ReleaseError> {
+    Ok(!exists(lake, FIRST).await? && list(lake).await?.is_empty())
 }
 
 /// All releases of a lake, oldest night first.
@@ -244,9 +261,13 @@ pub async fn read(lake: &Lake, id: ReleaseId) -> Result<Release, ReleaseError> {
         Ok(found) => found.bytes().await.map_err(|source| ReleaseError::storage(&path, source))?,
         Err(object_store::Error::NotFound { .. }) => {
             let known = list(lake).await?;
+            // The sequences of a night are counted from 1 without a gap.
+            let is_after = |later: &ReleaseId| later.night == id.night && later.sequence > id.sequence;
+            let was_there = id.sequence > 0 && known.iter().any(is_after);
             return Err(ReleaseError::Unknown {
                 id,
                 known: known.iter().rev().take(5).map(ToString::to_string).collect(),
+                is_dropped: was_there || dropped::is_noted(lake, id).await?,
             });
         }
         Err(source) => return Err(ReleaseError::storage(&path, source)),

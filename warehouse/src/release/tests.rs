@@ -57,6 +57,32 @@ async fn an_unknown_release_is_refused_with_those_that_exist() {
 }
 
 #[tokio::test]
+async fn a_release_that_maintenance_dropped_is_told_as_such_with_what_keeps_more() {
+    let lake = lake();
+    for (night, sequence) in [("2026-01-30", 1), ("2026-01-31", 1), ("2026-01-31", 2)] {
+        write(&lake, &Release { sequence, ..release(night, "a") }).await.unwrap();
+    }
+    let at = "2026-02-02T03:00:00Z".parse().unwrap();
+    let ids: [ReleaseId; 2] = ["2026-01-30.1", "2026-01-31.1"].map(|id| id.parse().unwrap());
+    for id in ids {
+        dropped::drop_release(&lake, id, at).await.unwrap().unwrap();
+        let said = read(&lake, id).await.unwrap_err().to_string();
+        assert!(
+            said.contains("was dropped by maintenance") && said.contains("`buho releases pin` keeps more"),
+            "{said}"
+        );
+        dropped::forget(&lake, id).await.unwrap();
+    }
+    // Of a night that has a later one it is known for ever.
+    let told = async |id: ReleaseId| read(&lake, id).await.unwrap_err().to_string();
+    assert!(told(ids[1]).await.contains("was dropped by maintenance"));
+    for unknown in ["2026-01-30.1", "2026-01-31.3", "2026-01-31.0"] {
+        let said = told(unknown.parse().unwrap()).await;
+        assert!(said.contains(&format!("release {unknown} does not exist; the latest are: 2026-01-31.2")), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_release_is_told_with_its_file_and_what_readers_get_without_it() {
     let lake = lake();
     for (night, sequence) in [("2026-01-30", 2), ("2026-01-31", 1)] {

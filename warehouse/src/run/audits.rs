@@ -13,6 +13,7 @@ use super::context::RunContext;
 use super::decide::blocked;
 use super::error::{RunError, is_out_of_memory};
 use super::held::Hold;
+use super::pairs::{self, Compared, Parted};
 use super::passed_over::pass_over;
 use super::proofs::Grounds;
 use super::reads::BaseTable;
@@ -111,47 +112,38 @@ fn hold_all(context: &RunContext, build: &mut Build<'_>) {
     }
 }
 
-/// Where an audit compares a fresh table with one that is held, either way round, the fresh one is held too, or
-/// the run says so. Whether a table came to be held.
+/// Where an audit compares a fresh table with one that is held, the fresh one is held too, or the run says so. Whether a
+/// table came to be held.
 fn hold_pairs(context: &RunContext, build: &mut Build<'_>) -> bool {
-    let models = context.graph.nodes.iter().filter_map(|node| context.project.models.get(&node.name));
     let mut held = false;
-    for model in models {
-        for audit in &model.spec.audits {
-            for other in audit::compared_with(model, audit) {
-                let pair = [(model.name.as_str(), other.as_str()), (other.as_str(), model.name.as_str())];
-                for (fresh, stays) in pair {
-                    let is_unasked = fresh == model.name && is_built(build, fresh) && !build.is_there(stays);
-                    if !(is_fresh(build, fresh) || is_unasked) || !is_held(build, stays) {
-                        continue;
-                    }
-                    let by_severity = match audit.severity {
-                        Severity::Error => WhenHeld::Hold,
-                        Severity::Warn => WhenHeld::Warn,
-                    };
-                    let because = format!("an audit of `{}` compares it with `{stays}`, which is held", model.name);
-                    match audit.when_held.unwrap_or(by_severity) {
-                        WhenHeld::Hold => {
-                            build.hold_built(fresh, Hold::Own { because });
-                            held = true;
-                        }
-                        WhenHeld::Warn => build.warn(format!("{fresh}: {because}; it goes out uncompared")),
-                    }
-                }
+    for Parted { fresh, because, when_held } in pairs::parted(context, build) {
+        // One that another audit holds does not go out.
+        if !build.is_built(&fresh) {
+            continue;
+        }
+        match when_held {
+            WhenHeld::Hold => {
+                build.hold_built(&fresh, Hold::Own { because });
+                held = true;
             }
+            WhenHeld::Warn => build.warn(format!("{fresh}: {because}; it goes out uncompared")),
         }
     }
     held
 }
 
-/// Whether a stored table has new rows in this run; what was delivered is fresh whatever is made of it.
-fn is_fresh(build: &Build<'_>, table: &str) -> bool {
-    let is_stored = build.context.graph.node(table).is_some_and(|node| node.materialized != Materialized::View);
-    is_stored && is_built(build, table)
-}
+impl Compared for Build<'_> {
+    fn is_built(&self, table: &str) -> bool {
+        self.states.get(table).is_some_and(NodeState::goes_out)
+    }
 
-fn is_built(build: &Build<'_>, table: &str) -> bool {
-    build.states.get(table).is_some_and(NodeState::goes_out)
+    fn is_held(&self, table: &str) -> bool {
+        is_held(self, table)
+    }
+
+    fn is_there(&self, table: &str) -> bool {
+        Build::is_there(self, table)
+    }
 }
 
 /// Whether a table stays behind though it was to go on.
@@ -301,7 +293,7 @@ fn follows(build: &Build<'_>, model: &Model, check: &Check) -> bool {
     };
     let promised = |table: &str| {
         // What stayed as it was may have been released before it was asked this.
-        let is_asked = is_built(build, table);
+        let is_asked = build.is_built(table);
         let input = build.context.project.models.get(table).filter(|_| is_asked);
         input.map(audit::checks).unwrap_or_default().into_iter().filter(|check| check.severity == Severity::Error)
     };

@@ -47,7 +47,7 @@ pub async fn backfill(
     for (night, earlier) in requests {
         let request = RunRequest { night, earlier, select: select.cloned(), unlimited: true, ..RunRequest::default() };
         let report = run_night(context, &request).await?;
-        // A night that went out in part before says nothing new the second time: it stands.
+        // A night that went out in part before says nothing new the second time: its release stands.
         let highest = release::latest(&context.lake).await?.map(|release| release.night);
         let is_missing = report.status == RunStatus::Failed && highest.is_none_or(|highest| highest < night);
         let stops = is_missing || report.kinds.contains(&ErrorKind::Retry);

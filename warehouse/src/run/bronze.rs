@@ -18,7 +18,7 @@ use super::settle::mark_replaced;
 use super::state::{Candidate, StagedTable};
 use crate::failpoint;
 use crate::lease::Lease;
-use crate::release::{Release, ReleasedTable};
+use crate::release::{Release, ReleasedTable, TableState};
 use crate::table::TableSnapshot;
 
 /// Sources committed beside each other.
@@ -98,12 +98,20 @@ pub(super) async fn released_sources(
             table.version = before.version;
         }
         // Nothing of this night came in: the rows are those of the night before.
-        if let Some(before) = before.filter(|before| source.left && before.version == table.version) {
+        if let Some(before) = before.filter(|before| stays(source) && before.version == table.version) {
+            if source.waits.is_some() && before.night < table.night {
+                table.state = TableState::Held;
+            }
             table.night = before.night;
         }
         released.insert(source.table.clone(), table);
     }
     Ok(released)
+}
+
+/// Whether what was delivered for the night is not in the table.
+fn stays(source: &SourceOutcome) -> bool {
+    source.left || source.waits.is_some()
 }
 
 /// Whether the table's present version has the rows and columns that an earlier one had: whatever changes rows changes

@@ -24,7 +24,7 @@ use crate::failpoint;
 use crate::lease::{Holder, Lease};
 use crate::planted::{Bug, planted};
 use crate::release::dropped::{GRACE, drop_release, dropped, forget};
-use crate::release::{self, Keep, Release, ReleaseId};
+use crate::release::{self, Keep, Release, ReleaseId, last_whole};
 use crate::table::{Lake, Reclaimed, TableError, TableSnapshot, catch_up_checkpoint, remove_leftovers, vacuum};
 
 /// How long what an unfinished night has staged is kept for it.
@@ -68,11 +68,11 @@ pub(super) struct Limits {
 /// Maintains a lake.
 ///
 /// # Errors
-/// [`RunError::Lease`] where a night runs; where a version that a kept release names cannot be read,
+/// [`RunError::Release`] where there is no lake, [`RunError::Lease`] where a night runs; where a version that a kept release names cannot be read,
 /// nothing of that table is removed.
 pub async fn maintain(context: &RunContext, keep: Keep) -> Result<Maintained, RunError> {
     let run_id = run_id(context.clock.as_ref());
-    release::check_format(&context.lake, true).await?;
+    release::open(&context.lake).await?;
     holding(context, Holder::this_process(&run_id, "maintain"), async |lease| {
         work(context, lease, keep, &run_id, Limits::default()).await
     })
@@ -221,7 +221,7 @@ async fn drop_old(
     let all: Vec<ReleaseId> = lease.released(lake).await?.into_iter().collect();
     let mut pins = release::pins(lake).await?;
     pins.retain(|_| !planted(Bug::PinsIgnored));
-    let mut kept = keep.of(&all, &pins);
+    let mut kept = keep.of(&all, &pins, &last_whole(lake, &all).await?);
     for id in all.iter().copied() {
         // A listing of the pins may be behind, or short.
         if !kept.contains(&id) && release::is_pinned(lake, id).await? && !planted(Bug::PinsIgnored) {

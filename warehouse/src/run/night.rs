@@ -1,22 +1,23 @@
 //! One run of a night, phase by phase: take the lease, ingest, build, audit, commit, release, record.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 
 use super::above::put_back;
 use super::audits::audit;
 use super::bronze::released_sources;
-use super::build::Build;
+use super::build::{Build, Staged};
 use super::context::{RunContext, RunRequest, Stage};
 use super::error::RunError;
 use super::held::Hold;
 use super::hold::holding;
 use super::leaving::Leaving;
 use super::outcome::{Blocked, SourceOutcome};
+use super::phase_clock::PhaseClock;
 use super::publish::commit_all;
-use super::report::{Failure, NodeReport, RunReport, RunStatus};
+use super::report::{Failure, NodeReport, RunReport, RunStatus, SourceReport};
 use super::state::NodeState;
 use super::take_in::take_in;
-use super::waiting::waits;
+use super::waiting::{refused, waits};
 use super::{evolution, left, maintain, ops, records};
 use crate::clock::run_id;
 use crate::error::ErrorKind;
@@ -64,9 +65,9 @@ pub(super) async fn recorded(
     report: &mut RunReport,
 ) -> Result<(), RunError> {
     match phases(context, request, lease, report).await {
-        Ok(()) => {
+        Ok(is_released) => {
             finish(context, report).await?;
-            if report.release.is_some() {
+            if is_released {
                 lease.enters("maintain").await;
                 maintain::after_night(context, lease, report.night, &report.run_id).await;
             }
@@ -84,12 +85,13 @@ pub(super) async fn recorded(
     }
 }
 
+/// Whether a release was written.
 async fn phases(
     context: &RunContext,
     request: &RunRequest,
     lease: &Lease,
     report: &mut RunReport,
-) -> Result<(), RunError> {
+) -> Result<bool, RunError> {
     let (previous, built_for) = standing(context, request, lease, report).await?;
     let run_id = report.run_id.clone();
     let mut clock = PhaseClock::start(context, lease, report, "ingest").await;
@@ -100,7 +102,7 @@ async fn phases(
         report.take_source_nodes(&sources);
         report.conclude_stage();
         clock.end(report);
-        return Ok(());
+        return Ok(false);
     }
     clock.next(report, "build").await;
 
@@ -113,10 +115,29 @@ async fn phases(
         report.take_nodes(staged.build(), &sources);
         report.conclude_stage();
         clock.end(report);
-        return Ok(());
+        return Ok(false);
     }
     clock.next(report, "audit").await;
+    publish(context, lease, staged, (&sources, previous.as_ref()), (report, &mut clock)).await
+}
+
+/// Audits what was staged, commits it and releases it; whether a release was written.
+async fn publish(
+    context: &RunContext,
+    lease: &Lease,
+    staged: Staged<'_>,
+    (sources, previous): (&[SourceOutcome], Option<&Release>),
+    (report, clock): (&mut RunReport, &mut PhaseClock<'_>),
+) -> Result<bool, RunError> {
     staged.build().refuse_unbuilt()?;
+    let bronze = released_sources(context, sources, staged.build().night(), previous).await?;
+    if let Some(because) = refused(staged.build(), sources, &bronze) {
+        clock.end(report);
+        report.take_nodes(staged.build(), sources);
+        report.note_failure("publish", &because, ErrorKind::User);
+        report.conclude(None, None);
+        return Ok(false);
+    }
 
     let audited = audit(context, staged).await?;
     report.audits = audited.reports().to_vec();
@@ -124,21 +145,22 @@ async fn phases(
     clock.next(report, "publish").await;
 
     put_back(context, lease, audited.build(), report).await?;
-    let bronze = released_sources(context, &sources, built_for, previous.as_ref()).await?;
     #[cfg(test)]
-    super::publish::released_first(context, lease, &audited, bronze.clone(), previous.as_ref()).await?;
-    let committed = commit_all(context, lease, audited, bronze, previous.as_ref()).await?;
-    let released = committed.release(context, lease, previous.as_ref()).await?;
+    super::publish::released_first(context, lease, &audited, bronze.clone(), previous).await?;
+    let committed = commit_all(context, lease, audited, bronze, previous).await?;
+    let released = committed.release(context, lease, previous).await?;
     clock.end(report);
-    report.take_nodes(released.build(), &sources);
+    report.take_nodes(released.build(), sources);
+    let mut stands = previous.filter(|previous| previous.night == released.build().night());
     if released.release().is_none()
         && report.kinds.is_empty()
-        && let Some(because) = waits(&sources)
+        && let Some(because) = waits(sources)
     {
         report.note_failure("publish", &because, ErrorKind::User);
+        stands = None;
     }
-    report.conclude(released.release());
-    Ok(())
+    report.conclude(released.release(), stands);
+    Ok(released.release().is_some())
 }
 
 /// The release that the run builds on, and the night it builds for; what the run may not do to it is refused.
@@ -228,40 +250,6 @@ async fn finish(context: &RunContext, report: &mut RunReport) -> Result<(), RunE
     Ok(())
 }
 
-/// Takes the time of each phase, and says which one it is.
-struct PhaseClock<'a> {
-    context: &'a RunContext,
-    lease: &'a Lease,
-    last: DateTime<Utc>,
-}
-
-impl<'a> PhaseClock<'a> {
-    async fn start(context: &'a RunContext, lease: &'a Lease, report: &mut RunReport, phase: &str) -> Self {
-        let clock = Self { context, lease, last: context.clock.now() };
-        clock.enter(report, phase).await;
-        clock
-    }
-
-    async fn next(&mut self, report: &mut RunReport, phase: &str) {
-        self.end(report);
-        self.enter(report, phase).await;
-    }
-
-    async fn enter(&self, report: &mut RunReport, phase: &str) {
-        report.phase = Some(phase.to_owned());
-        self.lease.enters(phase).await;
-    }
-
-    /// The phase is over; where none follows, the run came to its end.
-    fn end(&mut self, report: &mut RunReport) {
-        let now = self.context.clock.now();
-        if let Some(phase) = report.phase.take() {
-            report.phases.insert(phase, (now - self.last).as_seconds_f64());
-        }
-        self.last = now;
-    }
-}
-
 impl RunReport {
     fn note_failure(&mut self, node: &str, message: &str, kind: ErrorKind) {
         self.note_kind(kind);
@@ -281,7 +269,7 @@ impl RunReport {
 
     pub(super) fn take_sources(&mut self, sources: &[SourceOutcome]) {
         for source in sources {
-            self.sources.push(source.report.clone());
+            self.take_source(&source.report);
             self.warnings.extend(source.warnings.iter().map(|warning| format!("{}: {warning}", source.source)));
             self.rows.ingested += source.report.rows;
             self.rows.quarantined += source.report.quarantined;
@@ -293,6 +281,14 @@ impl RunReport {
                 }
                 None => {}
             }
+        }
+    }
+
+    /// One row for a source, however many nights it was looked at for.
+    fn take_source(&mut self, of_night: &SourceReport) {
+        match self.sources.iter_mut().find(|known| known.source == of_night.source) {
+            Some(known) => known.add(of_night),
+            None => self.sources.push(of_night.clone()),
         }
     }
 
@@ -336,15 +332,18 @@ impl RunReport {
         };
     }
 
-    fn conclude(&mut self, released: Option<&Release>) {
-        self.release = released.map(|release| release.id().to_string());
+    /// By what was released, and what is wrong with the night. Where that is what readers see of the night already, its
+    /// release stands.
+    fn conclude(&mut self, released: Option<&Release>, stands: Option<&Release>) {
+        let named = released.or(stands.filter(|_| !self.kinds.is_empty()));
+        self.release = named.map(|release| release.id().to_string());
         self.exit_kind = self.worst().map(|kind| kind.name().to_owned());
         // A table that was to be created may have begun above a fence.
         for node in self.node_reports.iter_mut().filter(|node| node.version.is_some()) {
             let named = released.and_then(|release| release.tables.get(&node.node));
             node.version = named.map(|table| table.version).or(node.version);
         }
-        self.status = match (released, self.kinds.is_empty()) {
+        self.status = match (named, self.kinds.is_empty()) {
             (Some(_), true) => RunStatus::Done,
             (Some(_), false) => RunStatus::Partial,
             (None, true) if self.put_back > 0 => RunStatus::Done,

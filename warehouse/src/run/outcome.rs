@@ -29,6 +29,8 @@ pub(super) struct SourceOutcome {
     pub is_new: bool,
     /// Why what reads it must stay at the last release, and whether the source itself failed.
     pub blocked: Option<Blocked>,
+    /// Whether it is blocked because its files could not be loaded, and not because of when or how many came.
+    pub is_unloaded: bool,
     /// Whether a delivery of it waits, and nothing that was asked for reads it.
     pub left: bool,
     /// What there is to say of a delivery that waits, where that blocks nothing.
@@ -99,6 +101,7 @@ pub(super) fn unchanged(contract: &Contract, snapshot: Option<TableSnapshot>, le
         is_new: false,
         report: empty_report(contract),
         blocked: None,
+        is_unloaded: false,
         left: false,
         waits: None,
         warnings: Vec::new(),

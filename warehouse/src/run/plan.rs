@@ -60,8 +60,10 @@ pub struct SourcePlan {
 /// Plans a night.
 ///
 /// # Errors
-/// Where the lake cannot be read; what is wrong with one source is in its plan.
+/// [`RunError::User`] where the night is in the future; else where the lake cannot be read. What is wrong with one source
+/// is in its plan.
 pub async fn plan_night(context: &RunContext, request: &RunRequest) -> Result<NightPlan, RunError> {
+    context.refuse_future(request.night)?;
     release::check_format(&context.lake, false).await?;
     let previous = release::latest(&context.lake).await?;
     let leaving = Leaving::of(context, previous.as_ref())?;
@@ -181,6 +183,7 @@ async fn look(
         _ => None,
     })
 }
+
 
 fn leaves(node: String, what: &str) -> NodePlan {
     NodePlan {

@@ -26,7 +26,7 @@ use super::sink::StagedSinks;
 use super::sources::refused_strangers;
 use super::state::StagedTable;
 use super::strangers::on_quarantine;
-use crate::clock::{default_night, run_id};
+use crate::clock::run_id;
 use crate::failpoint;
 use crate::ingest::{self, Corrected, Held, IngestError, LoadOptions, Replayed};
 use crate::lease::{Holder, Lease};
@@ -46,7 +46,7 @@ pub struct Tried {
 /// Tries the held rows of a source again.
 ///
 /// # Errors
-/// Where the source is unknown, or a file is gone or has changed.
+/// Where there is no lake, the source is unknown, or a file is gone or has changed.
 pub async fn replay(context: &RunContext, source: &str, choice: &Choice) -> Result<Tried, RunError> {
     try_again(context, source, choice, None).await
 }
@@ -67,15 +67,15 @@ pub async fn replay_with(
 }
 
 /// Builds what depends on replayed rows, however many nights these are of; also where nothing was held, for an earlier
-/// replay may have died before this. A night without work costs nothing.
+/// replay may have died before this. A night without work costs nothing. `None` where no night was released yet: which
+/// one is to be the first is for whoever runs it to say.
 ///
 /// # Errors
 /// As [`run_night`].
-pub async fn build_replayed(context: &RunContext) -> Result<RunReport, RunError> {
-    let zone = context.project.settings.time_zone;
-    let latest = release::latest(&context.lake).await?;
-    let night = latest.map_or_else(|| default_night(context.clock.now(), zone), |release| release.night);
-    run_night(context, &RunRequest { night, unlimited: true, ..RunRequest::default() }).await
+pub async fn build_replayed(context: &RunContext) -> Result<Option<RunReport>, RunError> {
+    let Some(latest) = release::latest(&context.lake).await? else { return Ok(None) };
+    let request = RunRequest { night: latest.night, unlimited: true, ..RunRequest::default() };
+    run_night(context, &request).await.map(Some)
 }
 
 async fn try_again(
@@ -85,7 +85,7 @@ async fn try_again(
     corrected: Option<(&str, Bytes)>,
 ) -> Result<Tried, RunError> {
     let run_id = run_id(context.clock.as_ref());
-    release::check_format(&context.lake, true).await?;
+    release::open(&context.lake).await?;
     holding(context, Holder::this_process(&run_id, "quarantine replay"), async |lease| {
         replay_held(context, lease, contract(context, source)?, choice, corrected, &run_id).await
     })
@@ -96,7 +96,7 @@ async fn try_again(
 /// were replayed.
 ///
 /// # Errors
-/// Where the source is unknown, or the lake cannot be written.
+/// Where there is no lake, the source is unknown, or the lake cannot be written.
 pub async fn discard(
     context: &RunContext,
     source: &str,
@@ -105,7 +105,7 @@ pub async fn discard(
     by: &str,
 ) -> Result<u64, RunError> {
     let run_id = run_id(context.clock.as_ref());
-    release::check_format(&context.lake, true).await?;
+    release::open(&context.lake).await?;
     holding(context, Holder::this_process(&run_id, "quarantine discard"), async |lease| {
         let contract = contract(context, source)?;
         refuse_strangers(context).await?;

@@ -14,7 +14,7 @@ use crate::lease::Holder;
 pub enum RunStatus {
     /// Everything that was to do is released.
     Done,
-    /// A release went out in which something is held or failed.
+    /// A release went out in which something is held or failed, or stands from a run before that says the same.
     Partial,
     /// Nothing went out.
     Failed,
@@ -119,6 +119,18 @@ pub struct SourceReport {
     pub quarantined: u64,
     pub seconds: f64,
     pub message: Option<String>,
+}
+
+impl SourceReport {
+    /// With what came of a later night of the same run, which says how the source stands.
+    pub(super) fn add(&mut self, later: &Self) {
+        self.deliveries += later.deliveries;
+        self.rows += later.rows;
+        self.quarantined += later.quarantined;
+        self.seconds += later.seconds;
+        self.freshness.clone_from(&later.freshness);
+        self.message.clone_from(&later.message);
+    }
 }
 
 /// All of a run: written as `_buho/runs/<run id>.json`.

@@ -32,7 +32,7 @@ pub async fn rollback(context: &RunContext, to: ReleaseId) -> Result<Release, Ru
 /// As [`rollback`], with what it said.
 pub(super) async fn told(context: &RunContext, to: ReleaseId) -> Result<(Release, BTreeSet<String>), RunError> {
     let run_id = run_id(context.clock.as_ref());
-    release::check_format(&context.lake, true).await?;
+    release::open(&context.lake).await?;
     holding(context, Holder::this_process(&run_id, "releases rollback"), async |lease| {
         Box::pin(restore(context, lease, to, &run_id)).await
     })

@@ -52,8 +52,8 @@ pub(super) struct Wanted {
     pub is_earlier: bool,
     /// Versions of bronze tables that the last release names.
     pub released: BTreeMap<String, u64>,
-    /// Sources that storage did not give for an earlier night of the run: they stay as they are, for what a later
-    /// night finds of theirs would be the later night's.
+    /// Sources that could not be loaded for an earlier night of the run. They stay as they are: a later night would find
+    /// the same files in them, and what storage did not give would be the later night's.
     pub missed: BTreeMap<String, Blocked>,
 }
 
@@ -76,10 +76,10 @@ impl Wanted {
         }
     }
 
-    /// Notes which sources storage did not give.
+    /// Notes which sources could not be loaded.
     pub fn missing(outcomes: &[SourceOutcome]) -> impl Iterator<Item = (String, Blocked)> {
-        let missed = outcomes.iter().filter_map(|outcome| Some((outcome.source.clone(), outcome.blocked.clone()?)));
-        missed.filter(|(_, blocked)| blocked.failed == Some(ErrorKind::Retry))
+        let unloaded = outcomes.iter().filter(|outcome| outcome.is_unloaded);
+        unloaded.filter_map(|outcome| Some((outcome.source.clone(), outcome.blocked.clone()?)))
     }
 }
 
@@ -111,8 +111,10 @@ async fn ingest_source(
     let numbered = numbered.noting_columns(contract, snapshot.as_ref());
     let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, ingest::bronze_schema(contract), attempt));
     if let Some(missed) = wanted.missed.get(&contract.name) {
-        let mut outcome = unchanged(contract, snapshot, numbered);
-        outcome.blocked = Some(missed.clone());
+        let mut outcome = stays(contract, snapshot, numbered, missed.clone());
+        outcome.is_unloaded = true;
+        outcome.report.freshness = "failed".to_owned();
+        outcome.report.message = Some(missed.because.clone());
         return Ok(outcome);
     }
     let lost = lost(context, contract, snapshot.as_ref(), wanted).await?;
@@ -146,6 +148,7 @@ async fn ingest_source(
         }
     };
     outcome.warnings.extend(told);
+    outcome.is_unloaded = outcome.blocked.is_some();
     if let Err(error) = judge_freshness(context, contract, night, &mut outcome) {
         outcome.blocked = Some(Blocked::by(&error));
     }
@@ -368,6 +371,7 @@ async fn loaded(
         misfits: Some(misfits),
         is_new: false,
         blocked: None,
+        is_unloaded: false,
         left: false,
         waits: None,
         warnings,

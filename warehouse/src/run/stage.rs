@@ -2,7 +2,7 @@
 //!
 //! `_buho/stage/<table>/<recipe>.json` names the files of a node that was computed in full. The recipe's
 //! identity is made of code, night and the rows of all inputs: where it is the same, so are the rows. What a stage could
-//! not compute, or not load, is noted in `_buho/failed`.
+//! not compute, or not load, is noted in `_buho/failed`, and what has to wait for a model too.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::error::RunError;
 use super::maintain::remove_old;
 use super::state::StagedTable;
+use crate::error::ErrorKind;
 use crate::failpoint;
 use crate::identity::word_of;
 use crate::planted::{Bug, planted};
@@ -81,6 +82,30 @@ fn read(found: &[u8], below: &str, follows: &str) -> Option<Note> {
         tracing::warn!("the note of what was staged, {below}, is cut short or damaged ({error}): {follows}");
     })
     .ok()
+}
+
+/// Begins the note of a table that has not failed and waits: there is no model yet.
+const WAITS: &str = "held: ";
+
+/// Notes why a stage could not make a table. What another try may make is only not built yet.
+pub(super) async fn note_error(lake: &Lake, table: &str, identity: &str, error: &RunError) {
+    let said = match error {
+        RunError::NotBuilt { .. } => return,
+        RunError::Waits { because, .. } => format!("{WAITS}{because}"),
+        error if matches!(error.kind(), ErrorKind::Data | ErrorKind::User) => error.to_string(),
+        _ => return,
+    };
+    note_failure(lake, table, identity, &said).await;
+}
+
+/// What an earlier stage noted when it could not make a table of the same recipe.
+pub(super) async fn noted_error(lake: &Lake, table: &str, identity: &str) -> Result<Option<RunError>, RunError> {
+    let Some(noted) = failure(lake, table, identity).await? else { return Ok(None) };
+    Ok(Some(match noted.strip_prefix(WAITS) {
+        Some(because) => RunError::Waits { node: table.to_owned(), because: because.to_owned() },
+        // What was noted begins with the node, as this will.
+        None => RunError::refused(table, noted.strip_prefix(&format!("{table}: ")).unwrap_or(&noted)),
+    }))
 }
 
 /// Notes why a stage could not load or make a table, so that those after it hold what reads it and let the rest go out.

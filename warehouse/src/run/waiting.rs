@@ -1,6 +1,9 @@
 //! Deliveries that a stage finds and may not load: no stage has loaded them yet, or the one that was to could not, and
 //! has noted why.
 
+use std::collections::BTreeMap;
+
+use super::build::Build;
 use super::context::RunContext;
 use super::error::RunError;
 use super::outcome::{Blocked, SourceOutcome};
@@ -10,6 +13,7 @@ use crate::error::ErrorKind;
 use crate::identity::word_of;
 use crate::ingest::IngestPlan;
 use crate::project::contract::Contract;
+use crate::release::ReleasedTable;
 
 /// What follows from a delivery that waits.
 pub(super) enum Waits {
@@ -82,6 +86,22 @@ pub(super) fn told(path: &str, others: usize, wanted: &Wanted, source: &str) -> 
         if others == 0 { " is".to_owned() } else { format!(" and {others} more deliveries are") },
         wanted.night
     )
+}
+
+/// Why a publish releases nothing: a delivery of the night waits, no stage has loaded or built anything of the night, and
+/// readers would get the night before under its name.
+pub(super) fn refused(
+    build: &Build<'_>,
+    sources: &[SourceOutcome],
+    bronze: &BTreeMap<String, ReleasedTable>,
+) -> Option<String> {
+    let because = waits(sources)?;
+    let previous = build.previous();
+    let is_night_new = previous.is_none_or(|release| release.night < build.night());
+    let before = |table: &String| Some(previous?.tables.get(table)?.version);
+    let is_loaded = bronze.iter().any(|(table, now)| before(table) != Some(now.version));
+    let is_built = build.reports.values().any(|node| node.status == "built");
+    (is_night_new && !is_loaded && !is_built).then_some(because)
 }
 
 /// The first of the deliveries that wait, for a publish that had nothing to publish: they were meant to be loaded and

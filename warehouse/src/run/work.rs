@@ -18,7 +18,6 @@ use super::standing::Standing;
 use super::state::StagedTable;
 use super::windowed::WindowedInputs;
 use super::{history, ml, publish, stage, views, windowed};
-use crate::error::ErrorKind;
 use crate::graph::Moment;
 use crate::planted::{Bug, planted};
 use crate::project::model::Model;
@@ -106,11 +105,8 @@ impl Work {
         if let Err(error) = &result
             && self.is_stage
             && self.may_compute
-            && !matches!(error, RunError::Waits { .. } | RunError::NotBuilt { .. })
-            // What another try may make is not built yet.
-            && matches!(error.kind(), ErrorKind::Data | ErrorKind::User)
         {
-            stage::note_failure(&self.context.lake, &self.name, &recipe.identity(), &error.to_string()).await;
+            stage::note_error(&self.context.lake, &self.name, &recipe.identity(), error).await;
         }
         let seconds = (self.context.clock.now() - started).as_seconds_f64();
         Computed { node: self.name, recipe, seconds, result }
@@ -143,15 +139,8 @@ impl Work {
             return self.same().await;
         }
         if !self.may_compute {
-            let failed = stage::failure(&self.context.lake, &self.name, &identity).await?;
-            return Err(match failed {
-                // What was noted begins with the node, as this will.
-                Some(because) => {
-                    let because = because.strip_prefix(&format!("{}: ", self.name)).unwrap_or(&because);
-                    RunError::refused(&self.name, because)
-                }
-                None => RunError::NotBuilt { node: self.name.clone() },
-            });
+            let noted = stage::noted_error(&self.context.lake, &self.name, &identity).await?;
+            return Err(noted.unwrap_or_else(|| RunError::NotBuilt { node: self.name.clone() }));
         }
         let Some(made) = self.attempts(model, &identity).await? else {
             return self.same().await;

@@ -25,6 +25,16 @@ async fn a_night_later_than_tomorrow_is_refused_before_anything_is_written() {
     assert_eq!(shop.night("2026-02-11").await.status, RunStatus::Done, "tomorrow is not refused");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_of_a_night_later_than_tomorrow_is_refused_as_its_run_is() {
+    let context = Shop::new().open().await;
+    let plan = async |night: &str| {
+        plan_night(&context, &RunRequest { night: night.parse().unwrap(), ..RunRequest::default() }).await
+    };
+    refused(&plan("2062-02-01").await.unwrap_err(), "2062-02-01");
+    assert!(plan("2026-02-11").await.is_ok(), "tomorrow is not refused");
+}
+
 /// What the doctor says to do once it happened all the same, with another version or a wrong clock.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_release_of_a_night_to_come_the_next_night_builds_on_the_one_before() {

@@ -4,6 +4,7 @@ use arrow::array::cast::AsArray;
 
 use super::learn::{CHURN, NIGHT, SCORES, SPINE, shop};
 use super::materialize::status;
+use super::stages::released;
 use super::*;
 use crate::run::{Decision, decide_on_model, model_decisions};
 
@@ -167,6 +168,27 @@ async fn stage_by_stage_comes_to_what_one_run_does() {
     }
     whole.learn("2026-04-05").await;
     assert_eq!(parts.ask(SCORES).await, whole.ask(SCORES).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_without_a_model_yet_goes_out_stage_by_stage_as_in_one_run() {
+    let (parts, whole) = (shop(), shop());
+    let night = "2026-01-10";
+    let expected = whole.learn(night).await;
+    assert_eq!(status(&expected, "ml.churn_scores"), "held");
+    for stage in [Stage::Ingest, Stage::Build, Stage::Train, Stage::Score] {
+        let report = parts.learn_as(night, RunRequest { stage: Some(stage), ..RunRequest::default() }).await;
+        assert_eq!(report.exit_kind, None, "{stage:?}: {report:#?}");
+    }
+    let publish = RunRequest { stage: Some(Stage::Publish), ..RunRequest::default() };
+    let published = parts.learn_as(night, publish).await;
+    let told = |report: &RunReport| {
+        let scores = report.node_reports.iter().find(|found| found.node == "ml.churn_scores").unwrap();
+        let because = (scores.status.clone(), scores.message.clone());
+        (report.status.clone(), report.exit_kind.clone(), report.release.clone(), report.held.clone(), because)
+    };
+    assert_eq!(told(&published), told(&expected), "{published:#?}");
+    assert_eq!(released(&parts).await, released(&whole).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -406,3 +406,23 @@ async fn maintenance_that_has_no_time_left_begins_no_table_and_says_how_many_are
     let all = within(Limits { until: None, first: 3 }).await;
     assert_eq!((all.tables_left, all.files_removed > 0), (0, true), "{all:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_night_that_got_worse_the_release_before_that_is_kept_as_long_as_the_night() {
+    let shop = Shop::new();
+    shop.orders(DAYS[0], &[("a", "2026-02-01 10:00:00", "1.00")]);
+    shop.night(DAYS[0]).await;
+    for amount in ["-1.00", "-2.00"] {
+        shop.orders(DAYS[0], &[("a", "2026-02-01 10:00:00", amount)]);
+        assert_eq!(shop.night(DAYS[0]).await.status, RunStatus::Partial);
+    }
+    shop.orders(DAYS[0], &[("a", "2026-02-01 10:00:00", "2.00")]);
+    shop.orders(DAYS[1], &[("b", "2026-02-02 10:00:00", "1.00")]);
+    shop.night(DAYS[1]).await;
+    let done = maintain(&shop.open_at(LATER).await, KEEP).await.unwrap();
+    let listed = release::list(&shop.open().await.lake).await.unwrap();
+    assert_eq!(listed, ["2026-02-01.1", "2026-02-01.3", "2026-02-02.1"].map(id));
+    assert_eq!((done.releases_kept, done.releases_dropped), (3, 1));
+    maintain(&shop.open_at(TWO_HOURS_LATER).await, KEEP).await.unwrap();
+    assert!(revenue(&shop, "2026-02-01.1").await.unwrap().contains("1.00"));
+}

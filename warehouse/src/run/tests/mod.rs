@@ -1,6 +1,7 @@
 //! Nights over small projects on a local lake.
 
 mod above;
+mod again;
 mod amended;
 mod backfill;
 mod changes;

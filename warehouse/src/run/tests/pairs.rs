@@ -182,3 +182,41 @@ async fn a_rollback_asks_nothing_of_tables_that_it_leaves_as_they_are() {
     let restored = rollback(&shop.open().await, "2026-02-01.2".parse().unwrap()).await.unwrap();
     assert_eq!(restored.restores.as_deref(), Some("2026-02-01.2"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_holds_the_fresh_table_of_a_pair_as_its_run_does() {
+    for (part, action) in [("", "hold"), ("when_held: warn,", "build")] {
+        let shop = counted(part);
+        shop.write("sql/sources/orders.yml", &format!("{ORDERS}expect: {{ every: 1 day, missing: hold }}\n"));
+        shop.write("sql/sources/others.yml", &ORDERS.replace("orders/orders_", "others/others_"));
+        shop.write("sql/staging/shop/stg_shop__others.sql", &STAGED_SQL.replace("bronze.orders", "bronze.others"));
+        shop.write("sql/staging/shop/stg_shop__others.yml", STAGED_YML);
+        shop.write("sql/marts/shop/counted.sql", &COUNT_SQL.replace("stg_shop__orders", "stg_shop__others"));
+        shop.write("sql/marts/shop/below.sql", "select cast(sum(orders) as bigint) as orders from marts.counted");
+        shop.write("sql/marts/shop/below.yml", "columns: [{ name: orders, type: BIGINT }]\n");
+        let others = |night: &str| {
+            let text =
+                format!("order_id,ordered_at,amount\nx,2026-02-01 10:00:00,1.00\n{night},2026-02-01 11:00:00,1.00\n");
+            shop.write(&format!("raw/others/others_{night}.csv"), &text);
+        };
+        others("2026-02-01");
+        assert_eq!(shop.night("2026-02-01").await.status, RunStatus::Done);
+        others("2026-02-03");
+        let request = RunRequest { night: "2026-02-03".parse().unwrap(), ..RunRequest::default() };
+        let plan = plan_night(&shop.open().await, &request).await.unwrap();
+        let planned = |name: &str| {
+            let node = plan.nodes.iter().find(|node| node.node == name).unwrap();
+            (node.action.as_str(), node.why.as_str())
+        };
+        assert_eq!((planned("marts.daily").0, planned("marts.counted").0), ("hold", action), "{plan:#?}");
+        assert_eq!(planned("marts.below").0, action, "{plan:#?}");
+        let report = shop.night("2026-02-03").await;
+        let became = |name: &str| report.node_reports.iter().find(|node| node.node == name).unwrap().status.clone();
+        let as_planned = if action == "hold" { "held" } else { "built" };
+        assert_eq!((became("marts.counted").as_str(), became("marts.below").as_str()), (as_planned, as_planned));
+        if action == "hold" {
+            assert_eq!(planned("marts.counted").1, message(&report, "marts.counted"));
+            assert_eq!(planned("marts.below").1, "with marts.counted");
+        }
+    }
+}

@@ -82,9 +82,49 @@ async fn what_depends_on_replayed_rows_is_built_for_however_many_nights_also_aft
     let refused = shop.night(&february(8)).await.failed.unwrap();
     assert!(refused.message.contains("before the lookback changed"), "{}", refused.message);
     assert_eq!(replay(&context, "events", &Choice::default()).await.unwrap(), Tried::default());
-    let built = build_replayed(&context).await.unwrap();
+    let built = build_replayed(&context).await.unwrap().unwrap();
     assert_eq!((&built.status, built.night.to_string()), (&RunStatus::Done, february(8)), "{built:#?}");
     assert_eq!(shop.ask(DAYS).await, from_scratch(&shop, &february(8), DAYS).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_before_the_first_release_loads_what_fits_and_releases_nothing() {
+    for is_mended in [false, true] {
+        let shop = Shop::new();
+        shop.orders(DAY, &[("a", "2026-02-01 10:00:00", "10.50"), ("b", "2026-02-01 11:00:00", "n/a")]);
+        let context = shop.open().await;
+        let ingest = RunRequest { stage: Some(Stage::Ingest), night: DAY.parse().unwrap(), ..RunRequest::default() };
+        run_night(&context, &ingest).await.unwrap();
+        if is_mended {
+            mend(&shop);
+        }
+        let context = shop.open().await;
+        let tried = replay(&context, "orders", &Choice::default()).await.unwrap();
+        assert_eq!(tried, Tried { held: 1, replayed: is_mended.into() });
+        assert!(build_replayed(&context).await.unwrap().is_none());
+        assert!(release::latest(&context.lake).await.unwrap().is_none());
+        let report = shop.night(DAY).await;
+        assert_eq!(report.release.as_deref(), Some("2026-02-01.1"), "no later night was released: {report:#?}");
+        assert!(shop.ask(ROWS).await.contains("| b ") == is_mended);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_works_on_a_lake_refuses_one_that_is_not_there_and_begins_none() {
+    let shop = Shop::new();
+    let context = shop.open().await;
+    let tries = [
+        replay(&context, "orders", &Choice::default()).await.map(drop),
+        discard(&context, "orders", &Choice::default(), "a test", "ana").await.map(drop),
+        maintain(&context, super::maintain::KEEP).await.map(drop),
+        rollback(&context, "2026-02-01.1".parse().unwrap()).await.map(drop),
+    ];
+    for tried in tries {
+        let refused = tried.unwrap_err();
+        assert_eq!(refused.kind(), crate::error::ErrorKind::User, "{refused}");
+        assert!(refused.to_string().contains("there is no lake at"), "{refused}");
+    }
+    assert!(std::fs::read_dir(shop.root.path().join("lake")).unwrap().next().is_none(), "nothing is there");
 }
 
 #[tokio::test(flavor = "multi_thread")]

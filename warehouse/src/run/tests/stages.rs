@@ -3,13 +3,13 @@
 use super::*;
 use crate::store::faults::{FaultyStore, Rule};
 
-async fn stage(shop: &Shop, night: &str, stage: Stage) -> Result<RunReport, RunError> {
+pub(super) async fn stage(shop: &Shop, night: &str, stage: Stage) -> Result<RunReport, RunError> {
     let context = shop.open().await;
     let request = RunRequest { night: night.parse().unwrap(), stage: Some(stage), ..RunRequest::default() };
     run_night(&context, &request).await
 }
 
-fn delivered() -> Shop {
+pub(super) fn delivered() -> Shop {
     let shop = Shop::new();
     shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50"), ("b", "2026-02-01 11:00:00", "1.00")]);
     shop
@@ -289,7 +289,7 @@ async fn a_stage_of_selected_nodes_does_not_wait_for_deliveries_of_others() {
 }
 
 /// Two sources, a table that asks for the night below each, and a first night.
-async fn two_sources() -> Shop {
+pub(super) async fn two_sources() -> Shop {
     let shop = Shop::new();
     for source in ["orders", "others"] {
         let contract = ORDERS.replace("orders/orders_", &format!("{source}/{source}_"));
@@ -312,12 +312,12 @@ async fn two_sources() -> Shop {
     shop
 }
 
-fn deliver(shop: &Shop, source: &str, night: &str, text: &str) {
+pub(super) fn deliver(shop: &Shop, source: &str, night: &str, text: &str) {
     shop.write(&format!("raw/{source}/{source}_{night}.csv"), text);
 }
 
 /// What the latest release says of each table.
-async fn released(shop: &Shop) -> Vec<(String, String, release::TableState)> {
+pub(super) async fn released(shop: &Shop) -> Vec<(String, String, release::TableState)> {
     let released = release::latest(&shop.open().await.lake).await.unwrap().unwrap();
     let said = |(name, table): (String, release::ReleasedTable)| (name, table.night.to_string(), table.state);
     released.tables.into_iter().map(said).collect()
