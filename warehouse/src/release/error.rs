@@ -2,7 +2,7 @@
 
 use super::ReleaseId;
 use crate::error::ErrorKind;
-use crate::store::{ProbeError, unreadable, way_out};
+use crate::store::{ProbeError, kind_of, unreadable, way_out};
 
 /// An error of reading or writing releases.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ impl ReleaseError {
             Self::Taken { .. } | Self::Dropping { .. } => ErrorKind::Locked,
             Self::Damaged { .. } | Self::Form { .. } => ErrorKind::Data,
             Self::Probe(error) => error.kind(),
-            Self::Storage { .. } => ErrorKind::Retry,
+            Self::Storage { source, .. } => kind_of(source),
         }
     }
 

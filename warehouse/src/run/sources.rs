@@ -72,7 +72,8 @@ impl Wanted {
     /// Notes which sources storage did not give.
     pub fn missing(outcomes: &[SourceOutcome]) -> impl Iterator<Item = (String, Blocked)> {
         let missed = outcomes.iter().filter_map(|outcome| Some((outcome.source.clone(), outcome.blocked.clone()?)));
-        missed.filter(|(_, blocked)| blocked.failed == Some(ErrorKind::Retry))
+        // What storage refuses is the user's to mend.
+        missed.filter(|(_, blocked)| matches!(blocked.failed, Some(ErrorKind::Retry | ErrorKind::User)))
     }
 }
 
