@@ -4,6 +4,8 @@ mod backfill;
 mod completions;
 mod demo;
 mod doctor;
+#[cfg(test)]
+mod fixture;
 mod init;
 mod lineage;
 mod maintain;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use warehouse::clock::default_night;
 use warehouse::graph;
-use warehouse::plain::escaped;
+use warehouse::plain::{escaped, said_of};
 use warehouse::project::Project;
 use warehouse::run::{RunContext, RunReport, RunRequest, RunStatus, Stage, run_night};
 
@@ -132,7 +132,7 @@ pub fn summary(report: &RunReport) -> String {
         report.seconds
     ));
     if let Some((became, cause)) = report.cause() {
-        text.push_str(&format!("\n  {became:<6} {}: {}", cause.node, escaped(&cause.message)));
+        text.push_str(&format!("\n  {became:<6} {}", said_of(&cause.node, &escaped(&cause.message))));
     }
     if report.rows.quarantined > 0 {
         text.push_str("\n  see    buho quarantine list");

@@ -22,6 +22,7 @@ use crate::clock::run_id;
 use crate::error::ErrorKind;
 use crate::failpoint;
 use crate::lease::{Errand, Holder, Lease, LeaseError, OPENING};
+use crate::plain::said_of;
 use crate::project::model::Materialized;
 use crate::release::{self, Release, ReleaseId};
 
@@ -305,7 +306,7 @@ impl RunReport {
     pub(super) fn take_sources(&mut self, sources: &[SourceOutcome]) {
         for source in sources {
             self.sources.push(source.report.clone());
-            self.warnings.extend(source.warnings.iter().map(|warning| format!("{}: {warning}", source.source)));
+            self.warnings.extend(source.warnings.iter().map(|warning| said_of(&source.source, warning)));
             self.rows.ingested += source.report.rows;
             self.rows.quarantined += source.report.quarantined;
             match &source.blocked {
