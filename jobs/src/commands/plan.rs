@@ -10,11 +10,16 @@ use warehouse::run::{NightPlan, RunRequest, SourcePlan, WindowsPlan, plan_night}
 use crate::cli::{PlanArgs, ReportFormat};
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
+use crate::failed;
 
 /// Paths of new files shown by name; the rest are counted.
 const NAMED_FILES: usize = 3;
 
 pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
+    failed::told(context, args.format, planned(context, args), failed::line)
+}
+
+fn planned(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
     let project = context.load_project()?;
     let settings = project.settings.clone();
     let night = args.of.night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));

@@ -111,8 +111,8 @@ mod work;
 
 pub use backfill::backfill;
 pub use chosen::Choice;
-pub use context::{RunContext, RunRequest, Stage, Stop, open_lake};
-pub use diff::{Measure, TableDiff, Total, diff};
+pub use context::{Begun, RunContext, RunRequest, Stage, Stop, open_lake};
+pub use diff::{Comparison, Measure, TableDiff, Total, diff};
 pub use error::RunError;
 pub use forecast::WindowsPlan;
 pub use maintain::{Maintained, maintain};

@@ -44,7 +44,11 @@ pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<Run
     if is_new {
         warn_of_new_lake(context, &mut report);
     }
-    let ran = holding(context, holder, async |lease| recorded(context, request, lease, &mut report).await).await;
+    let ran = holding(context, holder, async |lease| {
+        context.begun.note(&report.run_id);
+        recorded(context, request, lease, &mut report).await
+    })
+    .await;
     match ran {
         Ok(()) => Ok(report),
         Err(error) => {
