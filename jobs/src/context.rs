@@ -70,6 +70,20 @@ impl Context {
         Ok(Project::load(&self.project_dir, &self.overrides, &env, &standard::files())?)
     }
 
+    /// As [`Self::load_project`], for what runs nothing and only looks into the lake: files with faults are left out,
+    /// with a warning.
+    ///
+    /// # Errors
+    /// Everything wrong with the project, where its settings cannot be read.
+    pub fn load_to_look(&self) -> Result<Project, CommandError> {
+        let env = |name: &str| self.env(name);
+        let project = Project::load_to_look(&self.project_dir, &self.overrides, &env, &standard::files())?;
+        if let Some(left_out) = project.told_of_left_out() {
+            tracing::warn!("no night can run until this is mended: {left_out}");
+        }
+        Ok(project)
+    }
+
     /// Runs a future on as many threads as the settings give, until it ends or a signal comes.
     ///
     /// # Errors

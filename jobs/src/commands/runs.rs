@@ -20,7 +20,7 @@ const SEARCHED: usize = 1_000;
 const LAST: usize = 20;
 
 pub fn run(context: &Context, command: &RunsCommand) -> Result<Exit, CommandError> {
-    let project = context.load_project()?;
+    let project = context.load_to_look()?;
     let settings = project.settings.clone();
     context.block_on(&settings, async {
         let (lake, _engine) = super::sql::open(context, &project)?;

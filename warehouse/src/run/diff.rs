@@ -9,14 +9,14 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
 use serde::Serialize;
 
-use super::context::RunContext;
 use super::error::RunError;
 use crate::materialize::{agree, differ};
+use crate::project::model::Model;
 use crate::project::types::ColumnType;
 use crate::release::Release;
-use crate::session::{Effort, register};
+use crate::session::{Effort, Engine, register};
 use crate::sql_text::column;
-use crate::table::{PinnedTable, TableSnapshot};
+use crate::table::{Lake, PinnedTable, TableSnapshot};
 
 /// One table in two releases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -79,12 +79,20 @@ impl Measure {
 /// DOUBLE within this of each other, relative, is the same.
 const SAME: f64 = 1e-9;
 
+/// What releases are compared with: their lake, and models, which say what identifies a row and what has a unit.
+#[derive(Debug, Clone, Copy)]
+pub struct Comparison<'a> {
+    pub lake: &'a Lake,
+    pub engine: &'a Engine,
+    pub models: &'a BTreeMap<String, Model>,
+}
+
 /// Compares the tables of two releases; those at the same version are left out.
 ///
 /// # Errors
 /// Where a version cannot be read.
 pub async fn diff(
-    context: &RunContext,
+    context: Comparison<'_>,
     before: &Release,
     after: &Release,
     tables: &BTreeSet<String>,
@@ -100,7 +108,7 @@ pub async fn diff(
 }
 
 async fn table_diff(
-    context: &RunContext,
+    context: Comparison<'_>,
     table: &str,
     before: Option<u64>,
     after: Option<u64>,
@@ -129,7 +137,7 @@ async fn table_diff(
 }
 
 async fn open(
-    context: &RunContext,
+    context: Comparison<'_>,
     session: &SessionContext,
     table: &str,
     name: &str,
@@ -138,10 +146,10 @@ async fn open(
     let Some(version) = version else {
         return Ok(None);
     };
-    let Some(snapshot) = TableSnapshot::load(&context.lake, table, Some(version)).await? else {
+    let Some(snapshot) = TableSnapshot::load(context.lake, table, Some(version)).await? else {
         return Ok(None);
     };
-    let provider = PinnedTable::from_snapshot(&context.lake, &snapshot)?;
+    let provider = PinnedTable::from_snapshot(context.lake, &snapshot)?;
     register(session, name, Arc::new(provider)).map_err(|error| RunError::query(table, error))?;
     Ok(Some(snapshot.schema))
 }
@@ -187,7 +195,7 @@ pub(super) fn column_changes(
 /// Rows added, removed and changed, where the model names a key that both versions have. Values of another type are not
 /// compared: a text need not be a number.
 async fn by_key(
-    context: &RunContext,
+    context: Comparison<'_>,
     session: &SessionContext,
     found: &mut TableDiff,
     old: &SchemaRef,
@@ -200,7 +208,7 @@ async fn by_key(
         }
         _ => false,
     };
-    let key: Vec<&str> = match context.project.models.get(&found.table) {
+    let key: Vec<&str> = match context.models.get(&found.table) {
         Some(model) => model.spec.key.iter().map(|column| column.value.as_str()).collect(),
         None => Vec::new(),
     };
@@ -233,13 +241,13 @@ async fn by_key(
 
 /// Sums and means that moved.
 async fn totals(
-    context: &RunContext,
+    context: Comparison<'_>,
     session: &SessionContext,
     table: &str,
     (old, new): (&SchemaRef, &SchemaRef),
 ) -> Result<Vec<Total>, RunError> {
     let before = types(old);
-    let counts: BTreeSet<&str> = match context.project.models.get(table) {
+    let counts: BTreeSet<&str> = match context.models.get(table) {
         Some(model) => {
             let counted = model.spec.columns.iter().filter(|column| column.unit.is_some());
             counted.map(|column| column.name.value.as_str()).collect()

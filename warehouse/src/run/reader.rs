@@ -158,6 +158,19 @@ impl<'a> Reader<'a> {
             Some(version) => TableSnapshot::load(self.lake, name, Some(version)).await?,
             None => None,
         };
+    /// Which rows of a bronze table a night sees, its contract says: of one that cannot be read, nobody can tell.
+    fn refuse_without_contract(&self, name: &str) -> Result<(), RunError> {
+        let mut faults = self.project.left_out.iter().filter(|problem| problem.file.starts_with("sql/sources/"));
+        match faults.next().filter(|_| name.starts_with("bronze.")) {
+            None => Ok(()),
+            Some(fault) => Err(RunError::User {
+                message: format!(
+                    "table `{name}` cannot be read: its contract says which of its rows are to be seen, and it may be the one that is wrong — {fault}"
+                ),
+            }),
+        }
+    }
+
         if let Some(contract) = self.project.contracts.values().find(|contract| contract.table == name) {
             let schema = readable(contract, snapshot.as_ref());
             let candidate = Candidate::Unchanged { snapshot, schema };
@@ -173,6 +186,7 @@ impl<'a> Reader<'a> {
         }
     }
 }
+        self.refuse_without_contract(name)?;
 
 /// A question changes nothing: the engine would take a statement that writes, and its tables are no tables of the lake.
 fn refuse_change(plan: &LogicalPlan) -> Result<(), RunError> {
