@@ -255,7 +255,7 @@ pub struct MaintainArgs {
 
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// project (buho.toml), source (sql/sources/*.yml) or model (sql/<layer>/<pack>/*.yml)
+    /// project (buho.toml), source (sql/sources/*.yml), model (sql/<layer>/<pack>/*.yml) or ml (sql/ml/*.yml)
     #[arg(value_name = "KIND")]
     pub kind: String,
 }

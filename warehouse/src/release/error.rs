@@ -8,7 +8,7 @@ use crate::store::{ProbeError, kind_of, unreadable, way_out};
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
     #[error(
-        "`{found}` is not a release; write night and sequence, as in 2026-01-31.1 (`buho sql` without --release reads the latest)"
+        "`{found}` is not a release; write a night, as in 2026-01-31, for its last one, or night and sequence, as in 2026-01-31.1 (`buho sql` without --release reads the latest)"
     )]
     Id { found: String },
     #[error("release {id} does not exist; the latest are: {}", if known.is_empty() { "none yet, `buho run` writes the first".to_owned() } else { known.join(", ") })]

@@ -73,6 +73,9 @@ impl<'a> Reader<'a> {
     pub async fn query(&self, sql: &str) -> Result<DataFrame, RunError> {
         let session = self.engine.session(Effort::Fast);
         let parsed = parse("query", sql).ok();
+        if let Some(name) = parsed.as_ref().and_then(|parsed| parsed.unqualified.first()).map(|(name, _)| name) {
+            return Err(self.unknown(name, &self.known()));
+        }
         let names: BTreeSet<String> = match &parsed {
             Some(parsed) => parsed.inputs.keys().cloned().collect(),
             None => self.known(),
@@ -137,7 +140,14 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown(&self, name: &str, known: &BTreeSet<String>) -> RunError {
-        let hint = match nearest(name, known.iter().map(String::as_str)) {
+        let tables: BTreeMap<&str, &String> =
+            known.iter().rev().filter_map(|known| Some((known.split_once('.')?.1, known))).collect();
+        let in_a_layer = nearest(name, tables.keys().copied()).and_then(|table| tables.get(table));
+        let found = match in_a_layer.filter(|_| !name.contains('.')) {
+            Some(found) => Some(found.as_str()),
+            None => nearest(name, known.iter().map(String::as_str)),
+        };
+        let hint = match found {
             Some(found) => format!("did you mean `{found}`?"),
             None => "`buho sql \"show tables\"` lists what there is".to_owned(),
         };
@@ -148,16 +158,6 @@ impl<'a> Reader<'a> {
         RunError::User { message: format!("table `{name}` {place} — {hint}") }
     }
 
-    async fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, RunError> {
-        if let Some((_, schema)) = ops_schemas().into_iter().find(|(ops, _)| *ops == name) {
-            let snapshot = TableSnapshot::load(self.lake, name, None).await?;
-            return Ok(Some(Candidate::Unchanged { snapshot, schema }.provider(self.lake, name)?));
-        }
-        let version = self.release.as_ref().and_then(|release| release.tables.get(name)).map(|table| table.version);
-        let snapshot = match version {
-            Some(version) => TableSnapshot::load(self.lake, name, Some(version)).await?,
-            None => None,
-        };
     /// Which rows of a bronze table a night sees, its contract says: of one that cannot be read, nobody can tell.
     fn refuse_without_contract(&self, name: &str) -> Result<(), RunError> {
         let mut faults = self.project.left_out.iter().filter(|problem| problem.file.starts_with("sql/sources/"));
@@ -171,11 +171,22 @@ impl<'a> Reader<'a> {
         }
     }
 
+    async fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, RunError> {
+        if let Some((_, schema)) = ops_schemas().into_iter().find(|(ops, _)| *ops == name) {
+            let snapshot = TableSnapshot::load(self.lake, name, None).await?;
+            return Ok(Some(Candidate::Unchanged { snapshot, schema }.provider(self.lake, name)?));
+        }
+        let version = self.release.as_ref().and_then(|release| release.tables.get(name)).map(|table| table.version);
+        let snapshot = match version {
+            Some(version) => TableSnapshot::load(self.lake, name, Some(version)).await?,
+            None => None,
+        };
         if let Some(contract) = self.project.contracts.values().find(|contract| contract.table == name) {
             let schema = readable(contract, snapshot.as_ref());
             let candidate = Candidate::Unchanged { snapshot, schema };
             return views::bronze_as_of(self.lake, contract, &candidate, self.night).map(Some);
         }
+        self.refuse_without_contract(name)?;
         match snapshot {
             Some(snapshot) => {
                 let schema = Arc::clone(&snapshot.schema);
@@ -186,7 +197,6 @@ impl<'a> Reader<'a> {
         }
     }
 }
-        self.refuse_without_contract(name)?;
 
 /// A question changes nothing: the engine would take a statement that writes, and its tables are no tables of the lake.
 fn refuse_change(plan: &LogicalPlan) -> Result<(), RunError> {
