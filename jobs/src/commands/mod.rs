@@ -19,6 +19,8 @@ mod schema;
 mod source_add;
 mod sql;
 mod test;
+#[cfg(test)]
+mod tests;
 
 use warehouse::run::Stage;
 

@@ -122,7 +122,7 @@ pub use ops::ops_schemas;
 pub use plan::{NightPlan, NodePlan, SourcePlan, plan_night};
 pub use reader::Reader;
 pub use records::{has_runs, last_runs, run_by_id};
-pub use replay::{Tried, build_replayed, discard, replay, replay_with};
+pub use replay::{Refused, Tried, build_replayed, discard, no_source, replay, replay_with};
 pub use report::{AuditReport, Failure, NodeReport, RunReport, RunStatus, SourceReport};
 pub use rollback::rollback;
 pub use sound::{Unsound, unsound};
