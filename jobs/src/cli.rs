@@ -6,6 +6,7 @@ mod nights;
 
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use kept::{QuarantineChoice, QuarantineCommand, ReleasesCommand, RunsCommand};
@@ -222,6 +223,11 @@ fn reason(text: &str) -> Result<String, String> {
     said(text, "say why in some words")
 }
 
+/// A day, in the one form that is taken.
+fn day(text: &str) -> Result<NaiveDate, String> {
+    text.trim().parse().map_err(|_| "write a day of the calendar as YYYY-MM-DD, such as 2026-01-31".to_owned())
+}
+
 fn said(text: &str, otherwise: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err(otherwise.to_owned()) } else { Ok(text.to_owned()) }
 }
@@ -253,7 +259,7 @@ pub struct MaintainArgs {
 
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// project (buho.toml), source (sql/sources/*.yml) or model (sql/<layer>/<pack>/*.yml)
+    /// project (buho.toml), source (sql/sources/*.yml), model (sql/<layer>/<pack>/*.yml) or ml (sql/ml/*.yml)
     #[arg(value_name = "KIND")]
     pub kind: String,
 }
@@ -286,7 +292,20 @@ mod tests {
 
     #[test]
     fn a_night_that_is_no_day_is_refused() {
-        assert!(Cli::try_parse_from(["buho", "run", "--night", "2026-02-30"]).is_err());
+        for night in ["2026-02-30", "31-01-2026", "", "{{ ds }}"] {
+            let refused = Cli::try_parse_from(["buho", "run", "--night", night]).unwrap_err().to_string();
+            assert!(refused.contains("as YYYY-MM-DD, such as 2026-01-31"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_kinds_of_files_are_named_where_one_asks_for_help() {
+        let mut cli = Cli::command();
+        let help = cli.find_subcommand_mut("schema").unwrap().render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for kind in warehouse::project::FileKind::ALL {
+            assert!(help.contains(&format!("{} (", kind.name())), "{} is not in {help}", kind.name());
+        }
     }
 
     #[test]

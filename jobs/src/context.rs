@@ -27,7 +27,14 @@ pub struct Context {
     pub project_dir: PathBuf,
     pub overrides: Overrides,
     pub clock: Arc<dyn Clock>,
+    /// How variables of the environment are read.
+    pub environment: fn(&str) -> Option<String>,
+    /// Whether raw and lake are those of the project alone, whatever the environment says of another.
+    pub is_apart: bool,
 }
+
+/// Variables that name places of a project.
+const PLACES: [&str; 2] = ["BUHO_RAW", "BUHO_LAKE"];
 
 impl Context {
     pub fn new(global: &Global) -> Self {
@@ -40,17 +47,18 @@ impl Context {
             ..Overrides::default()
         };
         let project_dir = global.project.clone().unwrap_or_else(|| nearest_project(Path::new(".")));
-        Self { project_dir, overrides, clock: Arc::new(SystemClock) }
+        Self { project_dir, overrides, clock: Arc::new(SystemClock), environment: process_environment, is_apart: false }
     }
 
-    /// The same context for another project's folder, as `demo` needs.
-    pub fn at(&self, project_dir: &Path) -> Self {
-        Self { project_dir: project_dir.to_owned(), ..self.clone() }
+    /// The same context for another project's folder, which keeps its own raw and lake, as `demo` needs.
+    pub fn apart_at(&self, project_dir: &Path) -> Self {
+        Self { project_dir: project_dir.to_owned(), is_apart: true, ..self.clone() }
     }
 
     /// A variable of the environment.
     pub fn env(&self, name: &str) -> Option<String> {
-        process_environment(name)
+        let is_of_another = self.is_apart && PLACES.contains(&name);
+        (self.environment)(name).filter(|_| !is_of_another)
     }
 
     /// Reads the project over the standard files.
@@ -58,8 +66,22 @@ impl Context {
     /// # Errors
     /// Everything wrong with it.
     pub fn load_project(&self) -> Result<Project, CommandError> {
-        let files = standard::files();
-        Ok(Project::load(&self.project_dir, &self.overrides, &process_environment, &files)?)
+        let env = |name: &str| self.env(name);
+        Ok(Project::load(&self.project_dir, &self.overrides, &env, &standard::files())?)
+    }
+
+    /// As [`Self::load_project`], for what runs nothing and only looks into the lake: files with faults are left out,
+    /// with a warning.
+    ///
+    /// # Errors
+    /// Everything wrong with the project, where its settings cannot be read.
+    pub fn load_to_look(&self) -> Result<Project, CommandError> {
+        let env = |name: &str| self.env(name);
+        let project = Project::load_to_look(&self.project_dir, &self.overrides, &env, &standard::files())?;
+        if let Some(left_out) = project.told_of_left_out() {
+            tracing::warn!("no night can run until this is mended: {left_out}");
+        }
+        Ok(project)
     }
 
     /// Runs a future on as many threads as the settings give, until it ends or a signal comes.

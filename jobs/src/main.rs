@@ -5,12 +5,14 @@ mod commands;
 mod context;
 mod demo;
 mod exit;
+mod failed;
 mod learn;
 mod limits;
 mod logging;
 mod output;
 mod standard;
 
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -31,6 +33,11 @@ fn main() -> ExitCode {
             let code = if error.use_stderr() { ErrorKind::User.exit_code() } else { 0 };
             // A closed pipe is all that can fail here, and then nobody reads the reason.
             let _ = error.print();
+            let arguments: Vec<String> =
+                std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+            if let Some(line) = failed::line_of_usage(&arguments, &error).filter(|_| error.use_stderr()) {
+                let _ = writeln!(std::io::stdout(), "{line}");
+            }
             return ExitCode::from(code);
         }
     };

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -21,6 +22,10 @@ def test_a_second_run_ends_with_4_and_says_who_holds_the_lake(buho: Buho, tmp_pa
         assert f"process {holder.pid} " in refused.said
         assert "buho runs unlock" in refused.said
         assert at("sql", "select count(*) from ops.runs").expect(0)
+        unasked = at("run", "--format", "json").expect(4).result
+        assert unasked["run_id"] is None
+        assert unasked["night"] is not None, "it was worked out"
+        assert re.search(rf"held by .*process {holder.pid} .*would end with 4", at("doctor").said)
     assert not list((lake / "_buho" / "releases").glob("*"))
 
 

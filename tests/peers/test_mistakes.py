@@ -167,3 +167,37 @@ def test_a_run_that_could_not_begin_says_so_in_the_result_line_too(buho: Buho, t
     assert refused.result["night"] == NIGHT
     assert "no_such_column" in refused.result["failed"]["message"]
     assert refused.result["nodes"] == {"built": 0, "skipped": 0, "held": 0, "failed": 0}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", "--night", ""), ("publish", "--night", "31-01-2026"), ("run", "--threads", "x")],
+    ids=" ".join,
+)
+def test_a_run_whose_arguments_cannot_be_read_says_so_in_the_result_line_too(
+    buho: Buho, tmp_path: Path, arguments: tuple[str, ...]
+):
+    project = write_project(tmp_path / "project")
+    refused = buho.at(project)(*arguments, "--format", "json").expect(2)
+    assert (refused.result["status"], refused.result["exit_kind"]) == ("failed", "user")
+    assert arguments[1] in refused.result["failed"]["message"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan",),
+        ("maintain",),
+        ("quarantine", "replay", "bad"),
+        ("releases", "diff", NIGHT),
+    ],
+    ids=" ".join,
+)
+def test_what_another_command_could_not_do_is_said_as_json_where_json_was_asked_for(
+    buho: Buho, tmp_path: Path, arguments: tuple[str, ...]
+):
+    project = write_project(tmp_path / "project")
+    replaced(SETTINGS, "Madrid", "Madird")(project)
+    refused = buho.at(project)(*arguments, "--format", "json").expect(2)
+    assert (refused.result["status"], refused.result["exit_kind"]) == ("failed", "user")
+    assert "Europe/Madrid" in refused.result["failed"]["message"]

@@ -1,5 +1,6 @@
 """A run that is told to stop, while it waits for storage that never answers."""
 
+import json
 import os
 import resource
 import signal
@@ -22,7 +23,7 @@ def test_a_signal_ends_a_run_with_its_own_code_and_gives_the_lake_back(
     project, lake = tiny.write_project(tmp_path / "project"), tmp_path / "lake"
     with silent_server() as server, run_at_work(buho, project, server, lake) as run:
         run.send_signal(sent)
-        _, story = run.communicate(timeout=ENDS_WITHIN_S)
+        said, story = run.communicate(timeout=ENDS_WITHIN_S)
     assert run.returncode == CODES[sent], story
     assert f"stopped by {sent.name}" in story
     assert "run the same command again" in story
@@ -33,6 +34,8 @@ def test_a_signal_ends_a_run_with_its_own_code_and_gives_the_lake_back(
     [stopped] = buho.at(project, lake=lake).runs()
     assert (stopped["status"], stopped["night"], stopped["phase"]) == ("stopped", tiny.NIGHT, "ingest")
     assert stopped["process"] == str(run.pid)
+    result = json.loads(said.splitlines()[-1])
+    assert (result["run_id"], result["night"]) == (stopped["run_id"], tiny.NIGHT)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 //! a line that looks like one of ours, or turns round what is read.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 /// Whether a character is shown as it is: no control character, and none that breaks a line or sets the
 /// direction of the text after it.
@@ -29,6 +30,19 @@ pub fn plain(text: &str, most: usize) -> String {
         Some((end, _)) => escaped(text.get(..end).unwrap_or_default()).into_owned() + "…",
         None => escaped(text).into_owned(),
     }
+}
+
+/// A count of things: `1 row`, `2 rows`.
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(count: N, thing: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {thing}{plural}")
+}
+
+/// What is said of something, behind its name, which is not said twice: messages of a source begin with its own.
+pub fn said_of(name: &str, text: &str) -> String {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let said = |name: &str| text.strip_prefix(name).and_then(|rest| rest.strip_prefix(": "));
+    format!("{name}: {}", said(name).or_else(|| said(last)).unwrap_or(text))
 }
 
 fn escaped_but(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -67,5 +81,18 @@ mod tests {
         assert_eq!(plain("ñandú\n", 3), "ñan…");
         assert_eq!(plain("\n\n", 2), "\\n\\n");
         assert_eq!(plain(&"x".repeat(1 << 20), 5), "xxxxx…");
+    }
+
+    #[test]
+    fn one_of_a_thing_is_told_without_an_s() {
+        assert_eq!((counted(1_u64, "row"), counted(0_u64, "row")), ("1 row".to_owned(), "0 rows".to_owned()));
+        assert_eq!(counted(2_usize, "source"), "2 sources");
+    }
+
+    #[test]
+    fn the_name_that_a_message_begins_with_is_not_told_twice() {
+        assert_eq!(said_of("orders", "orders: 0 rows"), "orders: 0 rows");
+        assert_eq!(said_of("bronze.orders", "orders: 0 rows"), "bronze.orders: 0 rows");
+        assert_eq!(said_of("orders", "`orders_1.csv` is empty"), "orders: `orders_1.csv` is empty");
     }
 }

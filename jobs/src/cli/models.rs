@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use clap::{Subcommand, ValueEnum};
 
-use super::RowFormat;
+use super::{RowFormat, day};
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
@@ -51,7 +51,7 @@ pub enum ModelsCommand {
         #[arg(value_name = "ENTITY")]
         entity: String,
         /// The night of the score [default: the last]
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", value_parser = day)]
         night: Option<NaiveDate>,
         #[arg(long, value_name = "FORMAT", default_value = "table")]
         format: RowFormat,

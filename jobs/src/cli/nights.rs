@@ -5,13 +5,13 @@ use std::num::NonZeroUsize;
 use chrono::NaiveDate;
 use clap::Args;
 
-use super::{ReportFormat, selector};
+use super::{ReportFormat, day, selector};
 
 /// Which night, and what of it.
 #[derive(Debug, Args)]
 pub struct NightArgs {
     /// The night, YYYY-MM-DD [default: yesterday in the project's time zone]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     pub night: Option<NaiveDate>,
     /// Only these nodes: name, +name, name+, tag:x, layer:marts, pack:commerce; a space adds, a
     /// comma narrows
@@ -52,10 +52,10 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct BackfillArgs {
     /// The first night, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     pub from: NaiveDate,
     /// The last night, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     pub to: NaiveDate,
     /// Nights after the highest release that share one run and one release, for the last of them
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
@@ -71,7 +71,7 @@ pub struct BackfillArgs {
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// The night whose deliveries are to be there, YYYY-MM-DD [default: as for `run`, where nights are run of late]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     pub night: Option<NaiveDate>,
 }
 

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 use warehouse::error::ErrorKind;
-use warehouse::plain::escaped;
+use warehouse::plain::{counted, escaped, said_of};
 use warehouse::release;
 use warehouse::run::{Failure, RunContext, RunError, RunReport, RunStatus, backfill};
 
@@ -72,7 +72,8 @@ fn text_lines(report: &RunReport, highest: Highest) -> Vec<String> {
         status => format!("{night}  {:<8} with {}", status.name(), report.night),
     };
     let status = report.status.name();
-    let mut line = format!("{}  {status:<8} {:>7.1} s  {} rows", report.night, report.seconds, report.rows.ingested);
+    let mut line =
+        format!("{}  {status:<8} {:>7.1} s  {}", report.night, report.seconds, counted(report.rows.ingested, "row"));
     if report.rows.quarantined > 0 {
         line.push_str(&format!(", {} in quarantine", report.rows.quarantined));
     }
@@ -80,7 +81,7 @@ fn text_lines(report: &RunReport, highest: Highest) -> Vec<String> {
         line.push_str(&format!(", release {release}"));
     }
     if let Some((became, cause)) = report.cause() {
-        line.push_str(&format!("\n            {became} {}: {}", cause.node, escaped(&cause.message)));
+        line.push_str(&format!("\n            {became} {}", said_of(&cause.node, &escaped(&cause.message))));
     }
     report.earlier.iter().map(shared).chain([line]).collect()
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use chrono::{Days, NaiveDate};
 use warehouse::error::ErrorKind;
+use warehouse::project::PROJECT_FILE;
 use warehouse::release;
 use warehouse::run::{Reader, RunContext, RunError, RunRequest, run_night};
 
@@ -39,12 +40,17 @@ const TOUR: [(&str, &str); 5] = [
 ];
 
 pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
+    if context.overrides.raw.is_some() || context.overrides.lake.is_some() {
+        return Err(CommandError::user(
+            "the demo keeps its exports and tables in its own folder — leave --raw and --lake out, and choose the folder with --dir",
+        ));
+    }
     let summary = write(args)?;
     context.print(&told(args, &summary))?;
     if args.exports_only {
         return Ok(Exit::Done);
     }
-    let project = context.at(&args.dir).load_project()?;
+    let project = context.apart_at(&args.dir).load_project()?;
     let settings = project.settings.clone();
     let failed = context.block_on_stoppable(&settings, async |stop| {
         let opened = RunContext { stop, ..super::run::open(context, project).await? };
@@ -82,9 +88,19 @@ fn nights(count: u32) -> impl Iterator<Item = NaiveDate> {
 
 fn write(args: &DemoArgs) -> Result<DemoSummary, CommandError> {
     fs::create_dir_all(&args.dir).map_err(|source| CommandError::file("create", &args.dir, source))?;
-    let settings = args.dir.join("buho.toml");
-    if !settings.exists() {
-        fs::write(&settings, SETTINGS).map_err(|source| CommandError::file("write", &settings, source))?;
+    let settings = args.dir.join(PROJECT_FILE);
+    match fs::read_to_string(&settings) {
+        Ok(text) if is_of_a_demo(&text) => {}
+        Ok(_) => {
+            return Err(CommandError::user(format!(
+                "{} is of a project that is no demo: invented exports are not to be among its own — nothing was written; name another folder with --dir",
+                settings.display()
+            )));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            fs::write(&settings, SETTINGS).map_err(|source| CommandError::file("write", &settings, source))?;
+        }
+        Err(source) => return Err(CommandError::file("read", &settings, source)),
     }
     let options = DemoOptions {
         raw: args.dir.join("raw"),
@@ -96,6 +112,11 @@ fn write(args: &DemoArgs) -> Result<DemoSummary, CommandError> {
         seed: args.seed,
     };
     write_exports(&options).map_err(|error| CommandError::of(ErrorKind::User, &error))
+}
+
+/// Whether settings are those that a demo writes, with others beside them perhaps, such as `memory`.
+fn is_of_a_demo(text: &str) -> bool {
+    SETTINGS.lines().all(|ours| text.lines().any(|line| line == ours))
 }
 
 fn told(args: &DemoArgs, summary: &DemoSummary) -> String {
@@ -127,4 +148,54 @@ fn next(dir: &Path) -> String {
          buho --project {dir} lineage marts.customer_value.net_revenue\n  \
          buho init my-shop                                 your own files\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Global;
+
+    /// A small shop's exports and no night.
+    fn exports(dir: &Path) -> DemoArgs {
+        DemoArgs { dir: dir.to_owned(), customers: 20, nights: 1, days: 30, seed: 7, exports_only: true }
+    }
+
+    #[test]
+    fn a_project_that_is_no_demo_is_left_as_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let context = Context::new(&Global::default());
+        let settings = home.path().join(PROJECT_FILE);
+        fs::write(&settings, "name = \"shop\"\nraw = \"raw\"\n").unwrap();
+        let refused = run(&context, &exports(home.path())).unwrap_err();
+        assert_eq!(refused.code(), 2, "{refused}");
+        assert!(refused.to_string().contains("nothing was written"), "{refused}");
+        assert!(!home.path().join("raw").exists());
+        // A demo may be written again, also with more memory.
+        fs::write(&settings, format!("{SETTINGS}memory = \"2GiB\"\n")).unwrap();
+        assert_eq!(run(&context, &exports(home.path())).unwrap(), Exit::Done);
+        assert!(fs::read_to_string(&settings).unwrap().contains("2GiB"));
+    }
+
+    #[test]
+    fn the_nights_of_a_demo_are_in_its_own_lake_whatever_the_environment_says_of_another() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(PROJECT_FILE), SETTINGS).unwrap();
+        let environment = |name: &str| match name {
+            "BUHO_RAW" => Some("/real/raw".to_owned()),
+            "BUHO_LAKE" => Some("s3://real/lake".to_owned()),
+            "BUHO_MEMORY" => Some("300MiB".to_owned()),
+            _ => None,
+        };
+        let context = Context { environment, ..Context::new(&Global::default()) };
+        let settings = context.apart_at(home.path()).load_project().unwrap().settings;
+        for (key, place) in [("raw", &settings.raw), ("lake", &settings.lake)] {
+            assert_eq!(place.to_file_path().unwrap(), home.path().join(key));
+        }
+        assert_eq!(settings.memory, 300 << 20);
+        let mut elsewhere = Context::new(&Global::default());
+        elsewhere.overrides.lake = Some("/real/lake".to_owned());
+        let refused = run(&elsewhere, &exports(&home.path().join("demo"))).unwrap_err();
+        assert_eq!(refused.code(), 2, "{refused}");
+        assert!(!home.path().join("demo").exists());
+    }
 }

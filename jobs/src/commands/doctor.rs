@@ -10,6 +10,7 @@ mod tables;
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use warehouse::plain::counted;
 use warehouse::project::Project;
 use warehouse::run::RunContext;
 use warehouse::store::process_environment;
@@ -86,9 +87,9 @@ fn settings(findings: &mut Findings, project: &Project) {
 
 /// Plans every model, as a night does before anything runs.
 async fn graph(findings: &mut Findings, context: &Context, project: Project) {
-    let (models, contracts) = (project.models.len(), project.contracts.len());
+    let (models, contracts) = (counted(project.models.len(), "model"), counted(project.contracts.len(), "source"));
     match RunContext::open(project, &process_environment, context.clock.clone()).await {
-        Ok(_) => findings.fine("sql", format!("{models} models over {contracts} sources can be planned")),
+        Ok(_) => findings.fine("sql", format!("{models} over {contracts} can be planned")),
         Err(error) => findings.problem(error.kind(), "sql", &error),
     }
 }

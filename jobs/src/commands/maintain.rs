@@ -6,8 +6,13 @@ use warehouse::run::{Maintained, RunContext, maintain};
 use crate::cli::{MaintainArgs, ReportFormat};
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
+use crate::failed;
 
 pub fn run(context: &Context, args: &MaintainArgs) -> Result<Exit, CommandError> {
+    failed::told(context, args.format, maintained(context, args), failed::line)
+}
+
+fn maintained(context: &Context, args: &MaintainArgs) -> Result<Exit, CommandError> {
     let project = context.load_project()?;
     let settings = project.settings.clone();
     let keep = Keep { nights: settings.keep_nights, months: settings.keep_months };

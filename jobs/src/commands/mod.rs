@@ -4,6 +4,8 @@ mod backfill;
 mod completions;
 mod demo;
 mod doctor;
+#[cfg(test)]
+mod fixture;
 mod init;
 mod lineage;
 mod maintain;
@@ -17,6 +19,8 @@ mod schema;
 mod source_add;
 mod sql;
 mod test;
+#[cfg(test)]
+mod tests;
 
 use warehouse::run::Stage;
 

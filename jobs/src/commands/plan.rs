@@ -10,11 +10,16 @@ use warehouse::run::{NightPlan, RunRequest, SourcePlan, WindowsPlan, plan_night}
 use crate::cli::{PlanArgs, ReportFormat};
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
+use crate::failed;
 
 /// Paths of new files shown by name; the rest are counted.
 const NAMED_FILES: usize = 3;
 
 pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
+    failed::told(context, args.format, planned(context, args), failed::line)
+}
+
+fn planned(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
     let project = context.load_project()?;
     let settings = project.settings.clone();
     let night = args.of.night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));
@@ -110,10 +115,13 @@ fn source_line(source: &SourcePlan) -> String {
     if source.waiting > 0 {
         parts.push(format!("{} for later nights", source.waiting));
     }
-    parts.extend(source.freshness.as_deref().map(|told| escaped(told).into_owned()));
-    parts.extend(source.reading.as_deref().map(|told| escaped(told).into_owned()));
-    parts.extend(source.error.as_deref().map(|error| format!("error: {}", escaped(error))));
-    format!("  {}: {}\n", source.source, parts.join("; "))
+    // What is said of a source begins with its name, which the line begins with already.
+    let own = format!("{}: ", source.source);
+    let without_name = |told: &str| escaped(told.strip_prefix(&own).unwrap_or(told)).into_owned();
+    parts.extend(source.freshness.as_deref().map(without_name));
+    parts.extend(source.reading.as_deref().map(without_name));
+    parts.extend(source.error.as_deref().map(|error| format!("error: {}", without_name(error))));
+    format!("  {own}{}\n", parts.join("; "))
 }
 
 fn files(what: &str, paths: &[String]) -> String {
@@ -121,4 +129,25 @@ fn files(what: &str, paths: &[String]) -> String {
     let more = paths.len().saturating_sub(NAMED_FILES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{} {what} ({}{more})", paths.len(), named.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_source_names_it_once() {
+        let source = SourcePlan {
+            source: "my_orders".to_owned(),
+            table: "bronze.my_orders".to_owned(),
+            new: Vec::new(),
+            corrected: Vec::new(),
+            unchanged: 5,
+            waiting: 0,
+            freshness: Some("my_orders: delivered for 2026-01-31".to_owned()),
+            reading: None,
+            error: None,
+        };
+        assert_eq!(source_line(&source), "  my_orders: 5 loaded already; delivered for 2026-01-31\n");
+    }
 }

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use arrow::error::ArrowError;
 use warehouse::error::ErrorKind;
+use warehouse::graph;
+use warehouse::project::Project;
 use warehouse::release::{self, Found, Pin, Release, ReleaseError, ReleaseId, TableState};
-use warehouse::run::{Measure, RunContext, RunError, TableDiff, diff, rollback};
+use warehouse::run::{Comparison, Measure, RunContext, RunError, TableDiff, diff, rollback};
 use warehouse::table::Lake;
 
 use crate::cli::{ReleasesCommand, ReportFormat, RowFormat};
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
+use crate::failed;
 use crate::logging;
 use crate::output::{Destination, write_batches};
 
@@ -21,19 +24,30 @@ use crate::output::{Destination, write_batches};
 const DEFAULT_LAYER: &str = "marts.";
 
 pub fn run(context: &Context, command: &ReleasesCommand) -> Result<Exit, CommandError> {
-    let project = context.load_project()?;
+    match command {
+        ReleasesCommand::Diff { format, .. } => failed::told(context, *format, answer(context, command), failed::line),
+        _ => answer(context, command),
+    }
+}
+
+fn answer(context: &Context, command: &ReleasesCommand) -> Result<Exit, CommandError> {
+    // What only looks, or only keeps, works with a project whose SQL is broken.
+    let project = match command {
+        ReleasesCommand::Rollback { .. } | ReleasesCommand::Diff { select: Some(_), .. } => context.load_project()?,
+        _ => context.load_to_look()?,
+    };
     let settings = project.settings.clone();
     context.block_on_stoppable(&settings, async |stop| {
-        // What only looks, or only keeps, works with a project whose SQL is broken.
-        let (lake, _engine) = super::sql::open(context, &project)?;
+        let (lake, engine) = super::sql::open(context, &project)?;
         match command {
             ReleasesCommand::List { limit, format } => return list(&lake, *limit, *format).await,
             ReleasesCommand::Show { release, format } => show(context, &lake, release.as_deref(), *format).await,
             ReleasesCommand::Pin { release, reason } => pin(context, &lake, release, reason.as_deref()).await,
             ReleasesCommand::Unpin { release } => unpin(context, &lake, release).await,
             ReleasesCommand::Diff { before, after, select, format } => {
-                let opened = RunContext { stop, ..super::run::open(context, project).await? };
-                compare(context, &opened, (before, after.as_deref()), select.as_deref(), *format).await
+                let selected = selected(context, &project, select.as_deref()).await?;
+                let with = Comparison { lake: &lake, engine: &engine, models: &project.models };
+                compare(context, with, (before, after.as_deref()), selected, *format).await
             }
             ReleasesCommand::Rollback { release } => {
                 let opened = RunContext { stop, ..super::run::open(context, project).await? };
@@ -67,22 +81,57 @@ async fn unpin(context: &Context, lake: &Lake, release: &str) -> Result<(), Comm
     })
 }
 
+/// The nodes that a selection names; `None` is for whoever selects nothing.
+async fn selected(
+    context: &Context,
+    project: &Project,
+    select: Option<&str>,
+) -> Result<Option<BTreeSet<String>>, CommandError> {
+    let Some(select) = select else { return Ok(None) };
+    let (graph, _) = super::lineage::resolve(context, project).await?;
+    graph::select(select, &graph).map(Some).map_err(|error| CommandError::of(error.kind(), &error))
+}
+
 async fn compare(
     context: &Context,
-    opened: &RunContext,
+    with: Comparison<'_>,
     (before, after): (&str, Option<&str>),
-    select: Option<&str>,
+    selected: Option<BTreeSet<String>>,
     format: ReportFormat,
 ) -> Result<(), CommandError> {
-    let selected = super::run::selection(opened, select)?;
-    let before = read(&opened.lake, Some(before)).await?;
-    let after = read(&opened.lake, after).await?;
+    let before = read(with.lake, Some(before)).await?;
+    let after = read(with.lake, after).await?;
     let tables = selected.unwrap_or_else(|| worth_comparing(&before, &after));
-    let found = diff(opened, &before, &after, &tables).await?;
+    let left_out = not_compared(&before, &after, &tables);
+    if let Some(said) = &left_out {
+        tracing::warn!("{said}");
+    }
+    let found = diff(with, &before, &after, &tables).await?;
     match format {
         ReportFormat::Json => context.say(serde_json::json!(found)),
+        ReportFormat::Text if found.is_empty() && left_out.is_some() => {
+            context.print(&format!("{} -> {}\nno table that was compared differs\n", before.id(), after.id()))
+        }
         ReportFormat::Text => context.print(&diff_text(&before, &after, &found)),
     }
+}
+
+/// What is asked for and has no rows of its own in either release.
+fn not_compared(before: &Release, after: &Release, tables: &BTreeSet<String>) -> Option<String> {
+    let is_table = |name: &&String| before.tables.contains_key(*name) || after.tables.contains_key(*name);
+    let is_view = |name: &&String| before.views.contains_key(*name) || after.views.contains_key(*name);
+    let (views, unknown): (Vec<&String>, Vec<&String>) =
+        tables.iter().filter(|name| !is_table(name)).partition(is_view);
+    let list = |names: &[&String]| names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let views = (!views.is_empty()).then(|| {
+        format!(
+            "views are not compared, for they have no rows of their own: {} — compare what reads them",
+            list(&views)
+        )
+    });
+    let unknown = (!unknown.is_empty()).then(|| format!("in neither release: {}", list(&unknown)));
+    let said: Vec<String> = views.into_iter().chain(unknown).collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// The marts of either release; all tables where there is none.
@@ -234,5 +283,17 @@ mod tests {
         assert_eq!(worth_comparing(&old, &new), ["bronze.a", "core.b", "core.c"].map(str::to_owned).into());
         let (old, new) = (release(&["core.b", "marts.gone"]), release(&["core.b", "marts.come"]));
         assert_eq!(worth_comparing(&old, &new), ["marts.come", "marts.gone"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_view_that_is_asked_for_is_told_to_be_none_that_is_compared() {
+        let view =
+            |sql: &str| serde_json::from_value(serde_json::json!({ "sql": sql, "night": "2026-02-01" })).unwrap();
+        let release = Release { views: [("staging.v".to_owned(), view("select 1"))].into(), ..release(&["marts.a"]) };
+        let told = |names: &[&str]| not_compared(&release, &release, &names.iter().map(|n| (*n).to_owned()).collect());
+        assert_eq!(told(&["marts.a"]), None);
+        let said = told(&["marts.a", "marts.new", "staging.v"]).unwrap();
+        assert!(said.contains("views are not compared") && said.contains(": staging.v —"), "{said}");
+        assert!(said.ends_with("in neither release: marts.new"), "{said}");
     }
 }

@@ -1,18 +1,20 @@
 //! `buho run`: a whole night.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::json;
+use chrono::NaiveDate;
 use warehouse::clock::default_night;
 use warehouse::graph;
-use warehouse::plain::escaped;
+use warehouse::plain::{escaped, said_of};
 use warehouse::project::Project;
-use warehouse::run::{RunContext, RunReport, RunRequest, RunStatus, Stage, run_night};
+use warehouse::run::{Begun, RunContext, RunReport, RunRequest, RunStatus, Stage, run_night};
 
 use crate::cli::{IngestArgs, ReportFormat, RunArgs, StageArgs};
 use crate::context::Context;
 use crate::exit::{CommandError, Exit};
+use crate::failed;
 use crate::learn::Recipes;
 
 pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, CommandError> {
@@ -32,36 +34,29 @@ pub fn stage(context: &Context, stage: Stage, args: &StageArgs) -> Result<Exit, 
     told(context, asked, args)
 }
 
-/// Says in the JSON result line too why a run could not do what was asked: who reads it looks nowhere else.
-fn told(context: &Context, asked: RunRequest, args: &StageArgs) -> Result<Exit, CommandError> {
-    let done = one(context, asked, args);
-    if let (Err(error), ReportFormat::Json) = (&done, args.format)
-        && let Some(kind) = error.kind_name()
-    {
-        // The error is told on standard error too, whoever reads this.
-        let _ = context.say(json!({
-            "run_id": null,
-            "night": args.of.night,
-            "status": RunStatus::Failed,
-            "exit_kind": kind,
-            "release": null,
-            "nodes": { "built": 0, "skipped": 0, "held": 0, "failed": 0 },
-            "rows": { "ingested": 0, "quarantined": 0 },
-            "failed": { "node": null, "message": error.to_string() },
-            "held": null,
-            "seconds": null,
-        }));
-    }
-    done
+/// What is known of a run that ends without a report.
+#[derive(Debug)]
+struct Known {
+    night: Cell<Option<NaiveDate>>,
+    begun: Begun,
 }
 
-fn one(context: &Context, asked: RunRequest, args: &StageArgs) -> Result<Exit, CommandError> {
+fn told(context: &Context, asked: RunRequest, args: &StageArgs) -> Result<Exit, CommandError> {
+    let known = Known { night: Cell::new(args.of.night), begun: Begun::default() };
+    let done = one(context, asked, args, &known);
+    failed::told(context, args.format, done, |kind, message| {
+        failed::line_of_run(known.begun.run_id().as_deref(), known.night.get(), kind, message)
+    })
+}
+
+fn one(context: &Context, asked: RunRequest, args: &StageArgs, known: &Known) -> Result<Exit, CommandError> {
     let project = context.load_project()?;
     let settings = project.settings.clone();
     let night = args.of.night.unwrap_or_else(|| default_night(context.clock.now(), settings.time_zone));
+    known.night.set(Some(night));
     let stage = asked.stage;
     let report = context.block_on_stoppable(&settings, async |stop| {
-        let opened = RunContext { stop, ..open(context, project).await? };
+        let opened = RunContext { stop, begun: known.begun.clone(), ..open(context, project).await? };
         let request = RunRequest { night, select: selection(&opened, args.of.select.as_deref())?, ..asked };
         Ok(run_night(&opened, &request).await?)
     })?;
@@ -132,7 +127,7 @@ pub fn summary(report: &RunReport) -> String {
         report.seconds
     ));
     if let Some((became, cause)) = report.cause() {
-        text.push_str(&format!("\n  {became:<6} {}: {}", cause.node, escaped(&cause.message)));
+        text.push_str(&format!("\n  {became:<6} {}", said_of(&cause.node, &escaped(&cause.message))));
     }
     if report.rows.quarantined > 0 {
         text.push_str("\n  see    buho quarantine list");

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
-use warehouse::lease::{Holder, LeaseError, Link, break_lease, last_link};
-use warehouse::plain::escaped;
+use warehouse::lease::{Holder, LeaseError, Link, UNLOCK, break_lease, last_link};
+use warehouse::plain::{counted, escaped};
 use warehouse::run::{RunReport, has_runs, last_runs, run_by_id};
 use warehouse::table::Lake;
 
@@ -20,7 +20,7 @@ const SEARCHED: usize = 1_000;
 const LAST: usize = 20;
 
 pub fn run(context: &Context, command: &RunsCommand) -> Result<Exit, CommandError> {
-    let project = context.load_project()?;
+    let project = context.load_to_look()?;
     let settings = project.settings.clone();
     context.block_on(&settings, async {
         let (lake, _engine) = super::sql::open(context, &project)?;
@@ -55,7 +55,7 @@ async fn unlock(context: &Context, lake: &Lake, yes: bool) -> Result<(), Command
             return context.say("left as it is");
         }
     }
-    let me = Holder::this_process("unlock", "runs unlock");
+    let me = Holder::this_process(UNLOCK, "runs unlock");
     break_lease(lake, &link, me, context.clock.as_ref()).await.map_err(told)?;
     context.say("done: the next run takes over")
 }
@@ -133,7 +133,7 @@ fn text(report: &RunReport) -> String {
     }
     let width = report.node_reports.iter().map(|node| node.node.len()).max().unwrap_or(0);
     for node in &report.node_reports {
-        let rows = node.rows.map(|rows| format!("{rows} rows")).unwrap_or_default();
+        let rows = node.rows.map(|rows| counted(rows, "row")).unwrap_or_default();
         let message = escaped(node.message.as_deref().unwrap_or_default());
         let _ =
             writeln!(text, "{:<8} {:<width$} {rows:>14} {:>7.1} s  {message}", node.status, node.node, node.seconds);
@@ -142,8 +142,11 @@ fn text(report: &RunReport) -> String {
         let examples = escaped(audit.examples.as_deref().unwrap_or_default());
         let _ = writeln!(
             text,
-            "{:<8} {}: {} on {} rows  {examples}",
-            audit.severity, audit.node, audit.audit, audit.failing_rows
+            "{:<8} {}: {} on {}  {examples}",
+            audit.severity,
+            audit.node,
+            audit.audit,
+            counted(audit.failing_rows, "row")
         );
     }
     text

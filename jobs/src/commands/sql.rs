@@ -18,7 +18,7 @@ use crate::output::{Destination, write_stream};
 
 pub fn run(context: &Context, args: &SqlArgs) -> Result<Exit, CommandError> {
     let query = text(args)?;
-    let project = context.load_project()?;
+    let project = context.load_to_look()?;
     let settings = project.settings.clone();
     context.block_on(&settings, async {
         let (lake, engine) = open(context, &project)?;

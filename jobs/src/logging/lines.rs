@@ -78,6 +78,7 @@ impl Found {
         match field.name() {
             "message" => self.message = value,
             "node" | "source" | "table" if self.subject.is_empty() => self.subject = value,
+            "rows" if value == "1" => self.rest.push("1 row".to_owned()),
             "rows" => self.rest.push(format!("{value} rows")),
             "quarantined" if value == "0" => {}
             "quarantined" => self.rest.push(format!("{value} in quarantine")),

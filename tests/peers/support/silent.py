@@ -23,7 +23,7 @@ def silent_server() -> Iterator[socket.socket]:
 def at_work(buho: Buho, night: str) -> Iterator[subprocess.Popen[str]]:
     """A run of a night, killed if it is still there at the end."""
     with subprocess.Popen(
-        buho.command("run", "--night", night),
+        buho.command("run", "--night", night, "--format", "json"),
         env=buho.variables(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -3,7 +3,7 @@
 use super::read::Codec;
 use crate::error::ErrorKind;
 use crate::plain::plain;
-use crate::store::LeadsOut;
+use crate::store::{LeadsOut, is_refused, kind_of};
 
 /// Characters of a path that a message repeats: as many as a bucket lets it have.
 const PATH_CHARS: usize = 1024;
@@ -146,9 +146,8 @@ impl IngestError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Pattern { .. } | Self::Contract { .. } | Self::TooManyColumns { .. } => ErrorKind::User,
-            Self::Storage { source, .. } if denied(source) => ErrorKind::User,
-            Self::Storage { .. } => ErrorKind::Retry,
-            Self::Read { .. } => ErrorKind::Retry,
+            Self::Storage { source, .. } => kind_of(source.as_ref()),
+            Self::Read { source, .. } => kind_of(source),
             Self::Sink { source, .. } => source.kind,
             Self::Defect { .. } => ErrorKind::Defect,
             _ => ErrorKind::Data,
@@ -169,7 +168,7 @@ impl IngestError {
                 if let Some(link) = LeadsOut::of(&source) {
                     return Self::LeadsOut { link: link.to_string() };
                 }
-                let advice = if denied(&source) {
+                let advice = if is_refused(&source) {
                     "give the user of Buho the right to read it"
                 } else {
                     "check the raw location and try again"
@@ -178,22 +177,6 @@ impl IngestError {
             }
         }
     }
-}
-
-/// Whether a store refused: local stores wrap the operating system's refusal in a generic error.
-fn denied(error: &object_store::Error) -> bool {
-    use object_store::Error as Store;
-    if matches!(error, Store::PermissionDenied { .. } | Store::Unauthenticated { .. }) {
-        return true;
-    }
-    let mut cause = std::error::Error::source(error);
-    while let Some(current) = cause {
-        if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            return io.kind() == std::io::ErrorKind::PermissionDenied;
-        }
-        cause = current.source();
-    }
-    false
 }
 
 /// A sink that could not take rows, and what that means.

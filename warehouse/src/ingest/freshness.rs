@@ -6,6 +6,7 @@ use chrono::{Days, Months, NaiveDate, NaiveDateTime, NaiveTime};
 
 use super::error::IngestError;
 use super::ledger::{DeliveryState, Ledger};
+use crate::plain::counted;
 use crate::project::contract::{Contract, Expect, Missing};
 
 /// Nights before the newest whose median is the usual number of rows.
@@ -111,7 +112,8 @@ pub fn doubtful(contract: &Contract, ledger: &Ledger, night: NaiveDate) -> Resul
             expect.rows.zip(usual(&by_night, night)).filter(|(share, usual)| (rows as f64) < share * *usual as f64);
         if let Some((share, usual)) = thin.filter(|_| night < newest && night >= since) {
             found.push(format!(
-                "{name}: the delivery for {night} has {rows} rows, less than {} % of the usual {usual}, and what came since is built with it; ask for it again",
+                "{name}: the delivery for {night} has {}, less than {} % of the usual {usual}, and what came since is built with it; ask for it again",
+                counted(rows, "row"),
                 (share * 100.0).round()
             ));
         }
@@ -163,7 +165,8 @@ fn describe(contract: &Contract, expect: &Expect, night: NaiveDate, state: Fresh
             format!("{name}: nothing was ever delivered up to {night}; no file is `{path}` below the raw location")
         }
         FreshnessState::Thin { rows, usual } => format!(
-            "{name}: {rows} rows, less than {} % of the usual {usual}; the delivery may be incomplete: ask for it again",
+            "{name}: {}, less than {} % of the usual {usual}; the delivery may be incomplete: ask for it again",
+            counted(*rows, "row"),
             (expect.rows.unwrap_or(0.0) * 100.0).round()
         ),
     };

@@ -10,7 +10,7 @@
 //! | several held ones, whole | the first of them; the others are in it |
 //! | held ones and others, or a part of a held one | none: something would be in bronze twice, or in no table at all |
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Mutex;
 
 use memchr::memchr_iter;
@@ -60,6 +60,8 @@ pub struct Replayed {
     pub fits: HashSet<i64>,
     /// Records that are in a row which is in bronze already.
     pub there: HashSet<i64>,
+    /// Records that do not fit now either, and why.
+    pub refused: BTreeMap<i64, String>,
     /// Records that the file, as it is cut now, does not have as they were.
     pub lost: BTreeSet<i64>,
 }
@@ -79,8 +81,8 @@ pub(crate) struct HeldRecords {
 #[derive(Debug, Default)]
 struct Found {
     written: HashSet<i64>,
-    /// Numbers of records that do not fit now either.
-    refused: HashSet<i64>,
+    /// Numbers of records that do not fit now either, and why.
+    refused: BTreeMap<i64, String>,
     /// The others that a record is made of, by its number.
     joined: HashMap<i64, Vec<i64>>,
 }
@@ -152,7 +154,7 @@ impl HeldRecords {
     }
 
     /// Notes what was written and what does not fit.
-    pub(crate) fn note(&self, written: impl Iterator<Item = i64>, refused: impl Iterator<Item = i64>) {
+    pub(crate) fn note(&self, written: impl Iterator<Item = i64>, refused: impl Iterator<Item = (i64, String)>) {
         let mut found = lock(&self.found);
         found.written.extend(written);
         found.refused.extend(refused);
@@ -162,14 +164,14 @@ impl HeldRecords {
     pub(crate) fn replayed(&self, delivery: i64) -> Replayed {
         let found = lock(&self.found);
         let others = |number: &i64| found.joined.get(number).into_iter().flatten().copied();
-        let all_of = |numbers: &HashSet<i64>| -> HashSet<i64> {
-            numbers.iter().flat_map(|number| others(number).chain([*number])).collect()
+        let fits: HashSet<i64> = found.written.iter().flat_map(|number| others(number).chain([*number])).collect();
+        let there: HashSet<i64> = found.joined.keys().filter(|number| !self.keeps(**number)).flat_map(others).collect();
+        let all_of = |(number, reason): (&i64, &String)| -> Vec<(i64, String)> {
+            others(number).chain([*number]).map(|number| (number, reason.clone())).collect()
         };
-        let fits = all_of(&found.written);
-        let there = found.joined.keys().filter(|number| !self.keeps(**number)).flat_map(others).collect();
-        let refused = all_of(&found.refused);
-        let is_found = |number: &&i64| [&fits, &there, &refused].iter().any(|found| found.contains(number));
+        let refused: BTreeMap<i64, String> = found.refused.iter().flat_map(all_of).collect();
+        let is_found = |number: &&i64| fits.contains(number) || there.contains(number) || refused.contains_key(number);
         let lost = self.wanted.iter().filter(|number| !is_found(number)).copied().collect();
-        Replayed { delivery, rows: found.written.len() as u64, lost, fits, there }
+        Replayed { delivery, rows: found.written.len() as u64, refused, lost, fits, there }
     }
 }

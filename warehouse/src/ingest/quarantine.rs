@@ -12,6 +12,7 @@ use chrono::{Datelike, NaiveDate};
 use super::error::IngestError;
 use super::options::Limits;
 use super::schema::quarantine_schema;
+use crate::plain::counted;
 
 /// Rows of one quarantine batch.
 const BATCH_ROWS: usize = 8192;
@@ -30,6 +31,16 @@ pub(crate) struct QuarantineRow {
     pub(crate) raw: String,
     /// Only where `raw` is not exact.
     pub(crate) raw_base64: Option<String>,
+}
+
+impl QuarantineRow {
+    /// What does not fit, and why.
+    pub(crate) fn described(&self) -> String {
+        match &self.column {
+            Some(column) => format!("column `{column}`: {}", self.reason),
+            None => self.reason.clone(),
+        }
+    }
 }
 
 /// The quarantine of one load.
@@ -60,7 +71,7 @@ impl Quarantine {
                 continue;
             };
             let first = self.rows.first().unwrap_or(&row);
-            let example = format!("first record {}, {}", first.record, described(first));
+            let example = format!("first record {}, {}", first.record, first.described());
             return Err(IngestError::QuarantineFull { path: row.file.to_string(), limit, example });
         }
         Ok(())
@@ -83,20 +94,13 @@ impl Quarantine {
             }
         }
         let most = counts.into_values().max_by_key(|(count, row)| (*count, std::cmp::Reverse(row.record)));
-        most.map_or_else(String::new, |(count, row)| format!("{} ({count} rows)", described(row)))
+        most.map_or_else(String::new, |(count, row)| format!("{} ({})", row.described(), counted(count, "row")))
     }
 
     /// The rows by delivery and record.
     pub(crate) fn into_batches(mut self) -> Result<Vec<RecordBatch>, ArrowError> {
         self.rows.sort_by_key(|row| (row.delivery, row.record));
         self.rows.chunks(BATCH_ROWS).map(|rows| batch(&self.source, rows)).collect()
-    }
-}
-
-fn described(row: &QuarantineRow) -> String {
-    match &row.column {
-        Some(column) => format!("column `{column}`: {}", row.reason),
-        None => row.reason.clone(),
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::chain::Link;
 use crate::error::ErrorKind;
-use crate::store::{unreadable, way_out};
+use crate::store::{kind_of, unreadable, way_out};
 
 /// An error of taking, keeping or using the lease of a lake.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,8 @@ impl LeaseError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Held { .. } | Self::Lost { .. } => ErrorKind::Locked,
-            Self::Expired { .. } | Self::Storage { .. } => ErrorKind::Retry,
+            Self::Expired { .. } => ErrorKind::Retry,
+            Self::Storage { source, .. } => kind_of(source),
             Self::Form { .. } => ErrorKind::Data,
             Self::Release(error) => error.kind(),
         }

@@ -7,6 +7,9 @@ use std::path::Path;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+/// In the place of a run's id: a person took the lake from its holder.
+pub const UNLOCK: &str = "unlock";
+
 /// A process that runs a night.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
@@ -62,7 +65,12 @@ impl Holder {
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { run_id, command, host, process, .. } = self;
-        write!(f, "`buho {command}` {run_id}, process {process} on {host}")
+        write!(f, "`buho {command}`")?;
+        // What is no run has no id of its own.
+        if run_id != UNLOCK {
+            write!(f, " {run_id}")?;
+        }
+        write!(f, ", process {process} on {host}")
     }
 }
 
@@ -116,5 +124,13 @@ mod tests {
         assert!(!there.is_gone(&me));
         let container = Holder { boot: "another space".to_owned(), process: u32::MAX, ..me.clone() };
         assert!(!container.is_gone(&me));
+    }
+
+    #[test]
+    fn who_took_the_lake_by_hand_is_told_by_the_command_alone() {
+        let told = Holder { host: "h".to_owned(), process: 7, ..Holder::this_process(UNLOCK, "runs unlock") };
+        assert_eq!(told.to_string(), "`buho runs unlock`, process 7 on h");
+        let run = Holder { run_id: "r1".to_owned(), command: "run".to_owned(), ..told };
+        assert_eq!(run.to_string(), "`buho run` r1, process 7 on h");
     }
 }

@@ -62,7 +62,7 @@ use tokio::sync::watch;
 
 pub use chain::{Link, Step};
 pub use error::LeaseError;
-pub use holder::{Errand, Holder};
+pub use holder::{Errand, Holder, UNLOCK};
 
 use crate::clock::Clock;
 use crate::failpoint;

@@ -37,6 +37,24 @@ impl Project {
         env: &Environment,
         standard: &[StandardFile],
     ) -> Result<Self, ProjectErrors> {
+        let project = Self::load_to_look(root, overrides, env, standard)?;
+        if project.left_out.is_empty() {
+            return Ok(project);
+        }
+        Err(ProjectErrors { root: project.root, problems: project.left_out })
+    }
+
+    /// As [`Self::load`], for what runs nothing and only looks into the lake: its settings must be right; other files
+    /// that are not are left out, and [`Self::left_out`] says why.
+    ///
+    /// # Errors
+    /// Everything wrong with the project, where its settings cannot be read.
+    pub fn load_to_look(
+        root: &Path,
+        overrides: &Overrides,
+        env: &Environment,
+        standard: &[StandardFile],
+    ) -> Result<Self, ProjectErrors> {
         let mut loader = Loader::new(root);
         let settings = loader.settings(overrides, env);
         if !loader.problems.iter().any(|problem| problem.fault == Fault::NoProject) {
@@ -49,14 +67,12 @@ impl Project {
         add_sources(&mut models, &contracts);
         loader.add_ml_tables(&mut models);
         loader.cross_check(&contracts, &models);
+        let Loader { problems: mut left_out, ml, .. } = loader;
+        left_out.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        let root = root.to_owned();
         match settings {
-            Some(settings) if loader.problems.is_empty() => {
-                Ok(Self { root: root.to_owned(), settings, contracts, models, ml: loader.ml })
-            }
-            _ => {
-                loader.problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-                Err(ProjectErrors { root: root.to_owned(), problems: loader.problems })
-            }
+            Some(settings) => Ok(Self { root, settings, contracts, models, ml, left_out }),
+            None => Err(ProjectErrors { root, problems: left_out }),
         }
     }
 }

@@ -66,4 +66,18 @@ pub struct Project {
     pub models: BTreeMap<String, Model>,
     /// ML nodes, by name.
     pub ml: Vec<Arc<MlNode>>,
+    /// What is wrong with files that are left out; nothing of a project that a night can run.
+    pub left_out: Vec<Problem>,
+}
+
+impl Project {
+    /// Says what is left out: the first, with its place, and how many more there are.
+    pub fn told_of_left_out(&self) -> Option<String> {
+        let first = self.left_out.first()?.clone();
+        let more = match self.left_out.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more: `buho doctor` lists them)"),
+        };
+        Some(format!("{}{more}", ProjectErrors { root: self.root.clone(), problems: vec![first] }))
+    }
 }

@@ -10,6 +10,9 @@ use super::problem::{Fault, Problem};
 use super::types::ColumnType;
 use super::yaml::{Node, NodeValue, shortened};
 
+/// Audits of a table, which stand below its own `audits:` and not at a column.
+const TABLE_AUDITS: [&str; 5] = ["accepted_values", "relationships", "row_count", "reconcile", "sql"];
+
 /// The shape a kind of file must have.
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
@@ -61,6 +64,7 @@ impl<'a> Walk<'a> {
     fn value(&mut self, node: &Node, schema: &'a Value, name: &str) {
         let (schema, definition) = self.resolve(schema);
         match definition {
+            "ColumnAudit" => return self.column_audit(node, schema, name),
             "ColumnType" => return self.column_type(node, name),
             "TimeZone" => return self.time_zone(node, name),
             _ => {}
@@ -159,6 +163,23 @@ impl<'a> Walk<'a> {
             }
             _ => self.wrong(node, name, &format!("one of {}", words.join(", "))),
         }
+    }
+
+    /// A rule that takes more than the column's name is meant for the table.
+    fn column_audit(&mut self, node: &Node, schema: &'a Value, name: &str) {
+        let words = words_of(schema);
+        let rule = match &node.value {
+            NodeValue::Text(text) => Some(text.as_str()),
+            NodeValue::Map(entries) => entries.first().map(|(key, _)| key.as_str()),
+            _ => None,
+        };
+        let of_table = rule.filter(|rule| TABLE_AUDITS.contains(rule));
+        let Some(rule) = of_table else { return self.word(node, &words, name) };
+        let expected = format!(
+            "one of {} here, and `{rule}` below the table's own `audits:`, where other audits stand",
+            words.join(", ")
+        );
+        self.wrong(node, name, &expected);
     }
 
     fn column_type(&mut self, node: &Node, name: &str) {

@@ -140,6 +140,26 @@ fn problems_of_all_files_are_reported_together() {
 }
 
 #[test]
+fn to_look_into_the_lake_the_settings_are_enough_and_what_is_wrong_is_told() {
+    let model = "columns:\n  - { name: n, type: BIGINT }\n";
+    let folder = Folder::new(&[
+        ("buho.toml", ""),
+        ("sql/marts/a/x.sql", "select 1 as n"),
+        ("sql/marts/a/x.yml", model),
+        ("sql/marts/a/y.yml", "x: [\n"),
+        ("sql/marts/a/z.sql", "select 1 as n"),
+    ]);
+    let look = || Project::load_to_look(folder.0.path(), &Overrides::default(), &|_| None, &[]);
+    let project = look().unwrap();
+    assert!(project.models.contains_key("marts.x") && !project.models.contains_key("marts.z"));
+    let told = project.told_of_left_out().unwrap();
+    assert!(told.contains("sql/marts/a/y.yml") && told.ends_with("(and 1 more: `buho doctor` lists them)"), "{told}");
+    assert_eq!(folder.problems().len(), 2);
+    folder.write("buho.toml", "time_zone = \"Europe/Madird\"\n");
+    assert!(look().unwrap_err().to_string().contains("Europe/Madrid"));
+}
+
+#[test]
 fn a_project_s_file_replaces_the_standard_one_of_its_name_whatever_the_pack() {
     let folder = Folder::new(&[
         ("buho.toml", ""),

@@ -2,13 +2,13 @@
 
 use super::ReleaseId;
 use crate::error::ErrorKind;
-use crate::store::{ProbeError, unreadable, way_out};
+use crate::store::{ProbeError, kind_of, unreadable, way_out};
 
 /// An error of reading or writing releases.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
     #[error(
-        "`{found}` is not a release; write night and sequence, as in 2026-01-31.1 (`buho sql` without --release reads the latest)"
+        "`{found}` is not a release; write a night, as in 2026-01-31, for its last one, or night and sequence, as in 2026-01-31.1 (`buho sql` without --release reads the latest)"
     )]
     Id { found: String },
     #[error("release {id} {}; the latest are: {}", if *is_dropped { Self::DROPPED } else { "does not exist" }, if known.is_empty() { "none yet, `buho run` writes the first".to_owned() } else { known.join(", ") })]
@@ -49,7 +49,7 @@ impl ReleaseError {
             Self::Taken { .. } | Self::Dropping { .. } => ErrorKind::Locked,
             Self::Damaged { .. } | Self::Form { .. } => ErrorKind::Data,
             Self::Probe(error) => error.kind(),
-            Self::Storage { .. } => ErrorKind::Retry,
+            Self::Storage { source, .. } => kind_of(source),
         }
     }
 

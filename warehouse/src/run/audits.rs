@@ -24,6 +24,7 @@ use super::unasked::{Asking, asking, tell_unasked};
 use crate::audit::{self, Asked, AuditError, AuditOutcome, Check, Reads};
 use crate::error::ErrorKind;
 use crate::identity::word_of;
+use crate::plain::counted;
 use crate::planted::{Bug, planted};
 use crate::project::model::{Materialized, Model, Severity, WhenHeld};
 use crate::session::Effort;
@@ -84,8 +85,8 @@ pub(super) async fn audit<'a>(context: &RunContext, staged: Staged<'a>) -> Resul
 fn fail(build: &mut Build<'_>, audit: &AuditReport) {
     let found = match (&audit.examples, audit.failing_rows) {
         (Some(why), 0) => format!("could not be asked: {why}"),
-        (Some(examples), rows) => format!("failed on {rows} rows, e.g. {examples}"),
-        (None, rows) => format!("failed on {rows} rows"),
+        (Some(examples), rows) => format!("failed on {}, e.g. {examples}", counted(rows, "row")),
+        (None, rows) => format!("failed on {}", counted(rows, "row")),
     };
     build.fail(&audit.node, &format!("audit {} {found} — see ops.audits", audit.audit));
 }

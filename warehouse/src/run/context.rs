@@ -1,7 +1,7 @@
 //! What a run works with, resolved once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::NaiveDate;
 use object_store::ObjectStore;
@@ -34,6 +34,7 @@ pub struct RunContext {
     pub engine: Engine,
     pub clock: Arc<dyn Clock>,
     pub stop: Stop,
+    pub begun: Begun,
     pub turns: Turns,
     pub learner: Arc<dyn Learner>,
 }
@@ -65,6 +66,23 @@ impl Stop {
     }
 }
 
+/// Tells outside which run of a night `runs show` knows of, also where that ends without a report.
+#[derive(Debug, Clone, Default)]
+pub struct Begun {
+    run_id: Arc<Mutex<Option<String>>>,
+}
+
+impl Begun {
+    pub(super) fn note(&self, run_id: &str) {
+        *self.run_id.lock().unwrap_or_else(PoisonError::into_inner) = Some(run_id.to_owned());
+    }
+
+    /// The id of the last run that took the lake.
+    pub fn run_id(&self) -> Option<String> {
+        self.run_id.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl RunContext {
     /// Checks the whole graph and opens the storage of a project; reads and writes no data.
     ///
@@ -90,6 +108,7 @@ impl RunContext {
             engine,
             clock,
             stop: Stop::never(),
+            begun: Begun::default(),
             turns: Turns::default(),
             learner: Arc::new(NoLearner),
         })

@@ -9,15 +9,14 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
 use serde::Serialize;
 
-use super::context::RunContext;
 use super::error::RunError;
 use crate::materialize::{agree, differ};
 use crate::project::model::{Materialized, Model, VALID_FROM};
 use crate::project::types::ColumnType;
 use crate::release::Release;
-use crate::session::{Effort, register};
+use crate::session::{Effort, Engine, register};
 use crate::sql_text::column;
-use crate::table::{PinnedTable, TableSnapshot};
+use crate::table::{Lake, PinnedTable, TableSnapshot};
 
 /// One table in two releases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -85,12 +84,20 @@ fn shortest(number: &str) -> &str {
 /// DOUBLE within this of each other, relative, is the same.
 const SAME: f64 = 1e-9;
 
+/// What releases are compared with: their lake, and models, which say what identifies a row and what has a unit.
+#[derive(Debug, Clone, Copy)]
+pub struct Comparison<'a> {
+    pub lake: &'a Lake,
+    pub engine: &'a Engine,
+    pub models: &'a BTreeMap<String, Model>,
+}
+
 /// Compares the tables of two releases; those at the same version are left out.
 ///
 /// # Errors
 /// Where a version cannot be read.
 pub async fn diff(
-    context: &RunContext,
+    context: Comparison<'_>,
     before: &Release,
     after: &Release,
     tables: &BTreeSet<String>,
@@ -106,7 +113,7 @@ pub async fn diff(
 }
 
 async fn table_diff(
-    context: &RunContext,
+    context: Comparison<'_>,
     table: &str,
     before: Option<u64>,
     after: Option<u64>,
@@ -135,7 +142,7 @@ async fn table_diff(
 }
 
 async fn open(
-    context: &RunContext,
+    context: Comparison<'_>,
     session: &SessionContext,
     table: &str,
     name: &str,
@@ -144,10 +151,10 @@ async fn open(
     let Some(version) = version else {
         return Ok(None);
     };
-    let Some(snapshot) = TableSnapshot::load(&context.lake, table, Some(version)).await? else {
+    let Some(snapshot) = TableSnapshot::load(context.lake, table, Some(version)).await? else {
         return Ok(None);
     };
-    let provider = PinnedTable::from_snapshot(&context.lake, &snapshot)?;
+    let provider = PinnedTable::from_snapshot(context.lake, &snapshot)?;
     register(session, name, Arc::new(provider)).map_err(|error| RunError::query(table, error))?;
     Ok(Some(snapshot.schema))
 }
@@ -203,7 +210,7 @@ fn row_key(model: &Model) -> Vec<&str> {
 /// Rows added, removed and changed, where the model names a key that both versions have. Values of another type are not
 /// compared: a text need not be a number.
 async fn by_key(
-    context: &RunContext,
+    context: Comparison<'_>,
     session: &SessionContext,
     found: &mut TableDiff,
     old: &SchemaRef,
@@ -216,7 +223,7 @@ async fn by_key(
         }
         _ => false,
     };
-    let key = context.project.models.get(&found.table).map(row_key).unwrap_or_default();
+    let key = context.models.get(&found.table).map(row_key).unwrap_or_default();
     if key.is_empty() || !key.iter().all(|column| both(column)) {
         return Ok(());
     }
@@ -246,13 +253,13 @@ async fn by_key(
 
 /// Sums and means that moved.
 async fn totals(
-    context: &RunContext,
+    context: Comparison<'_>,
     session: &SessionContext,
     table: &str,
     (old, new): (&SchemaRef, &SchemaRef),
 ) -> Result<Vec<Total>, RunError> {
     let before = types(old);
-    let counts: BTreeSet<&str> = match context.project.models.get(table) {
+    let counts: BTreeSet<&str> = match context.models.get(table) {
         Some(model) => {
             let counted = model.spec.columns.iter().filter(|column| column.unit.is_some());
             counted.map(|column| column.name.value.as_str()).collect()

@@ -6,7 +6,7 @@ use crate::error::ErrorKind;
 use crate::graph::GraphErrors;
 use crate::lease::LeaseError;
 use crate::release::ReleaseError;
-use crate::store::{StoreError, way_out};
+use crate::store::{StoreError, kind_of, way_out};
 use crate::table::TableError;
 
 /// An error that ends the run, or, kept in a [`super::report::Failure`], one node.
@@ -91,6 +91,7 @@ impl RunError {
             }
             ErrorKind::Data => "correct the rows in question, or the expression that cannot take them",
             ErrorKind::Defect => "this is a defect, please report it",
+            ErrorKind::User if is_of_storage(error) => way_out(error, ""),
             _ => "",
         };
         let dash = if advice.is_empty() { "" } else { " — " };
@@ -120,8 +121,9 @@ fn query_kind(error: &DataFusionError) -> ErrorKind {
     match error.find_root() {
         root if is_lost(root) => ErrorKind::Data,
         // Files of the lake are ours: no row that a user could correct makes one unreadable.
-        DataFusionError::ResourcesExhausted(_) | DataFusionError::ParquetError(_) => ErrorKind::Retry,
-        root if is_of_storage(root) => ErrorKind::Retry,
+        root @ DataFusionError::ParquetError(_) => kind_of(root),
+        DataFusionError::ResourcesExhausted(_) => ErrorKind::Retry,
+        root if is_of_storage(root) => kind_of(root),
         DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => ErrorKind::User,
         DataFusionError::NotImplemented(_) | DataFusionError::Configuration(_) => ErrorKind::User,
         DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => ErrorKind::Data,

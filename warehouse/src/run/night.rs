@@ -23,6 +23,7 @@ use crate::clock::run_id;
 use crate::error::ErrorKind;
 use crate::failpoint;
 use crate::lease::{Errand, Holder, Lease, OPENING};
+use crate::plain::said_of;
 use crate::project::model::Materialized;
 use crate::release::{self, Release, ReleaseId};
 
@@ -44,7 +45,11 @@ pub async fn run_night(context: &RunContext, request: &RunRequest) -> Result<Run
     if is_new {
         warn_of_new_lake(context, &mut report);
     }
-    let ran = holding(context, holder, async |lease| recorded(context, request, lease, &mut report).await).await;
+    let ran = holding(context, holder, async |lease| {
+        context.begun.note(&report.run_id);
+        recorded(context, request, lease, &mut report).await
+    })
+    .await;
     left::ended(context, report, ran).await
 }
 
@@ -270,7 +275,7 @@ impl RunReport {
     pub(super) fn take_sources(&mut self, sources: &[SourceOutcome]) {
         for source in sources {
             self.take_source(&source.report);
-            self.warnings.extend(source.warnings.iter().map(|warning| format!("{}: {warning}", source.source)));
+            self.warnings.extend(source.warnings.iter().map(|warning| said_of(&source.source, warning)));
             self.rows.ingested += source.report.rows;
             self.rows.quarantined += source.report.quarantined;
             match &source.blocked {

@@ -81,6 +81,9 @@ impl<'a> Reader<'a> {
     pub async fn query(&self, sql: &str) -> Result<DataFrame, RunError> {
         let session = self.engine.session(Effort::Fast);
         let parsed = parse("query", sql).ok();
+        if let Some(name) = parsed.as_ref().and_then(|parsed| parsed.unqualified.first()).map(|(name, _)| name) {
+            return Err(self.unknown(name, &self.known()));
+        }
         let names: BTreeSet<String> = match &parsed {
             Some(parsed) => parsed.inputs.keys().cloned().collect(),
             None => self.known(),
@@ -180,7 +183,14 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown(&self, name: &str, known: &BTreeSet<String>) -> RunError {
-        let hint = match nearest(name, known.iter().map(String::as_str)) {
+        let tables: BTreeMap<&str, &String> =
+            known.iter().rev().filter_map(|known| Some((known.split_once('.')?.1, known))).collect();
+        let in_a_layer = nearest(name, tables.keys().copied()).and_then(|table| tables.get(table));
+        let found = match in_a_layer.filter(|_| !name.contains('.')) {
+            Some(found) => Some(found.as_str()),
+            None => nearest(name, known.iter().map(String::as_str)),
+        };
+        let hint = match found {
             Some(found) => format!("did you mean `{found}`?"),
             None => "`buho sql \"show tables\"` lists what there is".to_owned(),
         };
@@ -189,6 +199,19 @@ impl<'a> Reader<'a> {
             None => "is not there: no release was written yet, `buho run` writes the first".to_owned(),
         };
         RunError::User { message: format!("table `{name}` {place} — {hint}") }
+    }
+
+    /// Which rows of a bronze table a night sees, its contract says: of one that cannot be read, nobody can tell.
+    fn refuse_without_contract(&self, name: &str) -> Result<(), RunError> {
+        let mut faults = self.project.left_out.iter().filter(|problem| problem.file.starts_with("sql/sources/"));
+        match faults.next().filter(|_| name.starts_with("bronze.")) {
+            None => Ok(()),
+            Some(fault) => Err(RunError::User {
+                message: format!(
+                    "table `{name}` cannot be read: its contract says which of its rows are to be seen, and it may be the one that is wrong — {fault}"
+                ),
+            }),
+        }
     }
 
     async fn provider(&self, name: &str, night: NaiveDate) -> Result<Option<Arc<dyn TableProvider>>, RunError> {
@@ -206,6 +229,7 @@ impl<'a> Reader<'a> {
             let candidate = Candidate::Unchanged { snapshot, schema };
             return views::bronze_as_of(self.lake, contract, &candidate, night).map(Some);
         }
+        self.refuse_without_contract(name)?;
         match snapshot {
             Some(snapshot) => {
                 let schema = Arc::clone(&snapshot.schema);

@@ -30,17 +30,35 @@ use crate::clock::run_id;
 use crate::failpoint;
 use crate::ingest::{self, Corrected, Held, IngestError, LoadOptions, Replayed};
 use crate::lease::{Holder, Lease};
+use crate::project::Advice;
 use crate::project::contract::Contract;
 use crate::release;
 use crate::table::TableSnapshot;
 
 /// What became of the held rows of a source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tried {
     /// Rows that were held.
     pub held: u64,
     /// Rows that fit now and are in bronze.
     pub replayed: u64,
+    /// Rows that do not fit now either, by file and record.
+    pub refused: Vec<Refused>,
+}
+
+/// A row that does not fit the contract as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Refused {
+    pub file: String,
+    pub record: i64,
+    pub reason: String,
+}
+
+impl Tried {
+    /// How many rows were held, and how many of them fit now.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.held, self.replayed)
+    }
 }
 
 /// Tries the held rows of a source again.
@@ -126,12 +144,13 @@ async fn refuse_strangers(context: &RunContext) -> Result<(), RunError> {
 }
 
 fn contract<'a>(context: &'a RunContext, source: &str) -> Result<&'a Contract, RunError> {
-    context.project.contracts.get(source).ok_or_else(|| {
-        let known = crate::nearest::nearest(source, context.project.contracts.keys().map(String::as_str));
-        let hint =
-            known.map_or_else(|| "`buho plan` lists the sources".to_owned(), |name| format!("did you mean `{name}`?"));
-        RunError::User { message: format!("there is no source `{source}` — {hint}") }
-    })
+    let contracts = &context.project.contracts;
+    contracts.get(source).ok_or_else(|| no_source(source, contracts.keys().map(String::as_str)))
+}
+
+/// A source that there is not, and the one that may be meant.
+pub fn no_source<'a>(source: &str, known: impl IntoIterator<Item = &'a str>) -> RunError {
+    RunError::User { message: format!("there is no source `{source}` — {}", Advice::new(source, known)) }
 }
 
 /// Held rows of files that are not loaded are not tried, for the next run reads all of such a file: said as an error
@@ -179,12 +198,31 @@ async fn replay_held(
     };
     let paths = paths(&numbered.ledger);
     let mut fits: Records = present.intersection(&chosen.records).copied().collect();
+    let mut refused = Vec::new();
     if !tried.is_empty() {
-        fits.extend(load(context, lease, contract, base, numbered, (&tried, corrected.as_ref()), run_id).await?);
+        let found = load(context, lease, contract, base, numbered, (&tried, corrected.as_ref()), run_id).await?;
+        refused = found.iter().flat_map(|found| told_of(found, &paths)).collect();
+        fits.extend(found.iter().flat_map(in_rows));
     }
     let note = corrected.map(|corrected| format!("corrected in {}", corrected.name));
     let replayed = mark_replayed(context, lease, &contract.name, (&paths, &fits), note, run_id).await?;
-    Ok(Tried { held: chosen.records.len() as u64, replayed })
+    Ok(Tried { held: chosen.records.len() as u64, replayed, refused })
+}
+
+/// Records that are in bronze now, or were before.
+fn in_rows(found: &Replayed) -> impl Iterator<Item = (i64, i64)> {
+    found.fits.union(&found.there).map(|record| (found.delivery, *record))
+}
+
+/// Records that do not fit, and why.
+fn told_of<'a>(found: &'a Replayed, paths: &'a HashMap<i64, String>) -> impl Iterator<Item = Refused> + 'a {
+    let file = paths.get(&found.delivery).cloned().unwrap_or_default();
+    let refused = move |(record, reason): (&i64, &String)| Refused {
+        file: file.clone(),
+        record: *record,
+        reason: reason.clone(),
+    };
+    found.refused.iter().map(refused)
 }
 
 /// Marks held rows that are in bronze; how many.
@@ -241,7 +279,7 @@ async fn load(
     mut numbered: ledgers::NumberedLedger,
     (tried, corrected): (&[Held], Option<&Corrected>),
     run_id: &str,
-) -> Result<Records, RunError> {
+) -> Result<Vec<Replayed>, RunError> {
     let schema = ingest::bronze_schema(contract);
     let sinks = Arc::new(StagedSinks::new(&context.lake, &contract.table, Arc::clone(&schema), run_id));
     let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
@@ -280,10 +318,7 @@ async fn load(
         commit_staged(context, lease, &contract.name, &mut numbered, &staged, run_id).await?;
         failpoint::reached("replay.committed");
     }
-    let of_each = |found: &Replayed| -> Records {
-        found.fits.union(&found.there).map(|record| (found.delivery, *record)).collect()
-    };
-    Ok(replayed.iter().flat_map(of_each).collect())
+    Ok(replayed)
 }
 
 /// Says which rows stay held because their file has no such records as the contract cuts it now.

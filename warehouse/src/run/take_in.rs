@@ -86,7 +86,13 @@ fn attempt(run_id: &str, night: NaiveDate) -> String {
 /// A raw location without a single export is more often a wrong location than a quiet shop; a project without a source
 /// more often one that was not checked out.
 fn warn_of_nothing(context: &RunContext, sources: &[SourceOutcome], report: &mut RunReport) {
-    let came = |source: &SourceOutcome| !source.ledger.ledger.deliveries.is_empty() || source.blocked.is_some();
+    let waits = |source: &SourceOutcome| {
+        let of_later = source.misfits.as_ref().is_some_and(|misfits| !misfits.waiting.is_empty());
+        of_later || source.waits.is_some() || source.left
+    };
+    let came = |source: &SourceOutcome| {
+        !source.ledger.ledger.deliveries.is_empty() || source.blocked.is_some() || waits(source)
+    };
     let said = if context.project.contracts.is_empty() {
         "the project has no source, so nothing is loaded — `buho source add` makes one".to_owned()
     } else if !sources.is_empty() && !sources.iter().any(came) {

@@ -35,7 +35,8 @@ use url::Url;
 
 use crate::error::ErrorKind;
 
-pub(crate) use advice::{unreadable, way_out};
+pub use advice::is_refused;
+pub(crate) use advice::{kind_of, unreadable, way_out};
 use bucket::BucketStore;
 pub use durable::{DurableStore, FsyncTotals, fsync_totals};
 use inside::InsideStore;

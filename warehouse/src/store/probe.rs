@@ -11,7 +11,7 @@ use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use tokio::time::timeout;
 use url::Url;
 
-use super::advice::way_out;
+use super::advice::{kind_of, way_out};
 use crate::error::ErrorKind;
 
 /// A conditional put that is not answered by then is tried without the condition: some look-alikes answer
@@ -44,10 +44,7 @@ impl ProbeError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Overwrites { .. } | Self::Races { .. } | Self::Refuses { .. } => ErrorKind::User,
-            Self::Storage { source: Error::PermissionDenied { .. } | Error::Unauthenticated { .. }, .. } => {
-                ErrorKind::User
-            }
-            Self::Storage { .. } => ErrorKind::Retry,
+            Self::Storage { source, .. } => kind_of(source),
         }
     }
 }

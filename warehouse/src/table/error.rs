@@ -1,7 +1,7 @@
 //! What can go wrong with a table.
 
 use crate::error::ErrorKind;
-use crate::store::way_out;
+use crate::store::{kind_of, way_out};
 
 /// An error of the lake's tables; every variant names the table.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,8 @@ pub enum TableError {
 impl TableError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Read { .. } | Self::Write { .. } => ErrorKind::Retry,
+            Self::Read { source, .. } => kind_of(source.as_ref()),
+            Self::Write { source, .. } => kind_of(source.as_ref()),
             Self::MissingVersion { .. } | Self::EmptyPartition { .. } | Self::Torn { .. } => ErrorKind::Data,
             Self::Unlisted { .. } => ErrorKind::Retry,
             Self::Conflict { .. } | Self::Fenced { .. } => ErrorKind::Locked,

@@ -5,6 +5,8 @@ use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use crate::plain::counted;
+
 /// DOUBLEs closer than this (relative) are equal: the last digits depend on the order of a sum.
 const RELATIVE: f64 = 1e-9;
 /// And these, near zero, where relative means nothing.
@@ -65,7 +67,7 @@ pub fn difference(
     if missing.is_empty() && got.is_empty() {
         return Ok(None);
     }
-    let mut text = vec![format!("expected {wanted} rows, got {came}; - is missing, + is there instead:")];
+    let mut text = vec![format!("expected {}, got {came}; - is missing, + is there instead:", counted(wanted, "row"))];
     for line in missing.iter().take(SHOWN) {
         text.push(format!("  - {}", show(columns, line)));
         if let Some(nearest) = nearest(line, &got) {

@@ -63,7 +63,7 @@ async fn a_difference_shows_the_row_that_came_instead_and_the_columns_that_diffe
     let text = message("given: { bronze.orders: [{ order_id: a, amount: 1.50, ordered_at: 2026-01-01 }] }, expect: [{ order_id: a, amount: 2.5 }]").await;
     assert_eq!(
         text,
-        "expected 1 rows, got 1; - is missing, + is there instead:\n  - order_id: a, amount: 2.50\n  + order_id: a, amount: 1.50   (differs in amount)"
+        "expected 1 row, got 1; - is missing, + is there instead:\n  - order_id: a, amount: 2.50\n  + order_id: a, amount: 1.50   (differs in amount)"
     );
 }
 
@@ -71,7 +71,7 @@ async fn a_difference_shows_the_row_that_came_instead_and_the_columns_that_diffe
 async fn a_row_too_many_and_a_row_twice_are_found() {
     let given = "given: { bronze.orders: [{ order_id: a, amount: 1, ordered_at: 2026-01-01 }, { order_id: b, amount: 1, ordered_at: 2026-01-01 }] }";
     assert!(message(&format!("{given}, expect: [{{ order_id: a }}]")).await.contains("+ order_id: b"));
-    assert!(message(&format!("{given}, expect: [{{ amount: 1 }}]")).await.contains("expected 1 rows, got 2"));
+    assert!(message(&format!("{given}, expect: [{{ amount: 1 }}]")).await.contains("expected 1 row, got 2"));
     assert!(message(&format!("{given}, expect: [{{ amount: 1 }}, {{ amount: 1 }}]")).await.is_empty());
     assert!(message(&format!("{given}, expect: []")).await.contains("expected 0 rows, got 2"));
 }

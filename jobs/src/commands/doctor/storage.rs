@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use url::Url;
 use warehouse::clock::{in_future, run_id};
 use warehouse::error::ErrorKind;
+use warehouse::lease::{Holder, UNLOCK, last_link};
 use warehouse::project::Project;
 use warehouse::release::{self, ReleaseError, ReleaseId};
 use warehouse::store::{self, LeadsOut, ProbeError, process_environment, variables_of};
@@ -96,6 +97,7 @@ pub async fn lake(findings: &mut Findings, context: &Context, project: &Project)
             findings.problem(kind, "releases", text);
         }
     }
+    lease(findings, context, &lake).await;
     Some(lake)
 }
 
@@ -109,6 +111,23 @@ fn tell_of_parts(findings: &mut Findings, url: &Url) {
             "the bucket keeps, unseen and paid for, the parts of large files that a killed run was uploading — see that it has a lifecycle rule with `AbortIncompleteMultipartUpload` of a day",
         ),
         _ => findings.fine("lake", "drops by itself, after a week, the parts of large files that a killed run was uploading"),
+    }
+}
+
+/// Another run may be at work: a night would not be let in.
+async fn lease(findings: &mut Findings, context: &Context, lake: &Lake) {
+    let me = Holder::this_process(UNLOCK, "doctor");
+    match timeout(PATIENCE, last_link(lake)).await {
+        Ok(Ok(Some(link))) if link.is_held() && !link.holder.is_gone(&me) && !link.is_expired(context.clock.now()) => {
+            let way_out = "`buho run` would end with 4 until that is done; if it is dead, `buho runs unlock`";
+            findings.note("lease", format!("held by {}: {way_out}", link.holder));
+        }
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => findings.problem(error.kind(), "lease", chain(&error)),
+        Err(_) => {
+            let (kind, text) = no_answer(lake.url(), "read the lease in");
+            findings.problem(kind, "lease", text);
+        }
     }
 }
 
@@ -160,7 +179,7 @@ fn trouble(url: &Url, action: &str, error: &Error) -> Trouble {
     if let Some(link) = LeadsOut::of(error) {
         return (ErrorKind::User, link.to_string());
     }
-    let refused = matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. });
+    let refused = store::is_refused(error);
     let is_folder = url.scheme() == "file";
     let (kind, way_out) = match (refused, is_folder) {
         (true, true) => (ErrorKind::User, "let this user read and write there".to_owned()),
@@ -187,7 +206,36 @@ fn credentials(url: &Url) -> String {
 
 #[cfg(test)]
 mod tests {
+    use warehouse::lease::Lease;
+    use warehouse::run::open_lake;
+
     use super::*;
+    use crate::commands::fixture::Shop;
+
+    #[test]
+    fn a_lake_that_another_run_holds_is_told_of_until_that_is_done() {
+        let shop = Shop::new();
+        let context = shop.context();
+        let project = context.load_project().unwrap();
+        context
+            .block_on(&project.settings, async {
+                let lake = open_lake(&project, &|_| None)?;
+                let told = async || {
+                    let mut findings = Findings::default();
+                    lease(&mut findings, &context, &lake).await;
+                    findings.to_string()
+                };
+                let holder = Holder { host: "elsewhere".to_owned(), ..Holder::this_process("r1", "run") };
+                let held = Lease::acquire(&lake, holder, context.clock.clone()).await.unwrap();
+                let said = told().await;
+                assert!(said.contains("held by `buho run` r1, process"), "{said}");
+                assert!(said.contains("`buho run` would end with 4"), "{said}");
+                held.give_back(false).await;
+                assert!(!told().await.contains("held by"));
+                Ok(())
+            })
+            .unwrap();
+    }
 
     #[test]
     fn of_a_bucket_it_is_told_which_rule_takes_away_what_killed_runs_were_uploading() {

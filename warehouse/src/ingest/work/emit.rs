@@ -101,7 +101,7 @@ impl Worker {
         if let Some(held) = &job.held {
             let kept = typed.keep(held);
             quarantine.retain(|row| held.keeps(row.record));
-            held.note(kept.into_iter(), quarantine.iter().map(|row| row.record));
+            held.note(kept.into_iter(), quarantine.iter().map(|row| (row.record, row.described())));
         }
         let rows = typed.records.len() - typed.refused.len();
         job.count(rows, quarantine.len());

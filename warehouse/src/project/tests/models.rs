@@ -117,3 +117,12 @@ fn a_model_needs_both_its_files_and_a_query() {
         ]
     );
 }
+
+#[test]
+fn an_audit_of_a_table_at_a_column_is_told_where_it_goes() {
+    let at_column = |audit: &str| format!("columns:\n  - {{ name: order_id, type: VARCHAR, audits: [{audit}] }}\n");
+    for audit in ["{ accepted_values: [a] }", "relationships"] {
+        one_model_problem(&at_column(audit), 2, "below the table's own `audits:`");
+    }
+    one_model_problem(&at_column("uniqe"), 2, "did you mean `unique`?");
+}

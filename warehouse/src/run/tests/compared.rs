@@ -19,7 +19,8 @@ async fn compared(shop: &Shop, table: &str) -> TableDiff {
     let before = release::read(&context.lake, before).await.unwrap();
     let after = release::read(&context.lake, after).await.unwrap();
     let tables = BTreeSet::from([table.to_owned()]);
-    diff(&context, &before, &after, &tables).await.unwrap().remove(0)
+    let with = Comparison { lake: &context.lake, engine: &context.engine, models: &context.project.models };
+    diff(with, &before, &after, &tables).await.unwrap().remove(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -302,7 +302,7 @@ async fn a_rollback_to_tables_that_an_audit_refuses_changes_nothing_and_says_so(
     let refused = rollback(&context, "2026-02-01.1".parse().unwrap()).await.unwrap_err();
     assert_eq!(refused.kind(), crate::error::ErrorKind::Data);
     let told = refused.to_string();
-    assert!(told.contains("audit has_two_days failed on 1 rows") && told.contains("nothing was changed"), "{told}");
+    assert!(told.contains("audit has_two_days failed on 1 row") && told.contains("nothing was changed"), "{told}");
     assert_eq!((versions(&context).await, release::list(&context.lake).await.unwrap()), before);
     shop.write("sql/marts/shop/daily.yml", DAILY_YML);
     rollback(&shop.open().await, "2026-02-01.1".parse().unwrap()).await.unwrap();

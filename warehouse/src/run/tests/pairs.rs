@@ -97,7 +97,7 @@ async fn an_audit_is_asked_of_a_table_that_stays_where_only_what_it_compares_wit
     let report = a_day_that_only_one_of_them_loses(&shop).await;
     assert_eq!((report.nodes.failed, report.nodes.held), (1, 1), "{report:#?}");
     assert_eq!(report.exit_kind.as_deref(), Some("data"));
-    assert!(message(&report, "marts.counted").contains("relationships_ordered_on failed on 1 rows"), "{report:#?}");
+    assert!(message(&report, "marts.counted").contains("relationships_ordered_on failed on 1 row"), "{report:#?}");
     assert!(shop.ask("select count(*) as days from marts.daily").await.contains("| 1 "), "readers see a pair");
     // It is asked again until it is mended, and then no more.
     let again = shop.night("2026-02-02").await;
@@ -126,7 +126,7 @@ async fn an_audit_that_is_added_is_asked_of_the_rows_that_are_there() {
     for _ in 0..2 {
         let report = shop.night("2026-02-01").await;
         assert_eq!(report.exit_kind.as_deref(), Some("data"), "{report:#?}");
-        assert!(message(&report, "marts.daily").contains("none_above_ten failed on 1 rows"), "{report:#?}");
+        assert!(message(&report, "marts.daily").contains("none_above_ten failed on 1 row"), "{report:#?}");
     }
     daily("{ name: none_above_ten, sql: 'select * from marts.daily where revenue > 20' }");
     let report = shop.night("2026-02-01").await;
@@ -157,7 +157,7 @@ async fn a_table_that_stays_does_not_fail_for_one_that_does_not_go_out() {
     // Once the other one goes out, it is asked again.
     shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "2.00")]);
     let report = shop.night("2026-02-02").await;
-    assert!(message(&report, "marts.counted").contains("relationships_ordered_on failed on 1 rows"), "{report:#?}");
+    assert!(message(&report, "marts.counted").contains("relationships_ordered_on failed on 1 row"), "{report:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,10 +36,10 @@ fn mend(shop: &Shop) {
 async fn exactly_the_rows_that_fit_now_are_loaded_once_under_their_own_file_and_night() {
     let shop = two_held().await;
     let before = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
-    assert_eq!(before, Tried { held: 2, replayed: 0 });
+    assert_eq!(before.counts(), (2, 0));
     mend(&shop);
     let tried = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
-    assert_eq!(tried, Tried { held: 2, replayed: 1 });
+    assert_eq!(tried.counts(), (2, 1));
     shop.night(DAY).await;
     let rows = shop.ask(ROWS).await;
     assert_eq!(rows.matches("orders/orders_2026-02-01.csv").count(), 3, "{rows}");
@@ -47,8 +47,30 @@ async fn exactly_the_rows_that_fit_now_are_loaded_once_under_their_own_file_and_
     let held = shop.ask(HELD).await;
     assert!(held.contains("| 2      | replayed | true ") && held.contains("| 3      | held     | false"), "{held}");
     let again = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
-    assert_eq!(again, Tried { held: 1, replayed: 0 });
+    assert_eq!(again.counts(), (1, 0));
     assert_eq!(shop.ask(ROWS).await, rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_does_not_fit_now_either_is_told_with_the_reason_of_now() {
+    let shop = two_held().await;
+    let before = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
+    assert_eq!(before.refused.iter().map(|refused| refused.record).collect::<Vec<_>>(), [2, 3]);
+    mend(&shop);
+    let tried = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
+    let [refused] = tried.refused.as_slice() else { panic!("{tried:?}") };
+    assert_eq!((refused.file.as_str(), refused.record), ("orders/orders_2026-02-01.csv", 3));
+    assert!(refused.reason.starts_with("column `ordered_at`: "), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_there_is_not_is_told_with_those_there_are() {
+    let shop = two_held().await;
+    let context = shop.open().await;
+    for (source, advice) in [("ordes", "did you mean `orders`?"), ("nope", "use `orders`")] {
+        let error = replay(&context, source, &Choice::default()).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("there is no source `{source}` — {advice}"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,11 +99,11 @@ async fn what_depends_on_replayed_rows_is_built_for_however_many_nights_also_aft
     let mended = contract.replace("id, type: VARCHAR, required: true", "id, type: VARCHAR");
     shop.write("sql/sources/events.yml", &mended);
     let context = shop.open().await;
-    assert_eq!(replay(&context, "events", &Choice::default()).await.unwrap(), Tried { held: 8, replayed: 8 });
+    assert_eq!(replay(&context, "events", &Choice::default()).await.unwrap().counts(), (8, 8));
     // It died here: the night says what is to be done, and so does the next replay do it.
     let refused = shop.night(&february(8)).await.failed.unwrap();
     assert!(refused.message.contains("before the lookback changed"), "{}", refused.message);
-    assert_eq!(replay(&context, "events", &Choice::default()).await.unwrap(), Tried::default());
+    assert_eq!(replay(&context, "events", &Choice::default()).await.unwrap().counts(), (0, 0));
     let built = build_replayed(&context).await.unwrap().unwrap();
     assert_eq!((&built.status, built.night.to_string()), (&RunStatus::Done, february(8)), "{built:#?}");
     assert_eq!(shop.ask(DAYS).await, from_scratch(&shop, &february(8), DAYS).await);
@@ -159,7 +181,7 @@ async fn a_file_that_was_only_written_again_is_replayed() {
     let later = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_900_000_000);
     std::fs::File::options().append(true).open(file).unwrap().set_modified(later).unwrap();
     let tried = replay(&shop.open().await, "orders", &Choice::default()).await.unwrap();
-    assert_eq!(tried, Tried { held: 2, replayed: 1 });
+    assert_eq!(tried.counts(), (2, 1));
     shop.night(DAY).await;
     assert_eq!(shop.ask(ROWS).await.matches("orders/orders_2026-02-01.csv").count(), 3);
 }
@@ -220,7 +242,7 @@ async fn with(shop: &Shop, file: Option<&str>, text: &str) -> Result<Tried, RunE
 async fn corrected_rows_are_loaded_once_under_the_file_record_and_night_of_the_held_ones() {
     let shop = two_held().await;
     let file = Some("orders/orders_2026-02-01.csv");
-    assert_eq!(with(&shop, file, MENDED).await.unwrap(), Tried { held: 2, replayed: 1 });
+    assert_eq!(with(&shop, file, MENDED).await.unwrap().counts(), (2, 1));
     shop.night(DAY).await;
     let rows = shop.ask(ROWS).await;
     assert!(rows.contains("| b        | 7.00   | orders/orders_2026-02-01.csv | 2       | 2026-02-01 |"), "{rows}");
@@ -229,7 +251,7 @@ async fn corrected_rows_are_loaded_once_under_the_file_record_and_night_of_the_h
     assert!(held.contains("| 3      | held "), "{held}");
     // One row is left, so one is wanted.
     let again = "order_id,ordered_at,amount\nc,2026-02-01 13:00:00,3.00\n";
-    assert_eq!(with(&shop, file, again).await.unwrap(), Tried { held: 1, replayed: 1 });
+    assert_eq!(with(&shop, file, again).await.unwrap().counts(), (1, 1));
     shop.night(DAY).await;
     let all = shop.ask("select count(*) as n, sum(amount) as amount from bronze.orders").await;
     assert!(all.contains("| 4 | 22.50"), "{all}");

@@ -272,6 +272,48 @@ async fn a_delivery_that_comes_between_build_and_publish_is_told_of_and_waits() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_raw_location_whose_files_wait_is_not_told_to_be_without_any() {
+    let shop = Shop::new();
+    for first in [Stage::Ingest, Stage::Build] {
+        stage(&shop, "2026-02-01", first).await.unwrap();
+    }
+    shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
+    let published = stage(&shop, "2026-02-01", Stage::Publish).await.unwrap();
+    let said = published.warnings.join("\n");
+    assert!(said.contains("orders_2026-02-01.csv` is not loaded"), "{said}");
+    let before = delivered().night("2026-01-31").await;
+    for said in [said, before.warnings.join("\n")] {
+        assert!(!said.contains("no export was found"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_known_says_its_id_also_where_it_ends_without_a_report() {
+    let shop = delivered();
+    let (ask, stop) = Stop::channel();
+    let context = RunContext { stop, ..shop.open().await };
+    let request = RunRequest { night: "2030-01-01".parse().unwrap(), ..RunRequest::default() };
+    assert!(run_night(&context, &request).await.is_err(), "it is in the future");
+    assert_eq!(context.begun.run_id(), None, "nothing began");
+    // Told to end once it has the lake: the fence is behind it then.
+    let request = RunRequest { night: "2026-02-01".parse().unwrap(), ..RunRequest::default() };
+    let watched = async {
+        while context.begun.run_id().is_none() {
+            tokio::task::yield_now().await;
+        }
+        ask.send_replace(true);
+    };
+    let (ended, ()) = tokio::join!(run_night(&context, &request), watched);
+    let known = context.begun.run_id().unwrap();
+    match ended {
+        Err(error) => assert!(matches!(error, RunError::Stopped), "{error}"),
+        Ok(report) => assert_eq!(report.run_id, known),
+    }
+    let recorded = run_by_id(&context.lake, &known).await.unwrap().unwrap();
+    assert_eq!((recorded.run_id, recorded.night), (known, request.night));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stage_of_selected_nodes_does_not_wait_for_deliveries_of_others() {
     let shop = delivered();
     let contract = std::fs::read_to_string(shop.root.path().join("sql/sources/orders.yml")).unwrap();
