@@ -2,6 +2,8 @@
 
 pub mod audit;
 pub mod clock;
+#[cfg(test)]
+mod counted;
 pub mod error;
 mod failpoint;
 pub mod functions;

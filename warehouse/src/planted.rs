@@ -8,6 +8,16 @@
 pub(crate) enum Bug {
     /// A commit that got no answer is made again, on top of whatever is there by then.
     CommitsAgain,
+    /// A run that lost its lease does not look for a later holder's fence in what it builds on.
+    FenceUnread,
+    /// The lease is given back as if no write of an interrupted run were under way.
+    GivenBackWhole,
+    /// A night whose maintenance failed does not say that a write of that may be under way.
+    MaintenanceLeftUnsaid,
+    /// Maintenance believes a listing of the releases, and asks for none by name.
+    ReleasesAsListed,
+    /// Bronze files that are written anew lose the values of a column.
+    RewriteLosesValues,
     /// The release goes out before its tables are committed.
     #[cfg(test)]
     ReleasesFirst,
@@ -39,6 +49,8 @@ pub(crate) enum Bug {
     LogCutTooFar,
     /// Rows that an attempt before put into quarantine are not superseded by those of the next.
     QuarantineAddedTo,
+    /// An audit of keys takes memory that it asks no pool for.
+    MemoryUntold,
     /// What an audit of keys took of the memory budget is not given back.
     MemoryKept,
 }

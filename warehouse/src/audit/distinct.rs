@@ -34,6 +34,9 @@ pub(crate) async fn all_differ(context: &SessionContext, keys: &str) -> Result<b
     for (number, rows) in execute_stream_partitioned(plan, context.task_ctx())?.into_iter().enumerate() {
         let consumer = MemoryConsumer::new(format!("hashes of keys [{number}]"));
         let reservation = consumer.register(context.task_ctx().memory_pool());
+        if planted(Bug::MemoryUntold) {
+            drop(std::hint::black_box(vec![1_u8; 64 << 20]));
+        }
         if planted(Bug::MemoryKept) {
             let kept = MemoryConsumer::new("never given back").register(context.task_ctx().memory_pool());
             kept.try_grow(1)?;

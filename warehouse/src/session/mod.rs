@@ -88,6 +88,11 @@ impl Engine {
     /// # Errors
     /// Where no spill folder can be made, or the lake's URL is not one DataFusion can name.
     pub fn new(lake: &Lake, memory: u64, threads: usize) -> Result<Self> {
+        Self::with_reserve(lake, memory, RESERVE_BYTES, threads)
+    }
+
+    /// An engine whose last attempts may take `reserve` bytes beyond the budget.
+    pub(crate) fn with_reserve(lake: &Lake, memory: u64, reserve: usize, threads: usize) -> Result<Self> {
         let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
         let caps = vec![
             Cap { consumer: FIRST_PHASE, limit: Limit::Bytes(FIRST_PHASE_BYTES) },
@@ -97,7 +102,7 @@ impl Engine {
         ];
         let fast = runtime(lake, Capped::new(GreedyMemoryPool::new(bytes), caps.clone()))?;
         let fair = runtime(lake, Capped::new(FairSpillPool::new(bytes), caps.clone()))?;
-        let most = bytes.saturating_add(RESERVE_BYTES);
+        let most = bytes.saturating_add(reserve);
         let merge = Cap { consumer: MERGE, limit: Limit::Bytes(most / MERGE_LIMIT) };
         let caps = caps.into_iter().chain([merge]).collect();
         let last = runtime(lake, Capped::new(FairSpillPool::new(most), caps))?;
@@ -112,6 +117,13 @@ impl Engine {
     #[cfg(test)]
     pub(crate) fn reserved(&self) -> usize {
         [&self.fast, &self.fair, &self.last].iter().map(|runtime| runtime.memory_pool.reserved()).sum()
+    }
+
+    /// Whether a query put rows on the disk for want of memory.
+    #[cfg(test)]
+    pub(crate) fn spilled(&self) -> bool {
+        // The folder for them is made with the first.
+        [&self.fast, &self.fair, &self.last].iter().any(|runtime| !runtime.disk_manager.temp_dir_paths().is_empty())
     }
 
     /// An empty session: no table is visible before [`register`] makes it so.

@@ -19,10 +19,12 @@ use object_store::{
 };
 use rand::Rng;
 
+use super::journal::UnderWay;
 use super::storm::{Operation, Storm};
 pub(crate) use rule::{Fault, Rule};
 use upload::FaultyUpload;
 pub(crate) use upload::UploadFault;
+
 
 /// How late a slow answer comes: many times what others take.
 const LATE: Duration = Duration::from_millis(20);
@@ -125,16 +127,27 @@ impl FaultyStore {
     }
 
     /// The entries that a listing shows.
-    fn shown(&self, fault: Option<Fault>, mut entries: Vec<Result<ObjectMeta>>) -> Vec<Result<ObjectMeta>> {
+    fn shown(&self, fault: Fault, folder: &str, mut entries: Vec<Result<ObjectMeta>>) -> Vec<Result<ObjectMeta>> {
         match (fault, self.storm()) {
-            (Some(Fault::ShortListing), _) => entries.truncate(entries.len() / 2),
-            (Some(Fault::StaleListing), Some(storm)) => {
-                let recent = storm.recent();
-                entries.retain(|entry| entry.as_ref().is_ok_and(|entry| !recent.contains(entry.location.as_ref())));
+            (Fault::ShortListing, _) => entries.truncate(entries.len() / 2),
+            (Fault::StaleListing, Some(storm)) => {
+                let now = entries.into_iter().filter_map(Result::ok).collect();
+                return storm.stale(folder, now).into_iter().map(Ok).collect();
             }
             _ => {}
         }
         entries
+    }
+
+    /// What other writes left under way is applied, as far as it is due.
+    async fn land(&self, location: &Path) {
+        let due = self.storm().map(|storm| storm.begin(location.as_ref())).unwrap_or_default();
+        for UnderWay { location, payload, options } in due {
+            // One that is refused by now was not to come.
+            if self.inner.put_opts(&location, payload, options).await.is_ok() {
+                self.note(Fault::Landed, location.as_ref());
+            }
+        }
     }
 
     fn inject(&self, fault: Fault, location: &str) -> Error {
@@ -182,7 +195,14 @@ impl FaultyStore {
         }
     }
 
-    async fn write<T>(&self, put: Operation, location: &Path, write: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn write<T>(
+        &self,
+        put: Operation,
+        location: &Path,
+        again: Option<UnderWay>,
+        write: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.land(location).await;
         match self.next_write(put, location.as_ref()) {
             Some(fault @ (Fault::AfterWrite | Fault::DeathAfterWrite)) => {
                 write.await?;
@@ -191,6 +211,12 @@ impl FaultyStore {
             Some(Fault::Timeout) if location.as_ref().len().is_multiple_of(2) => {
                 write.await?;
                 Err(self.inject(Fault::Timeout, location.as_ref()))
+            }
+            Some(Fault::Late) => {
+                if let (Some(storm), Some(put)) = (self.storm(), again) {
+                    storm.send(put);
+                }
+                Err(self.inject(Fault::Late, location.as_ref()))
             }
             Some(Fault::AppliedAndRefused) => {
                 write.await?;
@@ -237,12 +263,13 @@ impl fmt::Display for FaultyStore {
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let put = Operation::Put { create: opts.mode == PutMode::Create };
-        self.write(put, location, self.inner.put_opts(location, payload, opts)).await
+        let again = UnderWay { location: location.clone(), payload: payload.clone(), options: opts.clone() };
+        self.write(put, location, Some(again), self.inner.put_opts(location, payload, opts)).await
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         let put = Operation::Put { create: false };
-        let inner = self.write(put, location, self.inner.put_multipart_opts(location, opts)).await?;
+        let inner = self.write(put, location, None, self.inner.put_multipart_opts(location, opts)).await?;
         Ok(match *self.rule {
             Rule::Uploads(fault) => {
                 Box::new(FaultyUpload { inner, fault, parts: 0, aborted: self.aborted.clone() }) as _
@@ -294,6 +321,7 @@ impl ObjectStore for FaultyStore {
             let store = store.clone();
             async move {
                 let location = location?;
+                store.land(&location).await;
                 let delete = async || {
                     let one = futures::stream::iter([Ok(location.clone())]).boxed();
                     let mut done = store.inner.delete_stream(one);
@@ -334,7 +362,7 @@ impl ObjectStore for FaultyStore {
             Some(fault @ (Fault::ShortListing | Fault::StaleListing)) => {
                 self.note(fault, &location);
                 let (store, all) = (self.clone(), self.inner.list(prefix).collect::<Vec<_>>());
-                let shown = async move { futures::stream::iter(store.shown(Some(fault), all.await)) };
+                let shown = async move { futures::stream::iter(store.shown(fault, &location, all.await)) };
                 futures::stream::once(shown).flatten().boxed()
             }
             Some(fault) => {
@@ -353,6 +381,6 @@ impl ObjectStore for FaultyStore {
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let put = Operation::Put { create: options.mode == CopyMode::Create };
-        self.write(put, to, self.inner.copy_opts(from, to, options)).await
+        self.write(put, to, None, self.inner.copy_opts(from, to, options)).await
     }
 }

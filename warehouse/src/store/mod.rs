@@ -13,6 +13,8 @@ mod durable;
 pub(crate) mod faults;
 mod inside;
 #[cfg(test)]
+pub(crate) mod journal;
+#[cfg(test)]
 pub(crate) mod look_alike;
 mod masks;
 mod probe;

@@ -3,16 +3,20 @@
 //! What happens to an operation follows from the seed, from its path (less the ids of runs) and from how
 //! often that path was tried: the same seed does the same to the same work, whatever its threads do.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
+use object_store::ObjectMeta;
 use tokio::sync::Semaphore;
 
 use super::faults::Fault;
+use super::journal::{Journal, UnderWay};
 
-/// How many of the last objects a stale listing does not know.
-const BEHIND: usize = 3;
+/// Changes that a stale listing does not know: of a few writes, or of whole nights.
+const BEHIND: [usize; 4] = [3, 10, 30, 100];
+/// Writes after which one that got no answer lands at the latest: it may be the next process's by then.
+const LATEST: u64 = 40;
 
 /// What befalls a store.
 #[derive(Debug)]
@@ -20,12 +24,17 @@ pub(crate) struct Storm {
     seed: u64,
     /// Of an operation to go wrong, in a thousand.
     chance: u64,
+    /// Of a put to be late, and of a listing to be behind, besides.
+    late: u64,
+    behind: u64,
     /// The process dies at this write (from 1); whether that write was applied.
     death: Option<(u64, bool)>,
     /// This write (from 1) hangs until it is let go.
     pause: Option<u64>,
     /// The first write of a path that holds this hangs.
     pause_on: Option<&'static str>,
+    /// What all processes did to the store.
+    journal: Journal,
     state: Mutex<State>,
     /// Told when a write hangs.
     pub(super) paused: Semaphore,
@@ -60,13 +69,26 @@ impl Storm {
         Self {
             seed,
             chance,
+            late: 0,
+            behind: 0,
             death: None,
             pause: None,
             pause_on: None,
+            journal: Journal::default(),
             state: Mutex::default(),
             paused: Semaphore::new(0),
             resumed: Semaphore::new(0),
         }
+    }
+
+    /// Over a store that other processes use, too.
+    pub(crate) fn over(self, journal: &Journal) -> Self {
+        Self { journal: journal.clone(), ..self }
+    }
+
+    /// Of a thousand puts so many are late, and of as many listings so many behind.
+    pub(crate) fn often(self, late: u64, behind: u64) -> Self {
+        Self { late, behind, ..self }
     }
 
     pub(crate) fn dies_at(self, write: u64, applied: bool) -> Self {
@@ -131,7 +153,16 @@ impl Storm {
         (self.seed, operation, &name, *tries).hash(&mut hasher);
         let drawn = hasher.finish();
         let often = if matches!(operation, Operation::Get | Operation::List) { self.chance / 4 } else { self.chance };
-        (drawn % 1000 < often).then(|| kind(operation, drawn / 1000))
+        let besides = match operation {
+            Operation::Put { .. } => (self.late, Fault::Late),
+            Operation::List => (self.behind, Fault::StaleListing),
+            Operation::Get | Operation::Delete => (0, Fault::Late),
+        };
+        match drawn % 1000 {
+            permille if permille < often => Some(kind(operation, drawn / 1000)),
+            permille if permille < often + besides.0 => Some(besides.1),
+            _ => None,
+        }
     }
 
     /// What was written and deleted, in order, without what differs from run to run.
@@ -140,10 +171,30 @@ impl Storm {
         state.written.iter().map(|path| without_run_ids(path)).collect()
     }
 
-    /// The last objects that were written, which a stale listing does not show.
-    pub(super) fn recent(&self) -> HashSet<String> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.written.iter().rev().take(BEHIND).cloned().collect()
+    /// A number that follows from the seed and a path.
+    fn drawn_of(&self, what: &str, path: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, what, without_run_ids(path)).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// What a stale listing of a folder shows.
+    pub(super) fn stale(&self, folder: &str, now: Vec<ObjectMeta>) -> Vec<ObjectMeta> {
+        let drawn = self.drawn_of("behind", folder) % BEHIND.len() as u64;
+        let changes = usize::try_from(drawn).ok().and_then(|drawn| BEHIND.get(drawn)).copied().unwrap_or(0);
+        self.journal.as_of(changes, folder, now)
+    }
+
+    /// A put that gets no answer is under way from now on.
+    pub(super) fn send(&self, put: UnderWay) {
+        let after = 1 + self.drawn_of("late", put.location.as_ref()) % LATEST;
+        self.journal.send(put, after);
+    }
+
+    /// A write begins: what lands before it.
+    pub(super) fn begin(&self, path: &str) -> Vec<UnderWay> {
+        let is_dead = self.state.lock().unwrap_or_else(PoisonError::into_inner).dead;
+        if is_dead { Vec::new() } else { self.journal.begin(path) }
     }
 }
 
@@ -156,11 +207,18 @@ fn kind(operation: Operation, drawn: u64) -> Fault {
             Fault::Unavailable,
             Fault::Conflict,
             Fault::AppliedAndRefused,
+            Fault::Late,
             Fault::Slow,
         ],
-        Operation::Put { create: false } => {
-            &[Fault::BeforeWrite, Fault::AfterWrite, Fault::Timeout, Fault::Unavailable, Fault::Conflict, Fault::Slow]
-        }
+        Operation::Put { create: false } => &[
+            Fault::BeforeWrite,
+            Fault::AfterWrite,
+            Fault::Timeout,
+            Fault::Unavailable,
+            Fault::Conflict,
+            Fault::Late,
+            Fault::Slow,
+        ],
         Operation::Delete => &[Fault::BeforeWrite, Fault::AfterWrite, Fault::Unavailable],
         Operation::Get => &[Fault::Read, Fault::TornRead, Fault::Timeout, Fault::Unavailable, Fault::Slow],
         Operation::List => &[Fault::Listing, Fault::ShortListing, Fault::StaleListing, Fault::Unavailable],

@@ -6,9 +6,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use object_store::path::Path;
 use serde_json::Value;
 
-use super::exports::Misfit;
-use super::oracle::{Bronze, Moment, expected, passes, sorted};
-use super::project::Kind;
+use super::oracle::{Bronze, Moment, agree, expected, passes, sorted};
+use super::project::{Kind, Model};
 use super::reader::Row;
 use super::world::{Broken, World};
 use crate::release::{Release, ReleaseId, TableState};
@@ -25,7 +24,10 @@ pub(super) struct Known {
     /// The rows of that version of a model: its entry may go where no release needs it.
     newest: BTreeMap<String, Vec<Row>>,
     /// The chain of the lease, by position.
-    links: BTreeMap<u64, Value>,
+    pub links: BTreeMap<u64, Value>,
+    /// Changes of the lake that were looked at, and the highest token under which work was done.
+    pub changes: usize,
+    pub working: u64,
     /// How often each invariant was checked.
     pub checked: BTreeMap<&'static str, u64>,
 }
@@ -54,9 +56,7 @@ impl Known {
 }
 
 const READERS: &str = "1 readers see what a release declares, audited and whole";
-const DELIVERED: &str = "2 every delivered row is in bronze or in quarantine once";
 const HEALED: &str = "3 after faults the tables are those of a run without";
-const TOKENS: &str = "5 no stale token publishes or commits";
 pub(super) const MEMORY_STAYS: &str = "6 memory stays within its budget";
 
 impl World {
@@ -64,31 +64,9 @@ impl World {
     pub(super) async fn observe(&mut self, moments: &[Moment], restoring: Option<ReleaseId>) -> Result<(), Broken> {
         self.note_gone().await;
         self.check_chain().await?;
+        self.check_order().await?;
         self.check_new_releases(moments, restoring).await?;
         self.check_tables(moments).await?;
-        Ok(())
-    }
-
-    /// Each link's token is that of the last take, and each release was published by a link.
-    async fn check_chain(&mut self) -> Result<(), Broken> {
-        self.known.count(TOKENS);
-        for path in self.stranger.names("_buho/lease").await {
-            let position = path.filename().and_then(|name| name.strip_suffix(".json")?.parse().ok()).unwrap_or(0);
-            if !self.known.links.contains_key(&position) {
-                let link = self.stranger.json(&path).await?;
-                self.known.links.insert(position, link);
-            }
-        }
-        let mut token = 0;
-        for (position, link) in &self.known.links {
-            let its = link["token"].as_u64().unwrap_or(0);
-            if link["step"] == "take" {
-                token = *position;
-            }
-            if its != token {
-                return Err(format!("link {position} of the lease has token {its}, the holder's is {token}"));
-            }
-        }
         Ok(())
     }
 
@@ -191,18 +169,41 @@ impl World {
             }
             seen.rows.insert(name.clone(), rows);
         }
+        for (model, beside) in self.design.pairs() {
+            let is_fresh = release.tables.get(&model.table).is_some_and(|table| table.state == TableState::Fresh);
+            let rows = |table: &str| seen.rows.get(table).map(Vec::as_slice).unwrap_or_default();
+            if is_fresh && !agree(rows(&model.table), rows(beside)) {
+                return Err(format!("{id}: {} is fresh, and has days that {beside} has not", model.table));
+            }
+        }
         Ok(seen)
+    }
+
+    /// Whether a table goes out as far as its pair is concerned: `None` where it may be held with the other one, unless
+    /// it is what it was.
+    fn goes_out_beside(&self, model: &Model, bronze: &Bronze, moment: &Moment) -> Option<bool> {
+        let Some((one, beside)) = self.design.pair_of(&model.table) else { return Some(true) };
+        let beside = self.design.models.iter().find(|model| model.table == beside)?;
+        let rows = expected(&self.design, beside, bronze, moment);
+        match (passes(beside, &rows), agree(&expected(&self.design, one, bronze, moment), &rows)) {
+            (true, true) => Some(true),
+            (true, false) if one.table == model.table => Some(false),
+            (false, _) if beside.table == model.table => Some(false),
+            _ => None,
+        }
     }
 
     /// Every version of every table is one that some release had, or could have.
     async fn check_tables(&mut self, moments: &[Moment]) -> Result<(), Broken> {
         let mut bronzes = Vec::new();
-        for source in self.design.sources.clone() {
-            let table = source.table();
-            let from = self.known.versions.get(&table).copied().unwrap_or(0);
-            for version in self.stranger.versions(&table).await.range(from..) {
+        for source in 0..self.design.sources.len() {
+            let table = self.design.sources[source].table();
+            let known = self.known.versions.get(&table).copied();
+            for version in self.stranger.versions(&table).await.range(known.unwrap_or(0)..) {
                 let rows = self.stranger.rows(&table, *version).await?;
-                self.check_bronze(&table, &rows)?;
+                if known != Some(*version) {
+                    self.check_bronze(source, &rows)?;
+                }
                 bronzes.push(BTreeMap::from([(table.clone(), rows)]));
                 self.known.versions.insert(table.clone(), *version);
             }
@@ -243,18 +244,6 @@ impl World {
         Ok(())
     }
 
-    /// No record of a delivery is there twice.
-    fn check_bronze(&self, table: &str, rows: &[Row]) -> Result<(), Broken> {
-        let mut records = BTreeSet::new();
-        for row in rows {
-            let record = (row.get("_delivery"), row.get("_record"));
-            if !records.insert(record) {
-                return Err(format!("{table}: record {record:?} is there twice"));
-            }
-        }
-        Ok(())
-    }
-
     /// What holds once a run has succeeded without a fault.
     pub(super) async fn check_healed(&mut self, moment: &Moment) -> Result<(), Broken> {
         self.check_delivered().await?;
@@ -286,7 +275,8 @@ impl World {
             let over = self.design.models.iter().find(|other| Some(&other.table) == model.over.as_ref());
             let below = over.is_none_or(|over| passes(over, &expected(&self.design, over, &bronze, moment)));
             let stands = latest.release.tables.get(&model.table).map(|table| table.state);
-            let goes_out = below && passes(&model, &wanted);
+            let Some(is_paired) = self.goes_out_beside(&model, &bronze, moment) else { continue };
+            let goes_out = below && passes(&model, &wanted) && is_paired;
             if goes_out && (stands != Some(TableState::Fresh) || latest.rows.get(&model.table) != Some(&wanted)) {
                 let rows = latest.rows.get(&model.table).map(Vec::as_slice).unwrap_or_default();
                 return Err(format!(
@@ -317,51 +307,6 @@ impl World {
         }
         Ok(())
     }
-
-    /// Every row that was delivered is where the contract says.
-    pub(super) async fn check_delivered(&mut self) -> Result<(), Broken> {
-        self.known.count(DELIVERED);
-        let quarantine = self.stranger.newest("ops.quarantine").await?;
-        for (source, exports) in self.design.sources.clone().iter().zip(self.exports.clone()) {
-            let content: BTreeMap<&str, u64> = exports
-                .files
-                .iter()
-                .filter_map(|(path, file)| Some((path.as_str(), file.loaded.as_ref()?.content.number)))
-                .collect();
-            let text = |row: &Row, column: &str| row.get(column).cloned().unwrap_or_default();
-            let name = |path: &str| match source.skips_twins() {
-                true => content.get(path).map(u64::to_string).unwrap_or_else(|| path.to_owned()),
-                false => path.to_owned(),
-            };
-            let (mut rows, mut held, mut discarded) = (Vec::new(), Vec::new(), Vec::new());
-            for (path, loaded) in exports.loaded(source) {
-                for (record, row) in (1..).zip(loaded.content.rows.iter()) {
-                    let night = if source.dated { loaded.night.to_string() } else { String::new() };
-                    match (row.amount, loaded.misfits) {
-                        (None, Misfit::Held) => held.push((name(path), record.to_string())),
-                        (None, Misfit::Discarded) => discarded.push((name(path), record.to_string())),
-                        _ => rows.push((name(path), row.note.clone(), night)),
-                    }
-                }
-            }
-            let there = self.stranger.newest(&source.table()).await?;
-            let there = there.iter().map(|row| {
-                let night = if source.dated { text(row, "_night") } else { String::new() };
-                (name(&text(row, "_file")), text(row, "note"), night)
-            });
-            same(&source.table(), there.collect(), rows)?;
-            let with = |status: &str| -> Vec<(String, String)> {
-                let of =
-                    quarantine.iter().filter(|row| text(row, "source") == source.name && text(row, "status") == status);
-                of.map(|row| (name(&text(row, "file")), text(row, "record"))).collect()
-            };
-            same(&format!("held rows of {}", source.name), with("held"), held)?;
-            if !exports.files.values().any(|file| file.was_corrected()) {
-                same(&format!("discarded rows of {}", source.name), with("discarded"), discarded)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What a table has that it should not, and the other way round.
@@ -372,17 +317,6 @@ fn difference(rows: &[Row], wanted: Option<&[Row]>) -> String {
     let more: Vec<&Row> = rows.iter().filter(|row| !wanted.contains(row)).take(2).collect();
     let less: Vec<&Row> = wanted.iter().filter(|row| !rows.contains(row)).take(2).collect();
     format!("has {} rows for {}; too much: {more:?}; missing: {less:?}", rows.len(), wanted.len())
-}
-
-fn same<T: Ord + std::fmt::Debug>(what: &str, mut found: Vec<T>, mut wanted: Vec<T>) -> Result<(), Broken> {
-    found.sort();
-    wanted.sort();
-    if found == wanted {
-        return Ok(());
-    }
-    let more: Vec<&T> = found.iter().filter(|row| wanted.binary_search(row).is_err()).take(3).collect();
-    let less: Vec<&T> = wanted.iter().filter(|row| found.binary_search(row).is_err()).take(3).collect();
-    Err(format!("{what}: {} rows for {}; too much: {more:?}; missing: {less:?}", found.len(), wanted.len()))
 }
 
 /// The nights of runs, one after the other, and what the lake stands at after each.

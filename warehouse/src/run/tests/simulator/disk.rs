@@ -10,9 +10,11 @@ use futures::stream::{BoxStream, StreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+
+use crate::store::journal::{Change, Journal};
 
 /// What time it is in the simulation.
 #[derive(Debug, Clone)]
@@ -38,16 +40,31 @@ pub(super) struct Disk {
     inner: Arc<InMemory>,
     stamps: Arc<Mutex<HashMap<Path, DateTime<Utc>>>>,
     time: Time,
+    pub journal: Journal,
 }
 
 impl Disk {
     pub(super) fn new(time: &Time) -> Self {
-        Self { inner: Arc::new(InMemory::new()), stamps: Arc::default(), time: time.clone() }
+        let inner = Arc::new(InMemory::new());
+        Self { inner, stamps: Arc::default(), time: time.clone(), journal: Journal::default() }
     }
 
-    fn stamp(&self, location: &Path) {
+    /// What is under way is applied, as far as it still can be.
+    pub(super) async fn land_the_rest(&self) {
+        for put in self.journal.rest() {
+            let _refused = self.put_opts(&put.location, put.payload, put.options).await;
+        }
+    }
+
+    async fn before(&self, location: &Path) -> Option<ObjectMeta> {
+        self.inner.head(location).await.ok().map(|meta| self.stamped(meta))
+    }
+
+    /// An object was written, over what was there before.
+    fn written(&self, location: &Path, before: Option<ObjectMeta>) {
         let now = self.time.now();
         self.stamps.lock().unwrap_or_else(PoisonError::into_inner).insert(location.clone(), now);
+        self.journal.note(before.map_or_else(|| Change::Created(location.clone()), Change::Overwritten));
     }
 
     fn stamped(&self, mut meta: ObjectMeta) -> ObjectMeta {
@@ -67,13 +84,14 @@ impl fmt::Display for Disk {
 #[async_trait]
 impl ObjectStore for Disk {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        let before = self.before(location).await;
         let put = self.inner.put_opts(location, payload, opts).await?;
-        self.stamp(location);
+        self.written(location, before);
         Ok(put)
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        self.stamp(location);
+        self.written(location, self.before(location).await);
         self.inner.put_multipart_opts(location, opts).await
     }
 
@@ -84,7 +102,18 @@ impl ObjectStore for Disk {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        let disk = self.clone();
+        let deleted = locations.then(move |location| {
+            let disk = disk.clone();
+            async move {
+                let location = location?;
+                let before = disk.before(&location).await;
+                disk.inner.delete(&location).await?;
+                before.into_iter().for_each(|before| disk.journal.note(Change::Deleted(before)));
+                Ok(location)
+            }
+        });
+        deleted.boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -97,8 +126,9 @@ impl ObjectStore for Disk {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let before = self.before(to).await;
         self.inner.copy_opts(from, to, options).await?;
-        self.stamp(to);
+        self.written(to, before);
         Ok(())
     }
 }

@@ -21,12 +21,33 @@ pub(super) struct RawRow {
     /// No two rows of the business have the same.
     pub note: String,
     gone: bool,
+    /// Of a column that came later.
+    extra: Option<u32>,
+}
+
+impl RawRow {
+    /// What bronze has of it, as a stranger reads it.
+    pub(super) fn values(&self) -> Row {
+        let Self { id, day, amount, eighths, note, gone, extra } = self;
+        let values = [
+            ("id", Some(id.clone())),
+            ("at", Some(format!("{day}T10:00:00"))),
+            ("amount", amount.map(cents)),
+            ("ratio", Some(format!("{:?}", f64::from(*eighths) / 8.0))),
+            ("note", Some(note.clone())),
+            ("gone", Some(gone.to_string())),
+            ("extra", extra.map(|extra| extra.to_string())),
+        ];
+        values.into_iter().filter_map(|(column, value)| Some((column.to_owned(), value?))).collect()
+    }
 }
 
 /// The content of a file; equal numbers are equal bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Content {
     pub number: u64,
+    /// Whether it was exported with the column that came later.
+    is_wide: bool,
     pub rows: Arc<Vec<RawRow>>,
 }
 
@@ -71,7 +92,7 @@ pub(super) struct Numbers {
 }
 
 impl Content {
-    fn random(random: &mut StdRng, numbers: &mut Numbers, day: NaiveDate) -> Self {
+    fn random(random: &mut StdRng, numbers: &mut Numbers, day: NaiveDate, is_wide: bool) -> Self {
         let (has_misfits, is_poisoned) = (random.random_bool(0.4), random.random_bool(0.12));
         let is_large = random.random_bool(0.08);
         let size = if is_large { random.random_range(800..1_600) } else { random.random_range(5..60) };
@@ -92,11 +113,12 @@ impl Content {
                     eighths: random.random_range(0..64),
                     note: format!("v{:07}", numbers.rows),
                     gone: random.random_bool(0.1),
+                    extra: is_wide.then(|| random.random_range(0..100)).filter(|extra| *extra < 90),
                 }
             })
             .collect();
         numbers.contents += 1;
-        Self { number: numbers.contents, rows: Arc::new(rows) }
+        Self { number: numbers.contents, is_wide, rows: Arc::new(rows) }
     }
 
     /// The same rows, and one more that does not fit.
@@ -106,15 +128,19 @@ impl Content {
         numbers.contents += 1;
         let misfit = rows.first().cloned();
         rows.extend(misfit.map(|row| RawRow { amount: None, note: format!("v{:07}", numbers.rows), ..row }));
-        Self { number: numbers.contents, rows: Arc::new(rows) }
+        Self { number: numbers.contents, is_wide: self.is_wide, rows: Arc::new(rows) }
     }
 
     /// The bytes of the file.
     pub(super) fn csv(&self) -> String {
-        let mut text = "id,at,amount,ratio,note,gone\n".to_owned();
-        for RawRow { id, day, amount, eighths, note, gone } in self.rows.iter() {
+        let mut text = format!("id,at,amount,ratio,note,gone{}\n", if self.is_wide { ",extra" } else { "" });
+        for RawRow { id, day, amount, eighths, note, gone, extra } in self.rows.iter() {
             let amount = amount.map_or("n/a".to_owned(), cents);
-            text.push_str(&format!("{id},{day} 10:00:00,{amount},{},{note},{gone}\n", f64::from(*eighths) / 8.0));
+            text.push_str(&format!("{id},{day} 10:00:00,{amount},{},{note},{gone}", f64::from(*eighths) / 8.0));
+            if self.is_wide {
+                text.push_str(&format!(",{}", extra.map(|extra| extra.to_string()).unwrap_or_default()));
+            }
+            text.push('\n');
         }
         text
     }
@@ -160,12 +186,12 @@ impl Exports {
         let date = |day: NaiveDate| source.dated.then_some(day);
         if random.random_bool(0.7) {
             let path = self.name(source, day);
-            written.push(self.put(path, date(day), Content::random(random, numbers, day)));
+            written.push(self.put(path, date(day), Content::random(random, numbers, day, source.widened)));
         }
         if random.random_bool(0.15) {
             let late = day - Days::new(random.random_range(1..4));
             let path = self.name(source, late);
-            written.push(self.put(path, date(late), Content::random(random, numbers, late)));
+            written.push(self.put(path, date(late), Content::random(random, numbers, late, source.widened)));
         }
         let paths: Vec<String> = self.files.keys().cloned().collect();
         if !paths.is_empty() && random.random_bool(0.35) {
@@ -174,7 +200,7 @@ impl Exports {
             let content = match before.last() {
                 Some(last) if random.random_bool(0.3) => last.clone(),
                 _ if random.random_bool(0.25) => self.files[&path].content.with_a_misfit(numbers),
-                _ => Content::random(random, numbers, self.files[&path].date.unwrap_or(day)),
+                _ => Content::random(random, numbers, self.files[&path].date.unwrap_or(day), source.widened),
             };
             written.push(self.put(path, None, content));
         }
@@ -249,6 +275,11 @@ impl Exports {
 }
 
 impl RawFile {
+    /// What it has, and what it had before.
+    pub(super) fn contents(&self) -> impl Iterator<Item = &Content> {
+        self.before.iter().chain([&self.content])
+    }
+
     /// Whether it ever had another content.
     pub(super) fn was_corrected(&self) -> bool {
         !self.before.is_empty()

@@ -195,7 +195,13 @@ fn history(nights: &[(NaiveDate, Vec<&Row>)]) -> Vec<Row> {
     rows
 }
 
-/// Whether the audits of a table pass.
+/// Whether the days of a table are all in the one that an audit compares it with.
+pub(super) fn agree(days: &[Row], beside: &[Row]) -> bool {
+    let there: BTreeSet<&str> = beside.iter().map(|row| text(row, "day")).collect();
+    days.iter().all(|row| there.contains(text(row, "delivered_on")))
+}
+
+/// Whether the audits of a table that ask nothing of others pass.
 pub(super) fn passes(model: &Model, rows: &[Row]) -> bool {
     let column = match model.kind {
         Kind::Daily => "least",

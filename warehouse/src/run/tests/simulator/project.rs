@@ -17,6 +17,8 @@ pub(super) struct Source {
     pub waits: bool,
     /// Whether the contract takes by now what it did not at first.
     pub mended: bool,
+    /// Whether the contract has a column more by now, which what is exported from then on has, too.
+    pub widened: bool,
 }
 
 impl Source {
@@ -34,12 +36,17 @@ impl Source {
         let path = if self.dated { "_{date:%Y-%m-%d}*.csv" } else { "_*.csv" };
         let (format, required) =
             if self.mended { ("format: { type: csv, null_words: [n/a] }\n", "") } else { ("", ", required: true") };
+        let (extra, dropped) = match self.widened {
+            // What was exported before may still come.
+            true => ("  - { name: extra, type: INTEGER }\n", "dropped_columns: warn\n"),
+            false => ("", ""),
+        };
         let event_time = if self.waits { "event_time: at\n" } else { "" };
         format!(
-            "description: Things.\npath: '{name}/{name}{path}'\nkey: [id]\ndelivery: {}\ntolerance: 0.9\n{event_time}{format}\
+            "description: Things.\npath: '{name}/{name}{path}'\nkey: [id]\ndelivery: {}\ntolerance: 0.9\n{dropped}{event_time}{format}\
              columns:\n  - {{ name: id, type: VARCHAR, required: true }}\n  - {{ name: at, type: TIMESTAMP, required: true }}\n  \
              - {{ name: amount, type: 'DECIMAL(18,2)'{required} }}\n  - {{ name: ratio, type: DOUBLE }}\n  \
-             - {{ name: note, type: VARCHAR }}\n  - {{ name: gone, type: BOOLEAN }}\n",
+             - {{ name: note, type: VARCHAR }}\n  - {{ name: gone, type: BOOLEAN }}\n{extra}",
             self.delivery
         )
     }
@@ -73,6 +80,8 @@ pub(super) struct Model {
     pub source: usize,
     /// The table it reads instead of the staging view.
     pub over: Option<String>,
+    /// The table in which an audit looks for its days.
+    pub beside: Option<String>,
 }
 
 /// Sources, models and their texts.
@@ -81,6 +90,8 @@ pub(super) struct Design {
     pub sources: Vec<Source>,
     /// Each after those it reads.
     pub models: Vec<Model>,
+    /// Whether a night ends in maintenance.
+    pub maintains: bool,
 }
 
 const AMOUNT: &str = "DECIMAL(18,2)";
@@ -95,11 +106,12 @@ impl Design {
                 dated: random.random_bool(0.7),
                 waits: random.random_bool(0.5),
                 mended: false,
+                widened: false,
             });
         }
         let mut models = Vec::new();
         for (source, Source { name, .. }) in sources.iter().enumerate() {
-            let mut add = |kind, table: String, over| models.push(Model { table, kind, source, over });
+            let mut add = |kind, table: String, over| models.push(Model { table, kind, source, over, beside: None });
             let picked: u32 = random.random_range(1..64);
             for (bit, (kind, table)) in [
                 (Kind::Daily, "marts.daily"),
@@ -121,20 +133,39 @@ impl Design {
                 }
             }
         }
-        Self { sources, models }
+        let tables: BTreeSet<String> = models.iter().map(|model| model.table.clone()).collect();
+        for model in models.iter_mut().filter(|model| model.kind == Kind::Trailing) {
+            let beside = format!("marts.daily_{}", sources[model.source].name);
+            model.beside = Some(beside).filter(|beside| tables.contains(beside) && random.random_bool(0.5));
+        }
+        Self { sources, models, maintains: random.random_bool(0.2) }
     }
 
-    /// A model and the table that it reads.
+    /// A model, the table that it reads, and the other of its pair.
     pub(super) fn with_read(&self, model: usize) -> BTreeSet<String> {
         let model = &self.models[model];
-        model.over.iter().chain([&model.table]).cloned().collect()
+        let pair = self.pair_of(&model.table).map(|(one, other)| [one.table.clone(), other.to_owned()]);
+        model.over.iter().chain([&model.table]).cloned().chain(pair.into_iter().flatten()).collect()
+    }
+
+    /// Models with an audit that compares them with another, and that one.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&Model, &str)> {
+        self.models.iter().filter_map(|model| Some((model, model.beside.as_deref()?)))
+    }
+
+    pub(super) fn pair_of(&self, table: &str) -> Option<(&Model, &str)> {
+        self.pairs().find(|(one, other)| one.table == table || *other == table)
     }
 
     /// Every file of the project, by path.
     pub(super) fn files(&self) -> Vec<(String, String)> {
-        let settings = "name = \"sim\"\nraw = \"raw\"\nlake = \"lake\"\ntime_zone = \"Europe/Madrid\"\n\
-                        currency = \"EUR\"\nmemory = \"64MiB\"\nthreads = 1\n";
-        let mut files = vec![("buho.toml".to_owned(), settings.to_owned()), ("raw/.keep".to_owned(), String::new())];
+        let mut settings = "name = \"sim\"\nraw = \"raw\"\nlake = \"lake\"\ntime_zone = \"Europe/Madrid\"\n\
+                        currency = \"EUR\"\nmemory = \"64MiB\"\nthreads = 1\n"
+            .to_owned();
+        if self.maintains {
+            settings.push_str("maintain_minutes = 5\nkeep_nights = 2\n");
+        }
+        let mut files = vec![("buho.toml".to_owned(), settings), ("raw/.keep".to_owned(), String::new())];
         for source in &self.sources {
             files.push((format!("sql/sources/{}.yml", source.name), source.yml()));
             let staged = format!("sql/staging/sim/stg_sim__{}", source.name);
@@ -254,8 +285,11 @@ impl Model {
                      where delivered_on >= $window_start - interval '2' day and delivered_on < $window_end"
                 ),
                 format!(
-                    "materialized: incremental\nincremental: {{ time: delivered_on, max_rebuild: 1000 }}\nkey: [delivered_on]\n{}",
-                    columns(&[("delivered_on", "DATE"), ("amount", AMOUNT), ("n", "BIGINT")])
+                    "materialized: incremental\nincremental: {{ time: delivered_on, max_rebuild: 1000 }}\nkey: [delivered_on]\n{}{}",
+                    columns(&[("delivered_on", "DATE"), ("amount", AMOUNT), ("n", "BIGINT")]),
+                    self.beside.as_ref().map_or_else(String::new, |beside| format!(
+                        "audits:\n  - {{ relationships: {{ column: delivered_on, to: {beside}, field: day }} }}\n"
+                    ))
                 ),
             ),
             Kind::Total => (

@@ -59,6 +59,15 @@ impl Stranger {
         serde_json::from_slice(&self.bytes(path).await?).map_err(|error| format!("{path}: {error}"))
     }
 
+    /// The values of an object of one a line, or nothing where it is gone.
+    pub(super) async fn lines(&self, path: &Path) -> Option<Vec<Value>> {
+        let text = self.bytes(path).await.ok()?;
+        text.split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).ok())
+            .collect()
+    }
+
     async fn log(&self, table: &str) -> Log {
         let mut log = Log::default();
         for path in self.names(&format!("{}/_delta_log", table.replacen('.', "/", 1))).await {

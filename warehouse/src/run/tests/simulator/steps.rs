@@ -8,8 +8,9 @@ use super::exports::Misfit;
 use super::oracle::Moment;
 use super::weather::Weather;
 use super::world::{Attempt, Broken, World, day};
+use crate::counted;
 use crate::error::ErrorKind;
-use crate::lease::last_link;
+use crate::lease::{Holder, LeaseError, break_lease, last_link};
 use crate::release::{self, Keep, Pin, ReleaseId};
 use crate::run::{
     Choice, RunContext, RunError, RunRequest, Stage, backfill, discard, maintain, replay, rollback, run_night,
@@ -213,8 +214,11 @@ impl World {
     ) -> Result<(Result<(), RunError>, Attempt), Broken> {
         // A lease that nobody gave back has expired by then.
         self.wait(35, 7_200);
+        // What maintenance puts together it sorts, and it is tried once: it has the memory that a project has at least.
+        let may_be_short = !self.design.maintains && !matches!(step, Step::Maintain(_) | Step::MaintainBeside(..));
+        let weather = if may_be_short { weather.short(&mut self.random) } else { weather.clone() };
         self.tell(format!("  {}", weather.says()));
-        let attempt = self.attempt(weather);
+        let attempt = self.attempt(&weather);
         let done = perform(self, &attempt.context, step).await;
         if let Err(error) = &done {
             self.tell(format!("  ended by: {error}"));
@@ -242,7 +246,7 @@ impl World {
         self.wait(35, 7_200);
         let weather = Weather::pausing(&mut self.random);
         self.tell(format!("  the first {}", weather.says()));
-        let first = self.attempt(&weather);
+        let mut first = self.attempt(&weather);
         let before = self.last_of_chain(&first).await?;
         let hung = {
             let (context, request) = (first.context.clone(), step.clone());
@@ -260,6 +264,7 @@ impl World {
             self.end(&first)?;
             return self.observe(moments, None).await;
         }
+        self.measure(&first)?;
         self.note_gone().await;
         // It may hang before it takes the lease: then it takes it later, and is nobody's predecessor.
         let holds = self.last_of_chain(&first).await? != before;
@@ -275,6 +280,9 @@ impl World {
         if self.random.random_bool(0.5) {
             self.deliver(self.today).await;
         }
+        if holds && self.random.random_bool(0.25) {
+            self.unlock().await?;
+        }
         // Maintenance commits to hardly a table: the first is stopped by the fences alone.
         let is_maintained = (self.seed + self.story.len() as u64).is_multiple_of(4);
         let other = if is_maintained { Step::Maintain(Keep { nights: 2, months: 1 }) } else { night };
@@ -282,6 +290,7 @@ impl World {
         let (second, _) = self.one(&other, &Weather::calm(), moments, None).await?;
         let before = self.entries().await;
         self.tell(format!("  the second ended: {}; the first goes on", second.is_ok()));
+        first.held = counted::mark();
         store.storm().unwrap().let_go();
         let ended = hung.await;
         self.tell(format!(
@@ -298,6 +307,16 @@ impl World {
             }
         }
         self.observe(moments, None).await
+    }
+
+    /// A person takes the lake from who holds it.
+    async fn unlock(&mut self) -> Result<(), Broken> {
+        let person = self.attempt(&Weather::calm()).context;
+        let failed = |error: LeaseError| format!("the lease cannot be broken: {error}");
+        let Some(seen) = last_link(&person.lake).await.map_err(failed)? else { return Ok(()) };
+        self.tell("  a person unlocks the lake");
+        let by = Holder::this_process("a person", "runs unlock");
+        break_lease(&person.lake, &seen, by, person.clock.as_ref()).await.map_err(failed)
     }
 
     /// The position of the last link of the lease's chain.

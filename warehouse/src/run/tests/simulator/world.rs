@@ -16,8 +16,9 @@ use super::exports::{Exports, Numbers};
 use super::oracle::Moment;
 use super::project::Design;
 use super::reader::Stranger;
-use super::weather::Weather;
+use super::weather::{Memory, Weather};
 use crate::clock::FixedClock;
+use crate::counted;
 use crate::project::{Overrides, Project};
 use crate::run::{RunContext, Turns};
 use crate::session::Engine;
@@ -25,8 +26,8 @@ use crate::store::faults::{Fault, FaultyStore, Rule};
 use crate::store::storm::Storm;
 use crate::table::Lake;
 
-/// Bytes that queries may take.
-pub(super) const MEMORY: u64 = 64 << 20;
+/// What a process may take beyond what its queries ask for: plans, logs, open files, and the lake, which is in memory.
+const ALLOWANCE: usize = 24 << 20;
 
 /// Where the lake is said to be: no bucket, whose storage would be raced for an object, and no folder on the disk.
 const URL: &str = "memory://simulated/lake";
@@ -46,7 +47,7 @@ pub(super) struct World {
     root: TempDir,
     base: RunContext,
     pub time: Time,
-    lake: Disk,
+    pub lake: Disk,
     raw: Disk,
     pub stranger: Stranger,
     pub known: Known,
@@ -60,6 +61,9 @@ pub(super) struct World {
     pub writes: Vec<String>,
     /// Faults that were injected, by kind.
     pub faults: BTreeMap<Fault, u64>,
+    /// Attempts that spilled, and the most that one took.
+    pub spilled: u64,
+    pub taken: usize,
 }
 
 /// One attempt: what the process works with.
@@ -67,6 +71,9 @@ pub(super) struct Attempt {
     pub context: RunContext,
     pub lake: FaultyStore,
     pub raw: FaultyStore,
+    memory: Memory,
+    /// What was held before it.
+    pub held: isize,
 }
 
 pub(super) fn day(number: u64) -> NaiveDate {
@@ -101,6 +108,8 @@ impl World {
             story: Vec::new(),
             writes: Vec::new(),
             faults: BTreeMap::new(),
+            spilled: 0,
+            taken: 0,
         }
     }
 
@@ -121,6 +130,14 @@ impl World {
         self.base = open(&self.design, &self.root).await;
     }
 
+    /// The exports of a source get a column, and so does its contract.
+    pub(super) async fn widen(&mut self) {
+        let source = self.random.random_range(0..self.design.sources.len());
+        self.design.sources[source].widened = true;
+        self.base = open(&self.design, &self.root).await;
+        self.tell(format!("{} has a column more", self.design.sources[source].name));
+    }
+
     /// What comes by a day, of all sources.
     pub(super) async fn deliver(&mut self, day: NaiveDate) {
         for index in 0..self.design.sources.len() {
@@ -139,29 +156,52 @@ impl World {
 
     /// A process of its own, in some weather.
     pub(super) fn attempt(&mut self, weather: &Weather) -> Attempt {
-        let mut context = self.base.clone();
+        let (mut context, memory) = (self.base.clone(), weather.memory());
         let rule = |storm| Rule::Storm(storm);
-        let lake = FaultyStore::new(Arc::new(self.lake.clone()) as Arc<dyn ObjectStore>, rule(weather.lake()));
-        let raw = FaultyStore::new(Arc::new(self.raw.clone()) as Arc<dyn ObjectStore>, rule(weather.raw()));
+        let lake = FaultyStore::new(
+            Arc::new(self.lake.clone()) as Arc<dyn ObjectStore>,
+            rule(weather.lake().over(&self.lake.journal)),
+        );
+        let raw = FaultyStore::new(
+            Arc::new(self.raw.clone()) as Arc<dyn ObjectStore>,
+            rule(weather.raw().over(&self.raw.journal)),
+        );
         context.lake = Lake::new(URL.parse().unwrap(), Arc::new(lake.clone()), Path::from(FOLDER));
         context.raw = Arc::new(raw.clone());
-        context.engine = Engine::new(&context.lake, MEMORY, 1).unwrap();
+        context.engine = Engine::with_reserve(&context.lake, memory.budget, memory.reserve, 1).unwrap();
         let engine = context.engine.clone();
         lake.watch(move || engine.reserved());
         context.clock = Arc::new(FixedClock::new(self.time.now()));
         context.turns = Turns::BySeed(self.seed.wrapping_add(self.story.len() as u64));
-        Attempt { context, lake, raw }
+        Attempt { context, lake, raw, memory, held: counted::mark() }
+    }
+
+    /// What an attempt took since it began, or went on, whether it asked for it or not.
+    pub(super) fn measure(&mut self, attempt: &Attempt) -> Result<(), Broken> {
+        let taken = usize::try_from(counted::highest() - attempt.held).unwrap_or(0);
+        let asked = attempt.lake.highest();
+        self.taken = self.taken.max(taken);
+        if taken > asked + ALLOWANCE {
+            return Err(format!("memory: {taken} bytes were taken, and no more than {asked} asked for"));
+        }
+        Ok(())
     }
 
     /// Notes what was injected, and asks the pool what is left of its budget.
     pub(super) fn end(&mut self, attempt: &Attempt) -> Result<(), Broken> {
-        for (fault, _) in attempt.lake.injected().into_iter().chain(attempt.raw.injected()) {
+        for (fault, path) in attempt.lake.injected().into_iter().chain(attempt.raw.injected()) {
             *self.faults.entry(fault).or_default() += 1;
+            if fault == Fault::Landed {
+                self.tell(format!("  {path} landed late"));
+            }
         }
         self.writes.extend(attempt.lake.storm().into_iter().flat_map(Storm::trace));
+        self.measure(attempt)?;
+        self.spilled += u64::from(attempt.context.engine.spilled());
         let (peak, left) = (attempt.lake.highest(), attempt.context.engine.reserved());
-        if peak > MEMORY as usize || left > 0 {
-            return Err(format!("memory: {peak} of {MEMORY} bytes were taken, {left} never given back"));
+        let most = attempt.memory.most();
+        if peak > most || left > 0 {
+            return Err(format!("memory: {peak} of {most} bytes were asked for, {left} never given back"));
         }
         // Of an attempt that took none, nothing is known.
         if peak > 0 {
