@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use super::digests::{FileDigests, Span, windows_of};
-use super::error::RunError;
 use super::standing::Standing;
 use super::windowed::WindowedInputs;
-use super::work::Work;
 use crate::graph::{Cut, WindowedRead};
 use crate::materialize::Range;
-use crate::project::model::{Model, WindowLength};
+use crate::project::model::WindowLength;
 
 /// The files of a read now, and the days of which their rows are not what they were.
 pub(super) struct Read {
@@ -44,7 +42,7 @@ pub(super) struct Changed {
     /// The last day of each read that had rows before.
     known: BTreeMap<String, NaiveDate>,
     /// First and last window that there were before.
-    before: Option<Span>,
+    pub before: Option<Span>,
 }
 
 impl Changed {
@@ -127,35 +125,6 @@ impl Changed {
         match (self.before, self.windows.first()) {
             (Some((_, last)), Some(first)) => last < *first,
             _ => true,
-        }
-    }
-
-    /// A correction of many windows is asked for by name: it may take much longer than a night has.
-    pub fn within_limit(&self, work: &Work, model: &Model, inputs: &WindowedInputs) -> Result<(), RunError> {
-        let Some(spec) = model.spec.incremental.as_ref().filter(|_| !inputs.unlimited) else {
-            return Ok(());
-        };
-        let length = model.spec.window();
-        let late = length.before(length.start(work.night), spec.lookback);
-        let was = |window: &NaiveDate| self.before.is_some_and(|(first, last)| first <= *window && *window <= last);
-        let old: Vec<&NaiveDate> = self.windows.iter().filter(|window| **window < late && was(window)).collect();
-        match (old.first(), old.last()) {
-            (Some(first), Some(last)) if old.len() > spec.max_rebuild as usize => Err(RunError::refused(
-                &work.name,
-                &format!(
-                    "{} before the lookback changed, from {first} to {last}, and `max_rebuild` is {} — \
-                     run `buho backfill --from {first} --to {} --select {}`, or raise it in {}",
-                    match old.len() {
-                        1 => "1 window".to_owned(),
-                        count => format!("{count} windows"),
-                    },
-                    spec.max_rebuild,
-                    work.night,
-                    work.name,
-                    model.yml_file
-                ),
-            )),
-            _ => Ok(()),
         }
     }
 }

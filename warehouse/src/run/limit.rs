@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use super::changes::Changed;
+use super::changed::Changed;
 use super::error::RunError;
 use super::windowed::WindowedInputs;
 use super::work::Work;
@@ -16,9 +16,9 @@ impl Changed {
     }
 
     /// What is said where more windows of before are to be built than one run may.
-    pub fn over_limit<'a>(
+    pub fn over_limit(
         &self,
-        windows: &mut dyn Iterator<Item = &'a NaiveDate>,
+        windows: &mut dyn Iterator<Item = &NaiveDate>,
         work: &Work,
         model: &Model,
         inputs: &WindowedInputs,

@@ -184,7 +184,6 @@ async fn look(
     })
 }
 
-
 fn leaves(node: String, what: &str) -> NodePlan {
     NodePlan {
         node,

@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::{StreamExt, stream};
 use serde::Serialize;
 
+use super::above::{AT_ONCE, is_to_put_back};
 use super::build::Build;
+use super::context::RunContext;
 use super::decide::{Asked, Decision, decision, is_behind};
 use super::error::RunError;
 use super::forecast::{Ahead, Forecast, WindowsPlan};
 use super::ground::Ground;
 use super::held::Hold;
 use super::plan::{SourcePlan, Standing};
+use super::planned::hold_pairs;
 use super::standing as windows;
 use super::state::NodeState;
 use super::unasked::are_others;
@@ -26,8 +30,8 @@ use crate::table::TableSnapshot;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NodePlan {
     pub node: String,
-    /// `build`, `audit`, `skip`, `view`, `hold`, `fail` where a run would refuse to build it, or `leave` for one that
-    /// only the latest release has.
+    /// `build`, `audit`, `skip`, `view`, `hold`; `fail` where a run would refuse to build it, `reset` where all there is to
+    /// do is to put the released rows back, and `leave` for one that only the latest release has.
     pub action: String,
     pub why: String,
     /// Columns that would be added, dropped or changed.
@@ -66,7 +70,13 @@ pub(super) async fn plan_nodes(
     for node in &context.graph.nodes {
         plans.push(planner.plan(node).await?);
     }
+    hold_pairs(&planner.ahead, &mut planner.states, &mut plans);
     Ok(plans)
+}
+
+/// Why a node would stay.
+pub(super) fn held(hold: &Hold) -> String {
+    if let Hold::Below { root } = hold { format!("with {root}") } else { hold.to_string() }
 }
 
 /// What the run would start from.
@@ -146,7 +156,7 @@ impl Planner<'_> {
             Decision::View => Planned::new("view", self.view_reason(&node.name), made_from.identity()),
             Decision::Hold(hold) => {
                 self.states.insert(node.name.clone(), NodeState::Held(hold.clone()));
-                let why = if let Hold::Below { root } = &hold { format!("with {root}") } else { hold.to_string() };
+                let why = held(&hold);
                 Planned::new("hold", why, String::new())
             }
         })
@@ -246,5 +256,22 @@ impl Planner<'_> {
         let declared: Vec<(&str, Option<ColumnType>)> =
             model.spec.columns.iter().map(|column| (column.name.as_str(), Some(column.kind.value))).collect();
         Ok(diff::column_changes(&diff::sql_types(&snapshot.schema), &declared))
+    }
+}
+
+/// Says of which tables that stay the run puts the released rows back. A log that cannot be read now is told by the run.
+pub(super) async fn tell_ahead(context: &RunContext, previous: Option<&Release>, nodes: &mut [NodePlan]) {
+    let stays = nodes.iter().enumerate().filter(|(_, node)| matches!(node.action.as_str(), "skip" | "audit" | "hold"));
+    let asked = stays.map(|(place, node)| (place, node.node.clone())).collect::<Vec<_>>();
+    let asked = asked.into_iter().map(|(place, table)| async move {
+        is_to_put_back(context, &table, previous).await.is_ok_and(|is_ahead| is_ahead).then_some(place)
+    });
+    let found: BTreeSet<usize> = stream::iter(asked).buffered(AT_ONCE).filter_map(std::future::ready).collect().await;
+    for (_, node) in nodes.iter_mut().enumerate().filter(|(place, _)| found.contains(place)) {
+        if node.action == "skip" {
+            node.action = "reset".to_owned();
+        }
+        node.why
+            .push_str("; a run that did not get to its release left other rows, and the released ones are put back");
     }
 }

@@ -6,7 +6,7 @@ use super::decide::blocked;
 use super::forecast::Ahead;
 use super::held::Hold;
 use super::pairs::{self, Compared};
-use super::plan::{NodePlan, held};
+use super::plan_nodes::{NodePlan, held};
 use super::state::NodeState;
 use crate::project::model::{Materialized, WhenHeld};
 
@@ -54,7 +54,11 @@ impl Compared for Planned<'_> {
     }
 
     fn is_held(&self, table: &str) -> bool {
-        let stays = matches!(self.states.get(table), Some(NodeState::Held(hold)) if !hold.is_by_selection());
+        let stays = match self.states.get(table) {
+            Some(NodeState::Failed { .. }) => true,
+            Some(NodeState::Held(hold)) => !hold.is_by_selection(),
+            _ => false,
+        };
         stays && self.ahead.build.context.graph.node(table).is_some()
     }
 

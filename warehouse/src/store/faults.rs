@@ -25,7 +25,6 @@ pub(crate) use rule::{Fault, Rule};
 use upload::FaultyUpload;
 pub(crate) use upload::UploadFault;
 
-
 /// How late a slow answer comes: many times what others take.
 const LATE: Duration = Duration::from_millis(20);
 

@@ -44,7 +44,7 @@ pub(super) fn second_night() -> RunRequest {
 
 /// The write by which work puts a release into the lease's chain, all of its tables committed.
 pub(super) async fn link_of(reference: Shop, release: &str, work: impl AsyncFn(&RunContext)) -> u64 {
-    let (context, store) = attempt(&reference, 0, Rule::Storm(Storm::new(0, 0))).await;
+    let (context, store) = attempt(&reference, 0, Rule::Storm(Box::new(Storm::new(0, 0)))).await;
     work(&context).await;
     let file = format!("_buho/releases/{release}");
     let before = store.storm().unwrap().trace().iter().take_while(|path| !path.contains(&file)).count();

@@ -20,7 +20,7 @@ fn shop() -> Shop {
 /// A night hangs at its first write of `part`; a corrected delivery comes, another process runs the night, and
 /// the first goes on: what became of it.
 async fn overtaken(shop: &Shop, part: &'static str, corrected: &[(&str, &str, &str)]) -> RunError {
-    let (context, store) = attempt(shop, 0, Rule::Storm(Storm::new(0, 0).pauses_on(part))).await;
+    let (context, store) = attempt(shop, 0, Rule::Storm(Box::new(Storm::new(0, 0).pauses_on(part)))).await;
     let local = tokio::task::LocalSet::new();
     let first = local.spawn_local(async move { run_night(&context, &second_night()).await });
     local
@@ -74,7 +74,7 @@ async fn entries(context: &RunContext, log: &str) -> Vec<String> {
 async fn created_late(log: &'static str, dies_at: Option<(u64, bool)>) {
     let at = format!("{log}, the next holder dies at {dies_at:?}");
     let shop = shop();
-    let (context, store) = attempt(&shop, 0, Rule::Storm(Storm::new(0, 0).pauses_on(log))).await;
+    let (context, store) = attempt(&shop, 0, Rule::Storm(Box::new(Storm::new(0, 0).pauses_on(log)))).await;
     let local = tokio::task::LocalSet::new();
     let first = local.spawn_local(async move { run_night(&context, &second_night()).await });
     let keep = release::Keep { nights: 35, months: 13 };
@@ -138,7 +138,8 @@ async fn a_run_that_comes_late_commits_nothing_on_top_of_what_the_run_after_it_r
         shop.orders("2026-02-01", &[("a", "2026-02-01 10:00:00", "10.50")]);
         shop.night("2026-02-01").await;
         shop.orders(DAY, &[("b", "2026-02-02 10:00:00", "1.00")]);
-        let (context, store) = attempt(&shop, 0, Rule::Storm(Storm::new(0, 0).pauses_on("core/by_key"))).await;
+        let (context, store) =
+            attempt(&shop, 0, Rule::Storm(Box::new(Storm::new(0, 0).pauses_on("core/by_key")))).await;
         let context = RunContext { turns: Turns::BySeed(seed), ..context };
         let local = tokio::task::LocalSet::new();
         let first = local.spawn_local(async move { run_night(&context, &second_night()).await });

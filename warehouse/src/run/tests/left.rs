@@ -114,9 +114,10 @@ async fn hanging(part: &'static str) -> (Shop, RunContext, FaultyStore) {
     let shop = before_the_second_night().await;
     shop.write("buho.toml", &format!("{BUHO}maintain_minutes = 5\n"));
     shop.write("lake/marts/daily/nobodys.parquet", "");
-    // Files are stamped by the machine's clock: to this one they are old.
-    let mut context = shop.open_at("2096-01-01T03:00:00Z").await;
-    let store = FaultyStore::new(Arc::clone(context.lake.store()), Rule::Storm(Storm::new(0, 0).pauses_on(part)));
+    // What was written before is old to the storage's clock too.
+    let mut context = shop.later("2096-01-01T03:00:00Z").await;
+    let store =
+        FaultyStore::new(Arc::clone(context.lake.store()), Rule::Storm(Box::new(Storm::new(0, 0).pauses_on(part))));
     context.lake = context.lake.over(Arc::new(store.clone()));
     (shop, context, store)
 }

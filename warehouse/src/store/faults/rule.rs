@@ -22,6 +22,10 @@ pub(crate) enum Fault {
     Listing,
     /// No answer in time: a write was applied or not, by chance of its path's length.
     Timeout,
+    /// No answer in time, and a write that is applied much later, when another process may be at work.
+    Late,
+    /// Such a write was applied.
+    Landed,
     /// 503: nothing happened, try again later.
     Unavailable,
     /// 409: another request was at work on the same object; nothing happened.
@@ -32,7 +36,7 @@ pub(crate) enum Fault {
     TornRead,
     /// A listing of which the end is missing, without an error.
     ShortListing,
-    /// A listing that does not show what was written last.
+    /// A listing as it was some time ago: without what was written since, with what was deleted.
     StaleListing,
     /// The process died, before a write or after it.
     Death,
@@ -73,7 +77,7 @@ pub(crate) enum Rule {
         random: Box<Mutex<StdRng>>,
     },
     /// All kinds of faults, by seed and path.
-    Storm(Storm),
+    Storm(Box<Storm>),
 }
 
 impl Rule {

@@ -157,7 +157,7 @@ impl World {
     /// A process of its own, in some weather.
     pub(super) fn attempt(&mut self, weather: &Weather) -> Attempt {
         let (mut context, memory) = (self.base.clone(), weather.memory());
-        let rule = |storm| Rule::Storm(storm);
+        let rule = |storm| Rule::Storm(Box::new(storm));
         let lake = FaultyStore::new(
             Arc::new(self.lake.clone()) as Arc<dyn ObjectStore>,
             rule(weather.lake().over(&self.lake.journal)),
