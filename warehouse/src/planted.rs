@@ -6,7 +6,8 @@
 /// One defect; the text says what the code does while it is planted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bug {
-    /// A commit that got no answer is made again, on top of whatever is there by then.
+    /// A commit that got no answer is made again, on top of whatever is there by then, a later holder's fence too:
+    /// while fences are read this harms nobody.
     CommitsAgain,
     /// A run that lost its lease does not look for a later holder's fence in what it builds on.
     FenceUnread,
