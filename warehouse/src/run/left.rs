@@ -25,7 +25,8 @@ pub(super) async fn ended(
         RunError::Lease(LeaseError::Expired { .. }) => "could not renew its lease".to_owned(),
         _ => String::new(),
     };
-    let Some(release) = report.release.clone().filter(|_| !why.is_empty()) else {
+    // The report may name a release that stood before.
+    let Some(release) = report.release.clone().filter(|_| report.is_released && !why.is_empty()) else {
         cut_short(context, report, &error).await;
         return Err(error);
     };

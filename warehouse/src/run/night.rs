@@ -71,6 +71,7 @@ pub(super) async fn recorded(
 ) -> Result<(), RunError> {
     match phases(context, request, lease, report).await {
         Ok(is_released) => {
+            report.is_released = is_released;
             finish(context, report).await?;
             if is_released {
                 lease.enters("maintain").await;

@@ -185,23 +185,13 @@ async fn look(
 }
 
 fn leaves(node: String, what: &str) -> NodePlan {
-    NodePlan {
-        node,
-        action: "leave".to_owned(),
-        why: format!("leaves the release: the project has no such {what} any more"),
-        columns: Vec::new(),
-        windows: Vec::new(),
-        unknown: Vec::new(),
-    }
+    NodePlan::bare(node, "leave", format!("leaves the release: the project has no such {what} any more"))
 }
 
 impl NightPlan {
     /// Whether a run would have nothing to do.
     pub fn is_empty(&self) -> bool {
         self.sources.iter().all(|source| source.new.is_empty() && source.corrected.is_empty())
-            && self
-                .nodes
-                .iter()
-                .all(|node| !matches!(node.action.as_str(), "build" | "audit" | "reset" | "leave" | "fail"))
+            && self.nodes.iter().all(NodePlan::is_idle)
     }
 }

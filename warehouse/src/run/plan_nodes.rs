@@ -40,6 +40,22 @@ pub struct NodePlan {
     pub windows: Vec<WindowsPlan>,
     /// What else may be built of it, and is known only in the run.
     pub unknown: Vec<String>,
+    /// Whether the run puts the released rows back.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_put_back: bool,
+}
+
+impl NodePlan {
+    /// Of a node of which nothing is built.
+    pub fn bare(node: String, action: &str, why: String) -> Self {
+        let (columns, windows, unknown) = (Vec::new(), Vec::new(), Vec::new());
+        Self { node, action: action.to_owned(), why, columns, windows, unknown, is_put_back: false }
+    }
+
+    /// Whether a run leaves it as it is, and has nothing to say of it.
+    pub fn is_idle(&self) -> bool {
+        !self.is_put_back && !matches!(self.action.as_str(), "build" | "audit" | "leave" | "fail")
+    }
 }
 
 const NOTHING_CHANGED: &str = "nothing that its rows are made of changed";
@@ -135,7 +151,7 @@ impl Planner<'_> {
         if action == "build" {
             self.ahead.built.insert(node.name.clone(), forecast);
         }
-        Ok(NodePlan { node: node.name.clone(), action: action.to_owned(), why, columns, windows, unknown })
+        Ok(NodePlan { columns, windows, unknown, ..NodePlan::bare(node.name.clone(), action, why) })
     }
 
     async fn planned(&mut self, node: &Node, released: Option<&ReleasedTable>) -> Result<Planned, RunError> {
@@ -261,13 +277,15 @@ impl Planner<'_> {
 
 /// Says of which tables that stay the run puts the released rows back. A log that cannot be read now is told by the run.
 pub(super) async fn tell_ahead(context: &RunContext, previous: Option<&Release>, nodes: &mut [NodePlan]) {
-    let stays = nodes.iter().enumerate().filter(|(_, node)| matches!(node.action.as_str(), "skip" | "audit" | "hold"));
+    let stays =
+        nodes.iter().enumerate().filter(|(_, node)| matches!(node.action.as_str(), "skip" | "audit" | "hold" | "fail"));
     let asked = stays.map(|(place, node)| (place, node.node.clone())).collect::<Vec<_>>();
     let asked = asked.into_iter().map(|(place, table)| async move {
         is_to_put_back(context, &table, previous).await.is_ok_and(|is_ahead| is_ahead).then_some(place)
     });
     let found: BTreeSet<usize> = stream::iter(asked).buffered(AT_ONCE).filter_map(std::future::ready).collect().await;
     for (_, node) in nodes.iter_mut().enumerate().filter(|(place, _)| found.contains(place)) {
+        node.is_put_back = true;
         if node.action == "skip" {
             node.action = "reset".to_owned();
         }

@@ -26,15 +26,14 @@ pub(super) fn hold_pairs(ahead: &Ahead<'_>, states: &mut BTreeMap<String, NodeSt
             states.insert(pair.fresh, NodeState::Held(Hold::Own { because: pair.because }));
         }
         for node in &context.graph.nodes {
-            let stays = matches!(states.get(&node.name), Some(NodeState::Held(_)));
+            let stays = matches!(states.get(&node.name), Some(NodeState::Held(_) | NodeState::Failed { .. }));
             if let Some(hold) = blocked(node, states).filter(|_| !stays) {
                 states.insert(node.name.clone(), NodeState::Held(hold));
             }
         }
         for plan in plans.iter_mut().filter(|plan| plan.action != "hold") {
             if let Some(NodeState::Held(hold)) = states.get(&plan.node) {
-                let (node, action, why) = (plan.node.clone(), "hold".to_owned(), held(hold));
-                *plan = NodePlan { node, action, why, columns: Vec::new(), windows: Vec::new(), unknown: Vec::new() };
+                *plan = NodePlan::bare(plan.node.clone(), "hold", held(hold));
             }
         }
     }

@@ -177,6 +177,9 @@ pub struct RunReport {
     /// Tables that stay and were given their released rows back.
     #[serde(skip)]
     pub put_back: usize,
+    /// Whether this run wrote the release that it names.
+    #[serde(skip)]
+    pub is_released: bool,
     /// Whether it was dropped where it stood.
     #[serde(skip)]
     pub is_cut_short: bool,
@@ -211,6 +214,7 @@ impl RunReport {
             warnings: Vec::new(),
             kinds: Vec::new(),
             put_back: 0,
+            is_released: false,
             is_cut_short: false,
             is_recorded: false,
         }

@@ -22,7 +22,7 @@ use super::state::{Candidate, StagedTable};
 use super::strangers;
 use super::waiting::{self, Waits};
 use crate::error::ErrorKind;
-use crate::ingest::{self, IngestPlan, Ledger, LoadFailure, LoadOptions, LoadReport, News, RawFile};
+use crate::ingest::{self, IngestError, IngestPlan, Ledger, LoadFailure, LoadOptions, LoadReport, News, RawFile};
 use crate::planted::{Bug, planted};
 use crate::project::contract::Contract;
 use crate::release::Release;
@@ -255,19 +255,27 @@ impl Source<'_> {
         plan.given_up = quarantine::given_up(context, &contract.name, ledger).await?;
         let options = LoadOptions::new(context.project.settings.time_zone, context.engine.threads());
         let loaded = ingest::load(Arc::clone(&context.raw), contract, &plan, &options, sinks).await;
-        let failed = match &loaded {
-            Ok(report) => report.failure.as_ref().map(Blocked::by_rows),
-            Err(error) => Some(Blocked::by(error)),
+        let read = self.read_on(loaded, told).await?;
+        let failed = match &read {
+            Read::Loaded(report) => report.failure.as_ref().map(Blocked::by_rows),
+            Read::Failed(blocked) => Some(blocked.clone()),
+            Read::Nothing { .. } | Read::Waiting { .. } => None,
         };
-        if let Some(blocked) = failed.as_ref().filter(|_| wanted.is_stage) {
-            waiting::note_failure(context, contract, &plan, blocked).await;
+        if let Some(blocked) = failed.filter(|_| wanted.is_stage) {
+            waiting::note_failure(context, contract, &plan, &blocked).await;
         }
+        Ok(read)
+    }
+
+    /// What was loaded, unless its misfits would lie on top of what another program committed.
+    async fn read_on(&self, loaded: Result<LoadReport, IngestError>, told: &mut Vec<String>) -> Result<Read, RunError> {
         let report = match loaded {
             Ok(report) => report,
             Err(error) => return Ok(Read::Failed(Blocked::by(&error))),
         };
         let has_misfits = !report.quarantine.is_empty();
-        Ok(match strangers::in_the_way(context, &contract.name, ledger, has_misfits).await? {
+        let source = &self.contract.name;
+        Ok(match strangers::in_the_way(self.context, source, self.ledger, has_misfits).await? {
             Some(because) => {
                 told.extend(report.failure.as_ref().map(ToString::to_string));
                 Read::Failed(Blocked { because, failed: Some(ErrorKind::Data) })

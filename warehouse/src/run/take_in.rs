@@ -43,7 +43,7 @@ pub(super) async fn take_in(
     commit_sources(context, lease, sources, &run_id).await
 }
 
-/// Loads what came for the nights before, each by itself, and commits it. Sources that storage did not give for one of
+/// Loads what came for the nights before, each by itself, and commits it. Sources that could not be loaded for one of
 /// them.
 async fn take_in_earlier(
     context: &RunContext,

@@ -4,6 +4,7 @@ use super::damaged::{cut, objects};
 use super::keyed::keeping_history;
 use super::late::{SECOND_ENTRY, two_days};
 use super::materialize::{events, february, windowed};
+use super::pairs::counted;
 use super::strangers::meddle;
 use super::*;
 
@@ -86,4 +87,16 @@ async fn a_plan_says_that_a_history_whose_nights_are_lost_is_not_begun_anew() {
     }
     objects(&shop, "windows/core.customer_history").iter().for_each(|path| cut(path));
     is_foreseen(&shop, &february(4), "core.customer_history").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_would_fail_is_said_to_though_an_audit_compares_it_with_its_own_input() {
+    let shop = counted("");
+    let sql = "select ordered_on, cast(count(*) as bigint) as orders from marts.daily group by ordered_on";
+    shop.write("sql/marts/shop/counted.sql", sql);
+    shop.night("2026-02-01").await;
+    meddle(&shop, "marts.counted").await;
+    shop.orders("2026-02-02", &[("b", "2026-02-02 10:00:00", "1.00")]);
+    assert_eq!(planned(&plan(&shop, "2026-02-02").await, "marts.daily").action, "hold");
+    is_foreseen(&shop, "2026-02-02", "marts.counted").await;
 }

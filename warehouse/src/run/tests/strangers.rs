@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::materialize::status;
 use super::*;
+use crate::error::ErrorKind;
 use crate::release::TableState;
 use crate::table::fence;
 
@@ -148,6 +149,22 @@ async fn no_row_is_held_on_top_of_what_somebody_else_committed_to_the_quarantine
     assert_eq!(shop.night("2026-02-03").await.status, RunStatus::Done);
     assert!(shop.ask(held).await.contains("| 2 "), "{}", shop.ask(held).await);
     assert!(shop.ask("select count(*) as n from bronze.orders").await.contains("| 4 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stages_know_of_a_source_whose_rows_could_not_be_held() {
+    let shop = Shop::new();
+    two_orders(&shop, "2026-02-01", "n/a");
+    shop.night("2026-02-01").await;
+    meddle(&shop, "ops.quarantine").await;
+    two_orders(&shop, "2026-02-02", "n/a");
+    for stage in [Stage::Ingest, Stage::Build, Stage::Publish] {
+        let request = RunRequest { night: "2026-02-02".parse().unwrap(), stage: Some(stage), ..RunRequest::default() };
+        let report = run_night(&shop.open().await, &request).await.unwrap();
+        assert_eq!(report.worst(), Some(ErrorKind::Data), "{report:#?}");
+        let source = report.node_reports.iter().find(|node| node.node == "bronze.orders").unwrap();
+        assert!(source.message.as_ref().unwrap().contains("ops.quarantine"), "{report:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
