@@ -6,17 +6,8 @@
 /// One defect; the text says what the code does while it is planted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bug {
-    /// A commit that got no answer is made again, on top of whatever is there by then, a later holder's fence too:
-    /// while fences are read this harms nobody.
+    /// A commit that got no answer is made again, on top of whatever is there by then, a later holder's fence too.
     CommitsAgain,
-    /// A run that lost its lease does not look for a later holder's fence in what it builds on.
-    FenceUnread,
-    /// The lease is given back as if no write of an interrupted run were under way.
-    GivenBackWhole,
-    /// A night whose maintenance failed does not say that a write of that may be under way.
-    MaintenanceLeftUnsaid,
-    /// Maintenance believes a listing of the releases, and asks for none by name.
-    ReleasesAsListed,
     /// Bronze files that are written anew lose the values of a column.
     RewriteLosesValues,
     /// The release goes out before its tables are committed.

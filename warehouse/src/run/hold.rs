@@ -39,7 +39,7 @@ pub(super) async fn holding<T>(
         result = lease.keep(fenced) => result,
     };
     // What was cut short may have writes under way: whoever comes next fences them off.
-    lease.give_back(result.is_err() && !planted(Bug::GivenBackWhole)).await;
+    lease.give_back(result.is_err()).await;
     result
 }
 

@@ -62,8 +62,7 @@ pub struct Change {
 /// version is of a run that took the lease from this one; nothing was overwritten.
 pub async fn commit(lake: &Lake, base: Option<&TableSnapshot>, change: &Change) -> Result<TableSnapshot, TableError> {
     // A run that lost its lease may have read the table after the next holder wrote to it.
-    let is_unread = planted(Bug::FenceUnread) || planted(Bug::CommitsAgain);
-    if let (Some(base), Some(token), false) = (base, change.token, is_unread) {
+    if let (Some(base), Some(token), false) = (base, change.token, planted(Bug::CommitsAgain)) {
         refuse_stale(base, token).await?;
     }
     let mut version = base.map_or(0, |snapshot| snapshot.version + 1);
