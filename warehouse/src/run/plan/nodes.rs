@@ -5,25 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, stream};
 use serde::Serialize;
 
-use super::above::{AT_ONCE, is_to_put_back};
-use super::build::Build;
-use super::context::RunContext;
-use super::decide::{Asked, Decision, decision, is_behind};
-use super::error::RunError;
 use super::forecast::{Ahead, Forecast, WindowsPlan};
-use super::ground::Ground;
-use super::held::Hold;
-use super::plan::{SourcePlan, Standing};
-use super::planned::hold_pairs;
-use super::standing as windows;
-use super::state::NodeState;
-use super::unasked::are_others;
-use super::{diff, ml};
+use super::pairs::hold_pairs;
+use super::{SourcePlan, Standing};
 use crate::error::ErrorKind;
 use crate::graph::Node;
 use crate::project::model::Materialized;
 use crate::project::types::ColumnType;
 use crate::release::{Recipe, Release, ReleasedTable};
+use crate::run::above::{AT_ONCE, is_to_put_back};
+use crate::run::build::Build;
+use crate::run::context::RunContext;
+use crate::run::decide::{Asked, Decision, decision, is_behind};
+use crate::run::error::RunError;
+use crate::run::ground::Ground;
+use crate::run::held::Hold;
+use crate::run::standing as windows;
+use crate::run::state::NodeState;
+use crate::run::unasked::are_others;
+use crate::run::{diff, ml};
 use crate::table::TableSnapshot;
 
 /// What would be done with a node.

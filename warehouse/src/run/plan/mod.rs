@@ -1,16 +1,22 @@
 //! What a night would do, and why: nothing is loaded, computed or written.
 
+mod forecast;
+mod nodes;
+mod pairs;
+
 use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
+use self::forecast::Pending;
+pub use self::forecast::WindowsPlan;
+pub use self::nodes::NodePlan;
+use self::nodes::{plan_nodes, tell_ahead};
 use super::context::{RunContext, RunRequest};
 use super::decide::Asked;
 use super::error::RunError;
-use super::forecast::Pending;
 use super::held::Hold;
 use super::leaving::Leaving;
-use super::plan_nodes::{NodePlan, plan_nodes, tell_ahead};
 use super::sources::{self, Wanted};
 use super::state::{Candidate, NodeState};
 use super::{evolution, ledgers, views};
@@ -92,11 +98,11 @@ pub async fn plan_night(context: &RunContext, request: &RunRequest) -> Result<Ni
 }
 
 /// How a source would enter the graph.
-pub(super) struct Standing {
-    pub identity: String,
-    pub state: Option<NodeState>,
-    pub candidate: Candidate,
-    pub pending: Vec<Pending>,
+struct Standing {
+    identity: String,
+    state: Option<NodeState>,
+    candidate: Candidate,
+    pending: Vec<Pending>,
 }
 
 async fn plan_source(

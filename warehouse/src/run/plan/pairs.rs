@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::decide::blocked;
 use super::forecast::Ahead;
-use super::held::Hold;
-use super::pairs::{self, Compared};
-use super::plan_nodes::{NodePlan, held};
-use super::state::NodeState;
+use super::nodes::{NodePlan, held};
 use crate::project::model::{Materialized, WhenHeld};
+use crate::run::decide::blocked;
+use crate::run::held::Hold;
+use crate::run::pairs::{self, Compared};
+use crate::run::state::NodeState;
 
 /// Holds what a run would build and not let out, by the rule of the run.
 pub(super) fn hold_pairs(ahead: &Ahead<'_>, states: &mut BTreeMap<String, NodeState>, plans: &mut [NodePlan]) {

@@ -17,17 +17,17 @@ use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::prelude::ident;
 use serde::Serialize;
 
-use super::build::Build;
-use super::changed::{Cause, Changed};
-use super::changes;
-use super::digests::{digest, windows_of};
-use super::error::RunError;
-use super::reads::{BaseTable, ReadFiles};
-use super::standing::Standing;
-use super::windowed::WindowedInputs;
-use super::work::{Attempt, Method, Work};
 use crate::graph::{Node, WindowedRead};
 use crate::project::model::{Materialized, Model, WindowLength};
+use crate::run::build::Build;
+use crate::run::changed::{Cause, Changed};
+use crate::run::changes;
+use crate::run::digests::{digest, windows_of};
+use crate::run::error::RunError;
+use crate::run::reads::{BaseTable, ReadFiles};
+use crate::run::standing::Standing;
+use crate::run::windowed::WindowedInputs;
+use crate::run::work::{Attempt, Method, Work};
 use crate::session::Effort;
 use crate::table::TableSnapshot;
 
